@@ -1,0 +1,442 @@
+"""Desktop frames: the journal's events as an agent's desk sees them. Pure both ways.
+
+A frame says what is true now ("this contact looks like this"), never what to change, so a frame that comes twice, or
+after a newer view, does no harm. Times are log time in seconds; `server_now` lets a desk correct its clock.
+"""
+
+from typing import Any
+
+import msgspec
+
+from router import events
+from router.matching import used_units, why_not_open
+from router.memory import Agent, Contact, Conversation
+from router.model import KINDS, Content, Media, Text
+from router.state import Pool
+
+
+class Customer(msgspec.Struct, frozen=True, omit_defaults=True):
+    id: str
+    address: str
+    name: str | None = None
+
+
+class OfferView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an agent is asked to take. `answer` says how: at the desk, or by picking up the phone that rings."""
+
+    id: str
+    contact: str
+    conversation: str
+    kind: str
+    channel: str
+    brand: str
+    queue: str
+    customer: Customer
+    made_at: float
+    expires_at: float
+    waiting_since: float
+    answer: str = "desk"
+    language: str | None = None
+    attributes: dict[str, str] = {}
+    direction: str = "inbound"
+
+
+class ContactView(msgspec.Struct, frozen=True, omit_defaults=True):
+    id: str
+    conversation: str
+    status: str
+    kind: str
+    channel: str
+    brand: str
+    queue: str
+    customer: Customer
+    since: float
+    enqueued_at: float
+    direction: str = "inbound"
+    language: str | None = None
+    agent: str | None = None
+    accepted_at: float | None = None
+    wrap_until: float | None = None
+    parked_for: str | None = None
+    nudged: bool = False
+    messages: int = 0
+    dispositions: tuple[str, ...] = ()
+    attributes: dict[str, str] = {}
+
+
+class AgentView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`open` says per kind whether more of it can be given: null, or the reason why not."""
+
+    id: str
+    name: str
+    presence: str
+    since: float
+    reason: str | None = None
+    planned: str | None = None
+    connected: bool = False
+    units: int = 100
+    used_units: int = 0
+    open: dict[str, str | None] = {}
+
+
+class PartView(msgspec.Struct, frozen=True, omit_defaults=True):
+    text: str | None = None
+    html: str | None = None
+    file: str | None = None
+    name: str | None = None
+    media_type: str | None = None
+    size_bytes: int | None = None
+
+
+class MessageView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`number` counts the conversation's messages from 1 without gaps. `status` only on what we sent."""
+
+    id: str
+    conversation: str
+    contact: str
+    number: int
+    author: str
+    at: float
+    agent: str | None = None
+    private: bool = False
+    subject: str | None = None
+    parts: tuple[PartView, ...] = ()
+    status: str | None = None
+    detail: str | None = None
+
+
+# -- frames, server to desk. `cursor` is opaque and increases; send the last one back to resume.
+
+
+class View(msgspec.Struct, frozen=True, omit_defaults=True, tag="view"):
+    """Everything an agent's desk shows, anew."""
+
+    cursor: str
+    server_now: float
+    agent: AgentView
+    offers: list[OfferView]
+    contacts: list[ContactView]
+
+
+class OfferFrame(msgspec.Struct, frozen=True, omit_defaults=True, tag="offer"):
+    cursor: str
+    server_now: float
+    offer: OfferView
+
+
+class OfferEnded(msgspec.Struct, frozen=True, omit_defaults=True, tag="offer_ended"):
+    cursor: str
+    offer: str
+    contact: str
+    outcome: str
+    reason: str | None = None
+
+
+class ContactFrame(msgspec.Struct, frozen=True, omit_defaults=True, tag="contact"):
+    cursor: str
+    server_now: float
+    contact: ContactView
+
+
+class ContactGone(msgspec.Struct, frozen=True, omit_defaults=True, tag="contact_gone"):
+    """No longer this agent's: completed, transferred, or taken back."""
+
+    cursor: str
+    contact: str
+    reason: str
+
+
+class MessageFrame(msgspec.Struct, frozen=True, omit_defaults=True, tag="message"):
+    cursor: str
+    message: MessageView
+
+
+class StatusFrame(msgspec.Struct, frozen=True, omit_defaults=True, tag="message_status"):
+    cursor: str
+    message: str
+    conversation: str
+    status: str
+    detail: str | None = None
+
+
+class AgentFrame(msgspec.Struct, frozen=True, omit_defaults=True, tag="agent"):
+    cursor: str
+    agent: AgentView
+
+
+class AnswerFrame(msgspec.Struct, frozen=True, omit_defaults=True, tag="answer"):
+    """The answer to a command. 202: taken, but the outcome will be seen on the stream."""
+
+    id: str
+    status: int
+    code: str
+    contact: str | None = None
+
+
+class Ping(msgspec.Struct, frozen=True, tag="ping"):
+    server_now: float
+
+
+Frame = (
+    View
+    | OfferFrame
+    | OfferEnded
+    | ContactFrame
+    | ContactGone
+    | MessageFrame
+    | StatusFrame
+    | AgentFrame
+    | AnswerFrame
+    | Ping
+)
+
+
+# -- what the desk sends
+
+
+class Command(msgspec.Struct, frozen=True):
+    """`{"id": …, "do": "accept", "args": {…}}`: the same id is answered the same way, however often it is sent.
+
+    `do` is one of the names in agents.commands.COMMANDS; the arguments are those of the REST route of that name.
+    """
+
+    id: str
+    do: str
+    args: dict[str, Any] = {}
+
+
+# -- views
+
+
+def customer_view(conversation: Conversation) -> Customer:
+    identity = conversation.identity
+    return Customer(id=conversation.customer, address=identity.value, name=identity.name)
+
+
+def offer_view(pool: Pool, contact: Contact) -> OfferView:
+    offer = contact.offer
+    assert offer is not None
+    queue = pool.queue(contact)
+    return OfferView(
+        id=offer.id,
+        contact=contact.id,
+        conversation=contact.conversation,
+        kind=contact.kind,
+        channel=contact.channel,
+        brand=contact.brand,
+        queue=contact.queue,
+        customer=customer_view(pool.conversations[contact.conversation]),
+        made_at=offer.made_at,
+        expires_at=offer.shown_until,
+        waiting_since=contact.enqueued_at,
+        answer="phone" if contact.kind == "voice" and queue.leg == "ring" else "desk",
+        language=contact.language,
+        attributes=contact.attributes,
+        direction=contact.direction,
+    )
+
+
+def contact_view(pool: Pool, contact: Contact) -> ContactView:
+    conversation = pool.conversations[contact.conversation]
+    return ContactView(
+        id=contact.id,
+        conversation=contact.conversation,
+        status=contact.status,
+        kind=contact.kind,
+        channel=contact.channel,
+        brand=contact.brand,
+        queue=contact.queue,
+        customer=customer_view(conversation),
+        since=contact.since,
+        enqueued_at=contact.enqueued_at,
+        direction=contact.direction,
+        language=contact.language,
+        agent=contact.agent,
+        accepted_at=contact.accepted_at,
+        wrap_until=contact.wrap_until if contact.status == "wrapping" else None,
+        parked_for=contact.parked_for if contact.status == "parked" else None,
+        nudged=contact.nudged,
+        messages=conversation.messages,
+        dispositions=pool.queue(contact).dispositions,
+        attributes=contact.attributes,
+    )
+
+
+def agent_view(pool: Pool, agent_id: str) -> AgentView:
+    agent = pool.agents.get(agent_id) or Agent(id=agent_id)
+    profile = pool.profile(agent_id)
+    return AgentView(
+        id=agent_id,
+        name=profile.name if profile else agent_id,
+        presence=agent.presence,
+        since=agent.since,
+        reason=agent.reason,
+        planned=agent.planned[0] if agent.planned else None,
+        connected=bool(agent.connections),
+        units=profile.units if profile else 0,
+        used_units=used_units(pool, agent),
+        open={kind: why_not_open(pool, agent, kind) for kind in KINDS},
+    )
+
+
+def parts_view(content: Content | None) -> tuple[PartView, ...]:
+    views = []
+    for part in content.parts if content else ():
+        if isinstance(part, Text):
+            views.append(PartView(text=part.text, html=part.html))
+        elif isinstance(part, Media):
+            views.append(
+                PartView(file=part.sha256, name=part.name, media_type=part.media_type, size_bytes=part.size_bytes)
+            )
+    return tuple(views)
+
+
+def message_view(event: events.MessageAdded, content: Content | None, at: float) -> MessageView:
+    return MessageView(
+        id=event.message,
+        conversation=event.conversation,
+        contact=event.contact,
+        number=event.number,
+        author=event.author,
+        at=at,
+        agent=event.agent,
+        private=event.private,
+        subject=content.subject if content else None,
+        parts=parts_view(content),
+        status="pending" if event.author == "agent" and not event.private else None,
+    )
+
+
+def view(pool: Pool, agent_id: str, cursor: str, now: float) -> View:
+    agent = pool.agents.get(agent_id)
+    mine = list(pool.assigned(agent)) if agent else []
+    return View(
+        cursor=cursor,
+        server_now=now,
+        agent=agent_view(pool, agent_id),
+        offers=[offer_view(pool, contact) for contact in mine if contact.status == "offered"],
+        contacts=[contact_view(pool, contact) for contact in mine if contact.status != "offered"],
+    )
+
+
+# -- events to frames
+
+ENDED: dict[type[events.Event], str] = {
+    events.OfferAccepted: "accepted",
+    events.OfferDeclined: "declined",
+    events.OfferTimedOut: "timed_out",
+    events.OfferWithdrawn: "withdrawn",
+}
+
+
+class Owners:
+    """Who held or was offered each contact before a record was applied: needed to tell the one who lost it."""
+
+    def __init__(self) -> None:
+        self._holder: dict[str, str] = {}
+
+    def before(self, contact: str) -> str | None:
+        return self._holder.get(contact)
+
+    def note(self, pool: Pool, contact: str) -> None:
+        now = pool.contacts.get(contact)
+        holder = (now.agent or (now.offer.agent if now.offer else None)) if now else None
+        if holder is None:
+            self._holder.pop(contact, None)
+        else:
+            self._holder[contact] = holder
+
+
+def frames_of(
+    pool: Pool, happened: tuple[events.Event, ...], content: Content | None, t: float, cursor: str, owners: Owners
+) -> list[tuple[str, Frame]]:
+    """The frames of one record, as (agent, frame). `pool` is as it stands after the record."""
+    frames: list[tuple[str, Frame]] = []
+    changed_contacts: dict[str, None] = {}
+    changed_agents: dict[str, None] = {}
+    for event in happened:
+        contact_id = getattr(event, "contact", None)
+        agent_id = getattr(event, "agent", None)
+        if contact_id:
+            changed_contacts[contact_id] = None
+        if agent_id:
+            changed_agents[agent_id] = None
+        if type(event) in ENDED:
+            frames.append((event.agent, _ended(event, cursor)))  # type: ignore[attr-defined]
+        elif isinstance(event, events.MessageAdded):
+            holder = _holder(pool, event.contact)
+            if holder is not None:
+                frames.append((holder, MessageFrame(cursor, message_view(event, content, t))))
+        elif isinstance(event, events.SendEnded):
+            frames += _sent(pool, event, cursor)
+    for contact_id in changed_contacts:
+        frames += _contact_frames(pool, contact_id, happened, t, cursor, owners, changed_agents)
+        owners.note(pool, contact_id)
+    for agent_id in changed_agents:
+        if agent_id in pool.agents:
+            frames.append((agent_id, AgentFrame(cursor, agent_view(pool, agent_id))))
+    return frames
+
+
+def _holder(pool: Pool, contact_id: str) -> str | None:
+    contact = pool.contacts.get(contact_id)
+    return contact.agent if contact else None
+
+
+def _ended(event: Any, cursor: str) -> OfferEnded:
+    return OfferEnded(cursor, event.offer, event.contact, ENDED[type(event)], getattr(event, "reason", None))
+
+
+SENT = {"accepted": "sent", "rejected": "failed", "uncertain": "uncertain"}
+
+
+def _sent(pool: Pool, event: events.SendEnded, cursor: str) -> list[tuple[str, Frame]]:
+    """Tell whoever holds the contact what became of a message. Legs have no message and no frame."""
+    contact = pool.contacts.get(event.contact)
+    if contact is None or contact.agent is None:
+        return []
+    return [
+        (
+            contact.agent,
+            StatusFrame(cursor, event.key, contact.conversation, SENT[event.result], event.detail),
+        )
+    ]
+
+
+def _contact_frames(
+    pool: Pool,
+    contact_id: str,
+    happened: tuple[events.Event, ...],
+    t: float,
+    cursor: str,
+    owners: Owners,
+    changed_agents: dict[str, None],
+) -> list[tuple[str, Frame]]:
+    frames: list[tuple[str, Frame]] = []
+    contact = pool.contacts.get(contact_id)
+    before = owners.before(contact_id)
+    now = (contact.agent or (contact.offer.agent if contact.offer else None)) if contact else None
+    if before is not None and before != now:
+        frames.append((before, ContactGone(cursor, contact_id, _why_gone(happened, contact_id))))
+        changed_agents[before] = None
+    if contact is None or now is None:
+        return frames
+    changed_agents[now] = None
+    if contact.status == "offered":
+        frames.append((now, OfferFrame(cursor, t, offer_view(pool, contact))))
+    else:
+        frames.append((now, ContactFrame(cursor, t, contact_view(pool, contact))))
+    return frames
+
+
+def _why_gone(happened: tuple[events.Event, ...], contact_id: str) -> str:
+    for event in reversed(happened):
+        if getattr(event, "contact", None) != contact_id:
+            continue
+        if isinstance(event, events.ContactCompleted):
+            return event.outcome
+        if isinstance(event, events.ContactRequeued):
+            return event.reason
+        if type(event) in ENDED:
+            return ENDED[type(event)]
+    return "moved"

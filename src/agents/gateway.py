@@ -1,0 +1,303 @@
+"""REST for agents and supervisors: read from the fold and the history, command through the log.
+
+An answer that a command got from the log becomes the HTTP answer: 202 when it did not come in time, a problem when it
+was refused.
+"""
+
+import hashlib
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response, UploadFile
+from pydantic import BaseModel, Field
+
+from agents import commands
+from agents.auth import Accounts, Principal, agent_of, authenticate, require
+from agents.commands import Args, Id
+from agents.desk import Desk
+from agents.frames import agent_view, contact_view, offer_view
+from agents.live import live_view
+from agents.ports import Bus, Chance, Clock, Files, History
+from agents.presence import Leases
+from agents.why import why_contact, why_idle
+from router.inputs import StartContact
+from router.memory import Contact
+from router.model import Identity, Kind, Thread
+from router.state import Pool
+from router.turn import Answer
+
+MAX_FILE_BYTES = 25_000_000
+POSITION = "Naru-Position"
+
+
+class Taken(BaseModel):
+    """`code` ok; with status 202 the outcome will be seen on the stream."""
+
+    code: str
+    contact: str | None = None
+
+
+class Start(Args):
+    """`to` is an address of the channel's kind: a mail address, or a phone number in E.164 form."""
+
+    channel: Id
+    to: Annotated[str, Field(min_length=3, max_length=320)]
+    queue: Id | None = None
+    subject: Annotated[str, Field(max_length=400)] | None = None
+    text: Annotated[str, Field(max_length=commands.MAX_TEXT)] = ""
+
+
+def routes(  # noqa: C901 - one list of routes
+    bus: Bus, accounts: Accounts, history: History, files: Files, leases: Leases, clock: Clock, chance: Chance
+) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["agents"])
+    desk = Desk(bus, files)
+    Who = Annotated[Principal, Depends(authenticate(accounts))]
+
+    def pool_of(who: Principal) -> Pool:
+        return bus.pool(who.workspace) or Pool()
+
+    def contact_of(who: Principal, id_: str) -> tuple[Pool, Contact]:
+        pool = pool_of(who)
+        if id_ not in pool.contacts:
+            raise HTTPException(404, "unknown-contact")
+        return pool, pool.contacts[id_]
+
+    async def command(request: Request, response: Response, who: Principal, name: str, args: dict[str, Any]) -> Taken:
+        agent = agent_of(who)
+        require("agent", who)
+        if who.id.startswith("key:"):
+            await leases.renew(who.workspace, agent)
+        key = request.headers.get("idempotency-key") or chance()
+        answer, position = await desk.do(who.workspace, who.id, agent, key[:200], name, args)
+        return passed_on(response, answer, position)
+
+    # -- myself
+
+    @router.get("/me", operation_id="get_me")
+    async def me(who: Who) -> dict[str, Any]:
+        profile = pool_of(who).profile(who.agent) if who.agent else None
+        name = profile.name if profile else who.id
+        return {"workspace": who.workspace, "agent": who.agent, "name": name, "role": who.role}
+
+    @router.post("/tickets", operation_id="create_ticket")
+    async def ticket(who: Who) -> dict[str, Any]:
+        return {"ticket": await accounts.ticket(who), "expires_in_s": 30}
+
+    @router.get("/agents/me/status", operation_id="get_my_status")
+    async def my_status(who: Who) -> dict[str, Any]:
+        return plain(agent_view(pool_of(who), agent_of(who)))
+
+    @router.put("/agents/me/status", operation_id="put_my_status")
+    async def put_status(request: Request, response: Response, who: Who, body: commands.Status) -> Taken:
+        return await command(request, response, who, commands.STATUS, body.model_dump())
+
+    @router.get("/agents/me/offers", operation_id="list_my_offers")
+    async def my_offers(who: Who) -> dict[str, Any]:
+        if who.id.startswith("key:"):
+            await leases.renew(who.workspace, agent_of(who))
+        mine = my_contacts_of(who)
+        return {"items": [plain(offer_view(pool_of(who), c)) for c in mine if c.status == "offered"]}
+
+    @router.get("/agents/me/contacts", operation_id="list_my_contacts")
+    async def my_contacts(who: Who) -> dict[str, Any]:
+        mine = my_contacts_of(who)
+        return {"items": [plain(contact_view(pool_of(who), c)) for c in mine if c.status != "offered"]}
+
+    def my_contacts_of(who: Principal) -> list[Contact]:
+        pool = pool_of(who)
+        agent = pool.agents.get(agent_of(who))
+        return list(pool.assigned(agent)) if agent else []
+
+    # -- offers and contacts
+
+    def offer_route(name: str, kind: type[Args]) -> None:
+        async def endpoint(request: Request, response: Response, who: Who, id_: str, body: Any = None) -> Taken:
+            args = body.model_dump() if body is not None else {}
+            return await command(request, response, who, name, {**args, "offer": id_})
+
+        _add(router, f"/offers/{{id_}}/{name}", f"{name}_offer", endpoint, kind)
+
+    def contact_route(name: str, kind: type[Args]) -> None:
+        async def endpoint(request: Request, response: Response, who: Who, id_: str, body: Any = None) -> Taken:
+            args = body.model_dump() if body is not None else {}
+            return await command(request, response, who, name, {**args, "contact": id_})
+
+        path = "messages" if name == "message" else name
+        _add(router, f"/contacts/{{id_}}/{path}", f"{name.replace('-', '_')}_contact", endpoint, kind)
+
+    for name, (kind, _) in commands.ON_OFFER.items():
+        offer_route(name, kind)
+    for name, (kind, _) in commands.ON_CONTACT.items():
+        contact_route(name, kind)
+
+    @router.post("/contacts", operation_id="start_contact", status_code=201)
+    async def start(request: Request, response: Response, who: Who, body: Start) -> Taken:
+        """Begin an own mail, message or call. A call rings the agent's phone first, then the customer's."""
+        require("agent", who)
+        agent = agent_of(who)
+        key = request.headers.get("idempotency-key") or chance()
+        wish = start_input(pool_of(who), agent, key, body)
+        content = (
+            await desk.content(who.workspace, commands.Message(text=body.text, subject=body.subject))
+            if (body.text.strip())
+            else None
+        )
+        answer, position = await desk.ask(who.workspace, who.id, key[:200], wish, content)
+        return passed_on(response, answer, position)
+
+    @router.get("/contacts/{id_}", operation_id="get_contact")
+    async def contact(who: Who, id_: str) -> dict[str, Any]:
+        pool = pool_of(who)
+        if id_ in pool.contacts:
+            return plain(contact_view(pool, pool.contacts[id_]))
+        found = await history.contact(who.workspace, id_)
+        if found is None:
+            raise HTTPException(404, "unknown-contact")
+        return found
+
+    @router.get("/contacts/{id_}/why", operation_id="get_contact_why")
+    async def contact_why(who: Who, id_: str) -> dict[str, Any]:
+        return {"lines": why_contact(*contact_of(who, id_))}
+
+    @router.get("/agents/{id_}/why-idle", operation_id="get_agent_why_idle")
+    async def agent_why(who: Who, id_: str) -> dict[str, Any]:
+        pool = pool_of(who)
+        if pool.profile(id_) is None:
+            raise HTTPException(404, "unknown-agent")
+        if id_ != who.agent:
+            require("supervisor", who)
+        return {"lines": why_idle(pool, id_)}
+
+    # -- history
+
+    @router.get("/conversations/{id_}/messages", operation_id="list_messages")
+    async def messages(
+        who: Who,
+        id_: str,
+        after: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=200)] = 100,
+    ) -> dict[str, Any]:
+        found = await history.messages(who.workspace, id_, after, limit)
+        if found is None:
+            raise HTTPException(404, "unknown-conversation")
+        items = [plain(message) for message in found]
+        return {"items": items, "next": found[-1].number if len(found) == limit else None}
+
+    @router.get("/customers/{id_}", operation_id="get_customer")
+    async def customer(who: Who, id_: str) -> dict[str, Any]:
+        found = await history.customer(who.workspace, id_)
+        if found is None:
+            raise HTTPException(404, "unknown-customer")
+        return found
+
+    @router.get("/customers/{id_}/history", operation_id="list_customer_history")
+    async def customer_history(who: Who, id_: str, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> dict[str, Any]:
+        if await history.customer(who.workspace, id_) is None:
+            raise HTTPException(404, "unknown-customer")
+        return {"items": await history.customer_contacts(who.workspace, id_, limit)}
+
+    # -- what to hand on to, and files
+
+    @router.get("/targets", operation_id="list_targets")
+    async def targets(who: Who) -> dict[str, Any]:
+        pool = pool_of(who)
+        return {
+            "queues": [
+                {"id": queue.id, "name": queue.name, "waiting": pool.waiting.lengths.get(queue.id, 0)}
+                for queue in pool.memory.config.queues
+            ],
+            "agents": [
+                {"id": profile.id, "name": profile.name, "presence": agent_view(pool, profile.id).presence}
+                for profile in pool.memory.config.agents
+            ],
+        }
+
+    @router.get("/live", operation_id="get_live")
+    async def live(who: Who) -> dict[str, Any]:
+        """What the wallboard shows, once."""
+        require("supervisor", who)
+        return live_view(pool_of(who), clock())
+
+    @router.post("/files", operation_id="create_file", status_code=201)
+    async def upload(who: Who, file: UploadFile) -> dict[str, Any]:
+        body = await file.read(MAX_FILE_BYTES + 1)
+        if len(body) > MAX_FILE_BYTES:
+            raise HTTPException(413, "file-too-large")
+        media = await files.save(
+            who.workspace,
+            (file.filename or "file")[:200],
+            (file.content_type or "application/octet-stream")[:100],
+            body,
+        )
+        return {
+            "id": media.sha256,
+            "name": media.name,
+            "media_type": media.media_type,
+            "size_bytes": media.size_bytes,
+        }
+
+    @router.get("/files/{sha256}", operation_id="get_file")
+    async def download(who: Who, sha256: str) -> Response:
+        return await file_response(files, who.workspace, sha256)
+
+    return router
+
+
+async def file_response(files: Files, workspace: str, sha256: str) -> Response:
+    """A stored file, as something to be saved and never run by the browser that asked."""
+    media = await files.about(workspace, sha256)
+    if media is None:
+        raise HTTPException(404, "unknown-file")
+    shown = media.media_type in ("image/png", "image/jpeg", "image/gif", "image/webp")
+    headers = {
+        "Content-Disposition": "inline" if shown else "attachment",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cache-Control": "private, max-age=86400",
+    }
+    body = await files.read(workspace, sha256)
+    return Response(body, media_type=media.media_type if shown else "application/octet-stream", headers=headers)
+
+
+def _add(router: APIRouter, path: str, name: str, endpoint: Any, kind: type[Args]) -> None:
+    """A command's route, with the body of its own arguments."""
+    annotation: Any = kind if kind is not commands.OfArgs else kind | None
+    endpoint.__annotations__["body"] = annotation
+    endpoint.__name__ = name.replace("-", "_")
+    router.add_api_route(path, endpoint, methods=["POST"], operation_id=endpoint.__name__, response_model=Taken)
+
+
+def passed_on(response: Response, answer: Answer | None, position: str) -> Taken:
+    if answer is None:
+        response.status_code = 202
+        return Taken(code="taken")
+    if answer.status >= 400:
+        raise HTTPException(answer.status, answer.code)
+    if position:
+        response.headers[POSITION] = position
+    return Taken(code=answer.code, contact=answer.contact)
+
+
+THREADS: dict[Kind, str] = {"email": "email", "voice": "call"}
+
+
+def start_input(pool: Pool, agent: str, key: str, body: Start) -> StartContact:
+    channel = pool.channel(body.channel)
+    if channel is None:
+        raise HTTPException(404, "unknown-channel")
+    scope, kind = ("e164", "phone") if channel.kind in ("voice", "sms") else ("email", "email")
+    own = hashlib.sha256(f"{agent} {key}".encode()).hexdigest()[:24]
+    external = body.to if channel.kind == "sms" else own
+    return StartContact(
+        agent=agent,
+        channel=body.channel,
+        thread=Thread(external=external, kind=THREADS.get(channel.kind, "dm")),  # type: ignore[arg-type]
+        identity=Identity(scope=scope, kind=kind, value=body.to),  # type: ignore[arg-type]
+        queue=body.queue,
+    )
+
+
+def plain(value: msgspec.Struct) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(value)
+    return found

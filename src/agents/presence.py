@@ -1,0 +1,39 @@
+"""Leases of agents who work over REST alone: any request renews one, silence ends it, and the log is told.
+
+A desk's socket is its own lease; see agents.socket.
+"""
+
+from agents.ports import Bus, Clock
+from router.inputs import Connect, Disconnect
+
+LEASE_S = 60.0
+
+
+class Leases:
+    """`name` is this gateway's connection prefix, `gateway:boot`."""
+
+    def __init__(self, bus: Bus, clock: Clock, name: str) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._name = name
+        self._until: dict[tuple[str, str], float] = {}
+        self._count = 0
+        self._connection: dict[tuple[str, str], str] = {}
+
+    async def renew(self, workspace: str, agent: str) -> None:
+        key = (workspace, agent)
+        fresh = key not in self._until
+        self._until[key] = self._clock() + LEASE_S
+        if fresh:
+            self._count += 1
+            connection = self._connection[key] = f"{self._name}:rest{self._count}"
+            await self._bus.ask(workspace, "naru", connection, Connect(agent=agent, connection=connection))
+
+    async def expire(self) -> None:
+        """End the leases that are over. Called every second or so."""
+        now = self._clock()
+        for key in [key for key, until in self._until.items() if until < now]:
+            del self._until[key]
+            connection = self._connection.pop(key)
+            workspace, agent = key
+            await self._bus.take(workspace, "naru", f"{connection}:end", Disconnect(agent=agent, connection=connection))

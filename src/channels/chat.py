@@ -1,0 +1,434 @@
+"""The customer's chat: one socket per open page, resumed without loss by visitor token and message number.
+
+A visitor is known by a token only we can make; the thread is the visitor's. What the customer says is acknowledged
+once it is durable, and the same `client_id` is the same message however often it is sent. Several pages of one
+visitor show the same thread.
+"""
+
+import asyncio
+import hmac
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+from fastapi import APIRouter, HTTPException, Request, Response, UploadFile, WebSocket, WebSocketDisconnect
+
+from channels.accounts import Accounts
+from channels.base import Account, Item
+from channels.gateway import Intake
+from channels.ports import Bus, Files, Unavailable
+from router import events
+from router.inputs import EndSession, ReceiveMessage
+from router.model import Content, Identity, Media, Part, Text, Thread, conversation_id
+from router.state import Pool
+
+log = structlog.get_logger("channels.chat")
+
+HELLO_S = 5.0
+PING_S = 20.0
+SILENT_S = 60.0
+LEFT_S = 60.0
+"""How long a waiting customer may be without a page before the contact counts as abandoned."""
+SEND_FRAMES = 256
+MAX_FRAME_BYTES = 60_000
+MAX_TEXT = 5_000
+MAX_FILE_BYTES = 10_000_000
+MAX_FILES = 5
+BURST, PER_S = 20.0, 3.0
+
+encode = msgspec.json.encode
+
+
+class ChatMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    number: int
+    id: str
+    author: str
+    at: float
+    name: str | None = None
+    text: str | None = None
+    files: tuple[dict[str, Any], ...] = ()
+    client_id: str | None = None
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A stored message that the customer may see."""
+
+    number: int
+    id: str
+    author: str
+    at: float
+    agent: str | None
+    key: str | None
+    content: Content | None
+
+
+class Transcript(Protocol):
+    async def said(self, workspace: str, conversation: str, after: int, limit: int) -> list[Said]: ...
+
+
+class Session:
+    """One visitor's thread on one channel, with the pages that show it."""
+
+    def __init__(self, account: Account, visitor: str) -> None:
+        self.account = account
+        self.visitor = visitor
+        self.thread = Thread(external=visitor)
+        self.conversation = conversation_id(account.channel, self.thread)
+        self.pages: set[Page] = set()
+        self.state: dict[str, Any] = {}
+
+    def send(self, frame: dict[str, Any]) -> None:
+        data = encode(frame)
+        for page in list(self.pages):
+            page.send(data)
+
+
+class Page:
+    def __init__(self, socket: WebSocket, now: float) -> None:
+        self.socket = socket
+        self.queue: asyncio.Queue[bytes] = asyncio.Queue(SEND_FRAMES)
+        self.slow = asyncio.Event()
+        self.heard = now
+        self.tokens = BURST
+        self.refilled = now
+
+    def send(self, data: bytes) -> None:
+        try:
+            self.queue.put_nowait(data)
+        except asyncio.QueueFull:
+            self.slow.set()
+
+    def may_speak(self, now: float) -> bool:
+        """A token bucket: bursts of 20, then 3 a second."""
+        self.tokens = min(BURST, self.tokens + (now - self.refilled) * PER_S)
+        self.refilled = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class Chats:
+    """All chat sessions of this gateway."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        bus: Bus,
+        intake: Intake,
+        files: Files,
+        transcript: Transcript,
+        clock: Callable[[], float],
+        chance: Callable[[], str],
+    ) -> None:
+        self._accounts = accounts
+        self._bus = bus
+        self._intake = intake
+        self._files = files
+        self._transcript = transcript
+        self._clock = clock
+        self._chance = chance
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._leaving: dict[tuple[str, str], float] = {}
+        self.draining = asyncio.Event()
+
+    # -- from the journal
+
+    def applied(
+        self, workspace: str, pool: Pool, happened: tuple[events.Event, ...], content: Content | None, t: float
+    ) -> None:
+        for event in happened:
+            if isinstance(event, events.MessageAdded) and not event.private:
+                session = self._sessions.get((workspace, event.conversation))
+                if session is not None:
+                    said = Said(event.number, event.message, event.author, t, event.agent, event.key, content)
+                    session.send({"type": "message", "message": self._shown(session, pool, said)})
+        for contact in {getattr(event, "contact", None) for event in happened} - {None}:
+            found = pool.contacts.get(contact or "")
+            key = (workspace, found.conversation) if found else None
+            if key in self._sessions:
+                self._tell_state(self._sessions[key], pool)
+        if any(isinstance(event, (events.ContactCompleted, events.ContactWrapping)) for event in happened):
+            self.tick(workspace)
+
+    def tick(self, workspace: str | None = None) -> None:
+        """Positions move when others leave; those who closed their page while waiting have left. Once a second."""
+        for (owner, _), session in list(self._sessions.items()):
+            pool = self._bus.pool(owner)
+            if pool is not None and workspace in (None, owner):
+                self._tell_state(session, pool)
+
+    async def expire(self) -> None:
+        now = self._clock()
+        for key in [key for key, since in self._leaving.items() if now - since > LEFT_S]:
+            del self._leaving[key]
+            session = self._sessions.pop(key, None)
+            pool = self._bus.pool(key[0])
+            conversation = pool.conversations.get(key[1]) if pool else None
+            contact = pool.contacts.get(conversation.contact or "") if pool and conversation else None
+            if session is not None and contact is not None and contact.status in ("queued", "offered"):
+                await self._end(session, f"left:{contact.id}")
+
+    async def _end(self, session: Session, key: str) -> None:
+        body = EndSession(channel=session.account.channel, thread=session.thread)
+        await self._bus.take(session.account.workspace, f"visitor:{session.visitor}", key, body)
+
+    def _tell_state(self, session: Session, pool: Pool) -> None:
+        state = state_of(pool, session.conversation)
+        if state != session.state:
+            session.state = state
+            session.send({"type": "state", "state": state})
+
+    def _shown(self, session: Session, pool: Pool | None, said: Said) -> ChatMessage:
+        own = said.author == "customer"
+        profile = pool.profile(said.agent or "") if pool else None
+        client_id = said.key.partition(":")[2] if own and said.key else None
+        content = said.content or Content()
+        shown_files = tuple(
+            {
+                "id": part.sha256,
+                "name": part.name,
+                "media_type": part.media_type,
+                "size_bytes": part.size_bytes,
+                "url": self._file_url(session.account, part.sha256),
+            }
+            for part in content.parts
+            if isinstance(part, Media)
+        )
+        return ChatMessage(
+            number=said.number,
+            id=said.id,
+            author="customer" if own else "agent",
+            at=said.at,
+            name=profile.name if profile else None,
+            text=content.text or None,
+            files=shown_files,
+            client_id=client_id,
+        )
+
+    # -- one page
+
+    async def serve(self, socket: WebSocket) -> None:
+        await socket.accept()
+        try:
+            hello = parse(await asyncio.wait_for(socket.receive_text(), HELLO_S))
+        except (TimeoutError, WebSocketDisconnect, KeyError):
+            await _close(socket, 4400, "no hello")
+            return
+        account = self._accounts.at(str(hello.get("channel", "")))
+        if account is None or account.kind != "chat" or not self._from_allowed_origin(socket, account):
+            await _close(socket, 4404, "unknown channel")
+            return
+        visitor = self._visitor(account, hello.get("visitor")) or self._chance()
+        key = (account.workspace, conversation_id(account.channel, Thread(external=visitor)))
+        session = self._sessions.setdefault(key, Session(account, visitor))
+        self._leaving.pop(key, None)
+        page = Page(socket, self._clock())
+        try:
+            await self._welcome(session, page, hello)
+            await self._talk(session, page, hello)
+        finally:
+            session.pages.discard(page)
+            if not session.pages:
+                self._leaving[key] = self._clock()
+
+    def _from_allowed_origin(self, socket: WebSocket, account: Account) -> bool:
+        origin = socket.headers.get("origin")
+        allowed = account.settings.get("origins")
+        if origin is None:
+            return True  # not a browser: a program can claim any origin anyway
+        if isinstance(allowed, list) and allowed:
+            return "*" in allowed or origin in allowed
+        return origin.split("://", 1)[-1] == socket.headers.get("host")
+
+    def _visitor(self, account: Account, token: Any) -> str | None:
+        """The visitor a token stands for; None when we did not make it."""
+        if not isinstance(token, str):
+            return None
+        visitor, _, mac = token.rpartition(".")
+        good = hmac.compare_digest(account.sign(f"visitor {visitor}").encode(), mac.encode())
+        return visitor if good and visitor else None
+
+    async def _welcome(self, session: Session, page: Page, hello: dict[str, Any]) -> None:
+        """History after the number the page has, then everything from the journal, without a gap between."""
+        account = session.account
+        session.pages.add(page)  # from now on new messages queue up behind the welcome
+        after = hello.get("after")
+        after = after if isinstance(after, int) and after >= 0 else 0
+        history = await self._transcript.said(account.workspace, session.conversation, after, 200)
+        pool = self._bus.pool(account.workspace)
+        brand = pool.brand(account.brand) if pool else None
+        session.state = state_of(pool, session.conversation) if pool else {"status": "none"}
+        welcome = {
+            "type": "welcome",
+            "visitor": f"{session.visitor}.{account.sign(f'visitor {session.visitor}')}",
+            "session": session.conversation,
+            "server_now": self._clock(),
+            "brand": brand.name if brand else account.brand,
+            "messages": [self._shown(session, pool, said) for said in history],
+            "state": session.state,
+            "limits": {"file_bytes": MAX_FILE_BYTES, "text_chars": MAX_TEXT},
+        }
+        await page.socket.send_text(encode(welcome).decode())
+
+    async def _talk(self, session: Session, page: Page, hello: dict[str, Any]) -> None:
+        async def read() -> None:
+            while True:
+                text = await page.socket.receive_text()
+                page.heard = self._clock()
+                if len(text) <= MAX_FRAME_BYTES:
+                    await self._frame(session, page, parse(text), hello)
+
+        async def write() -> None:
+            while True:
+                await page.socket.send_text((await page.queue.get()).decode())
+
+        async def beat() -> None:
+            while self._clock() - page.heard < SILENT_S:
+                page.send(encode({"type": "ping"}))
+                await asyncio.sleep(PING_S)
+
+        tasks = [asyncio.create_task(part()) for part in (read, write, beat, page.slow.wait, self.draining.wait)]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            await _close(page.socket, 1012 if self.draining.is_set() else 1013, "come back")
+            for error in ended:
+                if isinstance(error, Exception) and not isinstance(
+                    error, (WebSocketDisconnect, RuntimeError, KeyError, asyncio.CancelledError)
+                ):
+                    log.error("page.broken", error=repr(error))
+
+    async def _frame(self, session: Session, page: Page, frame: dict[str, Any], hello: dict[str, Any]) -> None:
+        kind = frame.get("type")
+        if kind == "say":
+            await self._say(session, page, frame, hello)
+        elif kind == "bye":
+            pool = self._bus.pool(session.account.workspace)
+            conversation = pool.conversations.get(session.conversation) if pool else None
+            if conversation is not None and conversation.contact:
+                await self._end(session, f"bye:{conversation.contact}")
+
+    async def _say(self, session: Session, page: Page, frame: dict[str, Any], hello: dict[str, Any]) -> None:
+        client_id = frame.get("client_id")
+        if not isinstance(client_id, str) or not 0 < len(client_id) <= 64:
+            page.send(encode({"type": "error", "code": "no-client-id"}))
+            return
+        if not page.may_speak(self._clock()):
+            page.send(encode({"type": "error", "code": "too-fast", "client_id": client_id}))
+            return
+        content = await self._content(session.account, frame)
+        if isinstance(content, str):
+            page.send(encode({"type": "error", "code": content, "client_id": client_id}))
+            return
+        name = hello.get("name")
+        body = ReceiveMessage(
+            channel=session.account.channel,
+            thread=session.thread,
+            identity=Identity(
+                scope=session.account.channel,
+                kind="visitor",
+                value=session.visitor,
+                name=name[:100] if isinstance(name, str) else None,
+            ),
+            dedupe_key=f"{session.visitor}:{client_id}",
+            attributes=_page_facts(hello),
+        )
+        try:
+            await self._intake.take(session.account, Item(body.dedupe_key, body, content))
+        except Unavailable:
+            page.send(encode({"type": "error", "code": "unavailable", "client_id": client_id}))
+            return
+        page.send(encode({"type": "ack", "client_id": client_id, "number": None}))
+
+    async def _content(self, account: Account, frame: dict[str, Any]) -> Content | str:
+        """What was said, or the code of what is wrong with it."""
+        text, named = frame.get("text"), frame.get("files") or []
+        if (text is not None and not isinstance(text, str)) or not isinstance(named, list) or len(named) > MAX_FILES:
+            return "not-a-message"
+        if text and len(text) > MAX_TEXT:
+            return "too-long"
+        parts: list[Part] = [Text(text=text)] if text and text.strip() else []
+        for sha256 in named:
+            media = await self._files.about(account.workspace, sha256) if isinstance(sha256, str) else None
+            if media is None:
+                return "unknown-file"
+            parts.append(media)
+        return Content(parts=tuple(parts)) if parts else "empty"
+
+    # -- files
+
+    def _file_url(self, account: Account, sha256: str) -> str:
+        return f"/chat/files/{sha256}?c={account.hook}&s={account.sign(f'file {sha256}')}"
+
+    def routes(self) -> APIRouter:
+        router = APIRouter(tags=["chat"])
+        router.add_api_websocket_route("/chat/ws", self.serve)
+
+        @router.post("/chat/files", operation_id="create_chat_file", status_code=201)
+        async def upload(request: Request, file: UploadFile) -> dict[str, Any]:
+            account = self._accounts.at(request.headers.get("x-naru-channel", ""))
+            if account is None or self._visitor(account, request.headers.get("x-naru-visitor")) is None:
+                raise HTTPException(403, "unknown-visitor")
+            body = await file.read(MAX_FILE_BYTES + 1)
+            if len(body) > MAX_FILE_BYTES:
+                raise HTTPException(413, "file-too-large")
+            name, kind = (file.filename or "file")[:200], (file.content_type or "application/octet-stream")[:100]
+            media = await self._files.save(account.workspace, name, kind, body)
+            return {"id": media.sha256, "name": media.name, "media_type": kind, "size_bytes": media.size_bytes}
+
+        @router.get("/chat/files/{sha256}", operation_id="get_chat_file")
+        async def download(sha256: str, c: str = "", s: str = "") -> Response:
+            account = self._accounts.at(c)
+            if account is None or not hmac.compare_digest(account.sign(f"file {sha256}").encode(), s.encode()):
+                raise HTTPException(404, "unknown-file")
+            media = await self._files.about(account.workspace, sha256)
+            if media is None:
+                raise HTTPException(404, "unknown-file")
+            shown = media.media_type in ("image/png", "image/jpeg", "image/gif", "image/webp")
+            headers = {
+                "Content-Disposition": "inline" if shown else "attachment",
+                "X-Content-Type-Options": "nosniff",
+                "Content-Security-Policy": "sandbox; default-src 'none'",
+            }
+            kind = media.media_type if shown else "application/octet-stream"
+            return Response(await self._files.read(account.workspace, sha256), media_type=kind, headers=headers)
+
+        return router
+
+
+def state_of(pool: Pool, conversation_id: str) -> dict[str, Any]:
+    """What the customer is told of where the contact is."""
+    conversation = pool.conversations.get(conversation_id)
+    contact = pool.contacts.get(conversation.contact or "") if conversation else None
+    if conversation is None or (contact is None and conversation.last_contact is None):
+        return {"status": "none", "position": None, "agent": None}
+    if contact is None:
+        return {"status": "ended", "position": None, "agent": None}
+    if contact.status in ("queued", "offered"):
+        return {"status": "waiting", "position": max(1, pool.waiting.position(contact)), "agent": None}
+    profile = pool.profile(contact.agent or "")
+    return {"status": "talking", "position": None, "agent": profile.name if profile else None}
+
+
+def _page_facts(hello: dict[str, Any]) -> dict[str, str]:
+    return {name: value[:300] for name in ("locale", "page") if isinstance(value := hello.get(name), str)}
+
+
+def parse(text: str) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    try:
+        await socket.close(code, reason)
+    except RuntimeError:
+        return

@@ -1,0 +1,123 @@
+"""The one door for webhooks: find the account, verify the raw bytes, read, make durable, and only then answer.
+
+Nothing of a request that failed verification is stored, and what is answered 2xx is in the log (or the spool).
+"""
+
+from collections.abc import Callable
+
+import msgspec
+import structlog
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from channels.accounts import Accounts
+from channels.base import MAX_BODY_BYTES, Account, CallView, HookReply, Item, Look, Webhook
+from channels.ports import Bus, Contents, Files, Language, Unavailable
+from router.inputs import Input, ReceiveCall, ReceiveMessage
+from router.model import Content
+from router.turn import Answer
+
+log = structlog.get_logger("channels.gateway")
+
+
+class Intake:
+    """Makes what was read durable: stamps the language, stores attachments, and asks the history about late copies."""
+
+    def __init__(self, bus: Bus, contents: Contents, files: Files, language: Language) -> None:
+        self._bus = bus
+        self._contents = contents
+        self._files = files
+        self._language = language
+
+    async def take(self, account: Account, item: Item) -> None:
+        """Durable on return. Raises Unavailable."""
+        if item.late and await self._contents.known(account.workspace, account.channel, item.key):
+            return
+        body, content = await self._stamped(account, item)
+        await self._bus.take(account.workspace, f"channel:{account.channel}", item.key, body, content)
+
+    async def ask(self, account: Account, item: Item) -> Answer | None:
+        body, content = await self._stamped(account, item)
+        answer, _ = await self._bus.ask(account.workspace, f"channel:{account.channel}", item.key, body, content)
+        return answer
+
+    async def _stamped(self, account: Account, item: Item) -> tuple[Input, Content | None]:
+        body, content = item.body, item.content
+        if content is not None and item.files:
+            media = [
+                msgspec.structs.replace(
+                    await self._files.save(account.workspace, file.name, file.media_type, file.body),
+                    inline_id=file.inline_id,
+                )
+                for file in item.files
+            ]
+            content = msgspec.structs.replace(content, parts=(*content.parts, *media))
+        if isinstance(body, (ReceiveMessage, ReceiveCall)) and body.language is None and content is not None:
+            body = msgspec.structs.replace(body, language=self._spoken(account, content))
+        return body, content
+
+    def _spoken(self, account: Account, content: Content) -> str | None:
+        pool = self._bus.pool(account.workspace)
+        brand = pool.brand(account.brand) if pool else None
+        return self._language(f"{content.subject or ''} {content.text}", brand.languages if brand else ())
+
+
+def look_into(bus: Bus, workspace: str) -> Look:
+    def look(call: str) -> CallView | None:
+        pool = bus.pool(workspace)
+        for contact in pool.contacts.values() if pool else ():
+            if contact.call == call and pool is not None:
+                return CallView(contact.id, contact.status, pool.waiting.position(contact))
+        return None
+
+    return look
+
+
+def hook_routes(accounts: Accounts, intake: Intake, bus: Bus, clock: Callable[[], float]) -> APIRouter:
+    router = APIRouter(tags=["providers"])
+
+    @router.post("/hooks/{hook}", operation_id="receive_hook", response_class=Response)
+    @router.post("/hooks/{hook}/{path:path}", operation_id="receive_hook_path", response_class=Response)
+    async def receive(request: Request, hook: str, path: str = "") -> Response:
+        account = accounts.at(hook)
+        if account is None:
+            raise HTTPException(404, "unknown-channel")
+        webhook = await _webhook(request, account, path, clock())
+        provider = accounts.providers[account.provider]
+        if not provider.verify(account, webhook):
+            log.warning("hook.refused", workspace=account.workspace, channel=account.channel)
+            raise HTTPException(403, "bad-signature")
+        reading = provider.read(account, webhook, look_into(bus, account.workspace))
+        try:
+            if reading.refused is not None and reading.items:
+                answer = await intake.ask(account, reading.items[0])
+                refused = answer is None or answer.status >= 400
+                return _response(reading.refused if refused else reading.reply)
+            for item in reading.items:
+                await intake.take(account, item)
+        except Unavailable as error:
+            raise HTTPException(503, "log-unavailable", {"Retry-After": "5"}) from error
+        return _response(reading.reply)
+
+    return router
+
+
+async def _webhook(request: Request, account: Account, path: str, now: float) -> Webhook:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(413, "too-large")
+    url = account.hook_url + (f"/{path}" if path else "") + (f"?{request.url.query}" if request.url.query else "")
+    return Webhook(
+        method=request.method,
+        url=url,
+        path=path,
+        headers={name.lower(): value for name, value in request.headers.items()},
+        query=dict(request.query_params),
+        body=bytes(body),
+        t=now,
+    )
+
+
+def _response(reply: HookReply) -> Response:
+    return Response(reply.body, reply.status, media_type=reply.media_type)

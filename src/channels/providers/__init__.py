@@ -1,0 +1,1 @@
+"""One file per provider. None knows another, none talks to the network."""

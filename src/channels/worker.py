@@ -1,0 +1,246 @@
+"""The channel worker: holds connections and carries out effects, each provider at its own pace.
+
+Effects with a key are claimed in the log before they are done, because their provider cannot tell a repetition. A
+claim whose end we did not live to tell is *uncertain*: it is shown, never silently repeated. The others may be done
+twice without harm, so after a crash they simply are.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+import httpx2
+import msgspec
+import structlog
+
+from channels import mailbox
+from channels.accounts import Accounts
+from channels.base import Account, Call, Mail, Outgoing, Provider, Result, Unsendable, Webhook
+from channels.gateway import Intake, look_into
+from channels.ports import Bus, Contents, Unavailable
+from router.effects import AnyEffect, Deliver, Effect, RingLeg
+from router.inputs import ClaimSend, EndSend
+from router.state import Pool
+
+log = structlog.get_logger("channels.worker")
+
+LANES = 4
+LANE_JOBS = 10_000
+TRIES = 5
+BACKOFF_S = (1.0, 5.0, 30.0, 120.0)
+MAX_RESPONSE_BYTES = 1_000_000
+
+
+class Job(msgspec.Struct, frozen=True):
+    workspace: str
+    effect: AnyEffect
+
+
+class Worker:
+    """`name` is stable, `boot` is new with every process: together they sign claims."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        bus: Bus,
+        contents: Contents,
+        intake: Intake,
+        client: httpx2.AsyncClient,
+        name: str,
+        boot: str,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._accounts = accounts
+        self._bus = bus
+        self._contents = contents
+        self._intake = intake
+        self._client = client
+        self._name = name
+        self._me = f"{name}:{boot}"
+        self._clock = clock
+        self._sleep = sleep
+        self._lanes: dict[tuple[str, str, int], asyncio.Queue[Job]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._mailboxes: dict[tuple[str, str], tuple[Account, mailbox.Mailbox, asyncio.Task[None]]] = {}
+        self._taken: dict[str, None] = {}
+        self.pending = 0
+        self.observe: Callable[[str, str], None] = lambda channel, result: None
+
+    # -- what to do
+
+    def record(self, workspace: str, effects: Iterable[Effect]) -> None:
+        """Put a record's effects in their lanes."""
+        for effect in effects:
+            self._put(Job(workspace, effect))  # type: ignore[arg-type]
+
+    async def recover(self, pools: dict[str, Pool]) -> None:
+        """After a start: take up what nobody claimed, and own up to what we claimed and did not finish."""
+        for workspace, pool in pools.items():
+            for key, send in list(pool.memory.sends.items()):
+                if send.worker is None:
+                    self._put(Job(workspace, send.effect))
+                elif send.worker.partition(":")[0] == self._name and send.worker != self._me:
+                    await self._end(workspace, key, Result("uncertain", detail="we stopped while sending"))
+
+    def _put(self, job: Job) -> None:
+        key = getattr(job.effect, "key", None)
+        if key is not None:
+            if key in self._taken:
+                return
+            self._taken[key] = None
+            while len(self._taken) > LANE_JOBS:
+                del self._taken[next(iter(self._taken))]
+        about = getattr(job.effect, "contact", None) or getattr(job.effect, "call", None) or ""
+        lane = (job.workspace, job.effect.channel, sum(about.encode()) % LANES)
+        if lane not in self._lanes:
+            self._lanes[lane] = asyncio.Queue(LANE_JOBS)
+            self._start(self._run(self._lanes[lane]))
+        try:
+            self._lanes[lane].put_nowait(job)
+            self.pending += 1
+        except asyncio.QueueFull:
+            log.error("lane.full", channel=job.effect.channel)
+
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, lane: "asyncio.Queue[Job]") -> None:
+        while True:
+            job = await lane.get()
+            try:
+                await self._do(job)
+            except Exception:
+                # One effect that nobody foresaw must not stop its channel; it is told, and the next one is done.
+                log.exception("effect.broken", channel=job.effect.channel, kind=type(job.effect).__name__)
+            finally:
+                self.pending -= 1
+
+    async def _do(self, job: Job) -> None:
+        account = self._accounts.of(job.workspace, job.effect.channel)
+        if isinstance(job.effect, (Deliver, RingLeg)):
+            if not await self._claim(job.workspace, job.effect.key):
+                return
+            await self._end(job.workspace, job.effect.key, await self._carry_out(account, job))
+        else:
+            result = await self._carry_out(account, job)
+            if result.kind != "accepted":
+                log.warning("effect.failed", channel=job.effect.channel, detail=result.detail)
+
+    async def _claim(self, workspace: str, key: str) -> bool:
+        """Whether the log names us as the one to do it."""
+        while True:
+            try:
+                answer, _ = await self._bus.ask(
+                    workspace, self._me, f"claim:{key}", ClaimSend(key=key, worker=self._me)
+                )
+            except Unavailable:
+                answer = None
+            if answer is not None:
+                return answer.status < 400
+            await self._sleep(1.0)
+
+    async def _end(self, workspace: str, key: str, result: Result) -> None:
+        kind = "rejected" if result.kind == "retry" else result.kind
+        body = EndSend(key=key, result=kind, externals=result.externals, detail=result.detail)
+        self.observe(key, kind)
+        while True:
+            try:
+                await self._bus.take(workspace, self._me, f"end:{key}", body)
+                return
+            except Unavailable:
+                await self._sleep(1.0)
+
+    # -- doing it
+
+    async def _carry_out(self, account: Account | None, job: Job) -> Result:
+        if account is None:
+            return Result("rejected", detail="the channel is not connected")
+        provider = self._accounts.providers[account.provider]
+        message: Outgoing | None = None
+        if isinstance(job.effect, Deliver):
+            message = await self._contents.outgoing(job.workspace, job.effect.conversation, job.effect.key)
+            if message is None:
+                return Result("rejected", detail="what was said cannot be found")
+        result = Result("retry")
+        for attempt in range(TRIES):
+            try:
+                request = provider.write(account, job.effect, message, self._clock())
+            except Unsendable as error:
+                return Result("rejected", detail=str(error))
+            result = await self._try(account, provider, request)
+            if result.kind != "retry" or attempt == TRIES - 1:
+                break
+            await self._sleep(max(result.after_s, BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]))
+        return result
+
+    async def _try(self, account: Account, provider: Provider, request: Call | Mail) -> Result:
+        if isinstance(request, Mail):
+            return await mailbox.send(account, request)
+        try:
+            response = await self._client.request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                data=_fields(request) if request.form else None,
+                content=request.body,
+                auth=request.basic,
+                timeout=request.timeout_s,
+            )
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            return Result("retry", detail=f"{type(error).__name__}: {error}"[:500])
+        except httpx2.HTTPError as error:
+            return Result("uncertain", detail=f"{type(error).__name__}: {error}"[:500])
+        return provider.outcome(response.status_code, response.content[:MAX_RESPONSE_BYTES])
+
+    # -- connections
+
+    def connect(self) -> None:
+        """Hold the mailboxes that are configured now, and let go of the others."""
+        wanted = {
+            (account.workspace, account.channel): account
+            for account in self._accounts.all()
+            if self._accounts.providers[account.provider].transport == "mailbox"
+        }
+        for key, (account, _, task) in list(self._mailboxes.items()):
+            now = wanted.get(key)
+            if now is None or (now.settings, now.secrets) != (account.settings, account.secrets):
+                task.cancel()
+                del self._mailboxes[key]
+        for key, account in wanted.items():
+            if key not in self._mailboxes:
+                box = self._mailbox(account)
+                self._mailboxes[key] = (account, box, asyncio.create_task(box.run()))
+
+    def _mailbox(self, account: Account) -> mailbox.Mailbox:
+        provider = self._accounts.providers[account.provider]
+        look = look_into(self._bus, account.workspace)
+
+        async def deliver(raw: bytes) -> None:
+            hook = Webhook(method="MAIL", url="", path="", headers={}, query={}, body=raw, t=self._clock())
+            for item in provider.read(account, hook, look).items:
+                await self._intake.take(account, item)
+
+        return mailbox.Mailbox(
+            account,
+            deliver,
+            lambda: self._contents.cursor(account.workspace, account.channel),
+            lambda cursor: self._contents.move_cursor(account.workspace, account.channel, cursor),
+        )
+
+    def states(self) -> dict[tuple[str, str], str]:
+        return {key: box.state for key, (_, box, _) in self._mailboxes.items()}
+
+    async def close(self) -> None:
+        tasks = [*self._tasks, *(task for _, _, task in self._mailboxes.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _fields(request: Call) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for name, value in request.form:
+        fields.setdefault(name, []).append(value)
+    return fields

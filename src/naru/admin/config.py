@@ -1,0 +1,159 @@
+"""Configuration as versions: read, check, plan, apply, export. The store is the editor, the log puts it in force.
+
+The YAML document, the REST bodies and what `decide` sees are the same structures, so a round trip is exact.
+"""
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import yaml
+from sqlalchemy import func, insert, select
+
+from naru.admin.accounts import Accounts
+from naru.center import Center
+from naru.store import tables as db
+from naru.store.database import Database
+from router.config import Config, Lookup, canonical, faults
+from router.inputs import ApplyConfig
+from router.skills import lacks, requirements
+from router.state import Pool
+
+MAX_DOCUMENT_BYTES = 900_000
+
+
+class BadConfig(Exception):
+    """Everything that is wrong with a document, one fault a line."""
+
+    def __init__(self, found: list[str]) -> None:
+        super().__init__("; ".join(found))
+        self.faults = found
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What applying a document would change, and what that would do to what waits now."""
+
+    version: int
+    changes: list[str]
+    effects: list[str]
+
+
+def parse(text: str) -> Config:
+    """A document as the owner wrote it. Raises BadConfig."""
+    if len(text.encode()) > MAX_DOCUMENT_BYTES:
+        raise BadConfig([f"the document is over {MAX_DOCUMENT_BYTES} bytes"])
+    try:
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise BadConfig([f"not YAML: {error}"]) from error
+    return check(data if data is not None else {})
+
+
+def check(data: Any) -> Config:
+    """A document as data. Raises BadConfig."""
+    try:
+        config = msgspec.convert(data, Config)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise BadConfig([str(error)]) from error
+    found = faults(config)
+    if found:
+        raise BadConfig(found)
+    return canonical(config)
+
+
+def export(config: Config) -> str:
+    """The canonical document: sorted, nothing that is a default, the same text for the same configuration."""
+    data = msgspec.to_builtins(canonical(config))
+    return yaml.safe_dump({"version": 1, **data}, allow_unicode=True, sort_keys=False, width=120)
+
+
+class Configurations:
+    def __init__(self, database: Database, center: Center, accounts: Accounts, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._center = center
+        self._accounts = accounts
+        self._clock = clock
+
+    async def current(self, workspace: str) -> tuple[int, Config]:
+        """The newest version and its number, 0 and an empty one when there is none."""
+        c = db.config_versions.c
+        async with self._database.read() as connection:
+            found = await connection.execute(
+                select(c.version, c.body).where(c.workspace == workspace).order_by(c.version.desc()).limit(1)
+            )
+            row = found.first()
+        return (row.version, msgspec.convert(row.body, Config)) if row else (0, Config())
+
+    async def plan(self, workspace: str, config: Config) -> Plan:
+        version, now = await self.current(workspace)
+        pool = self._center.pool(workspace)
+        return Plan(version, differences(now, config), consequences(pool, config) if pool else [])
+
+    async def apply(self, workspace: str, config: Config, author: str, expected: int | None = None) -> int:
+        """Save as the next version and put it in force. Returns the version in force; raises Conflict, LogUnavailable."""
+        version, now = await self.current(workspace)
+        if expected is not None and expected != version:
+            raise Conflict(version)
+        config = canonical(config)
+        if canonical(now) == config and version > 0:
+            await self._put_in_force(workspace, version, config, author)
+            return version
+        table = db.config_versions
+        async with self._database.write() as connection:
+            newest = await connection.scalar(select(func.max(table.c.version)).where(table.c.workspace == workspace))
+            if (newest or 0) != version:
+                raise Conflict(newest or 0)
+            await connection.execute(
+                insert(table).values(
+                    workspace=workspace,
+                    version=version + 1,
+                    author=author,
+                    created_at=self._clock(),
+                    body=msgspec.to_builtins(config),
+                )
+            )
+        await self._put_in_force(workspace, version + 1, config, author)
+        return version + 1
+
+    async def _put_in_force(self, workspace: str, version: int, config: Config, author: str) -> None:
+        await self._accounts.sync_people(workspace, config)
+        body = ApplyConfig(version=version, config=config)
+        await self._center.ask(workspace, author, f"config:{version}", body)
+
+
+class Conflict(Exception):
+    """Somebody else has changed the configuration meanwhile."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"the configuration is at version {version}")
+        self.version = version
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    before, after = export(old).splitlines(), export(new).splitlines()
+    return list(difflib.unified_diff(before, after, "in force", "proposed", lineterm="", n=2))
+
+
+def consequences(pool: Pool, new: Config) -> list[str]:
+    """What the new configuration does to the contacts that wait at this moment, in words."""
+    known = Lookup(new)
+    found: list[str] = []
+    waiting = [c for c in pool.contacts.values() if c.status in ("queued", "offered")]
+    lost = sorted({c.queue for c in waiting if c.queue not in known.queues})
+    for gone_queue in lost:
+        count = sum(1 for c in waiting if c.queue == gone_queue)
+        found.append(
+            f"{count} waiting contacts leave queue '{gone_queue}', which goes, for their brand's default queue"
+        )
+    for queue_id, queue in known.queues.items():
+        stuck = [
+            c
+            for c in waiting
+            if c.queue == queue_id and all(lacks(a, requirements(c, queue)) for a in known.agents.values())
+        ]
+        if stuck:
+            found.append(f"{len(stuck)} waiting contacts of queue '{queue_id}' could then be served by nobody")
+    gone = [agent for agent in pool.agents.values() if agent.contacts and agent.id not in known.agents]
+    found += [f"agent '{agent.id}' goes while holding {len(agent.contacts)} contacts" for agent in gone]
+    return found

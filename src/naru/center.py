@@ -1,0 +1,151 @@
+"""The way into the log for both edges: `take` (durable, no answer awaited) and `ask` (with the decision's answer).
+
+A customer's contact that the log will not take goes to the spool, if there is one, and is drained later in order;
+while anything is spooled, everything is, so that no conversation is turned round. An agent's command never is.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from naru.bus.base import IN, MAX_VALUE_BYTES, Log, LogUnavailable
+from naru.fold import Applied, Fold
+from naru.keyring import Keyring
+from naru.wire import Envelope, body_hash, encode, encode_content, input_id
+from router import inputs
+from router.model import Content
+from router.state import Pool
+from router.turn import Answer
+
+APPEND_TIMEOUT_S = 3.0
+ANSWER_TIMEOUT_S = 2.0
+SPOOL = "spool"
+
+log = structlog.get_logger("naru.center")
+
+
+class TooLarge(Exception):
+    """An input over the log's bound on one record."""
+
+
+class Center:
+    def __init__(
+        self, bus: Log, fold: Fold, keyring: Keyring, shards: int, clock: Callable[[], float], spool: Log | None = None
+    ) -> None:
+        self._bus = bus
+        self.fold = fold
+        self._keyring = keyring
+        self._shards = shards
+        self._clock = clock
+        self._spool = spool
+        self._drained = 0
+        self._asked: dict[str, asyncio.Future[tuple[Answer, str]]] = {}
+        fold.subscribe(self._applied)
+
+    def shard(self, pool: str) -> int:
+        """A pool's shard: its name's bytes summed, so that it is the same on every machine."""
+        return sum(pool.encode()) % self._shards
+
+    def pool(self, workspace: str) -> Pool | None:
+        """A workspace's pool as the journal says it is. (One pool per workspace, until one outgrows a shard.)"""
+        return self.fold.pools.get(workspace)
+
+    async def take(
+        self, workspace: str, actor: str, key: str, body: inputs.Input, content: Content | None = None
+    ) -> str:
+        """Make an input durable and return its id. Raises LogUnavailable (try again later), TooLarge."""
+        envelope = self._envelope(workspace, actor, key, body, content)
+        if self._spool is not None and await self._spooled():
+            await self._spool_it(envelope)
+            return envelope.id
+        try:
+            await self._append(envelope)
+        except LogUnavailable:
+            if self._spool is None:
+                raise
+            await self._spool_it(envelope)
+        return envelope.id
+
+    async def ask(
+        self,
+        workspace: str,
+        actor: str,
+        key: str,
+        body: inputs.Input,
+        content: Content | None = None,
+        timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> tuple[Answer | None, str]:
+        """Append and wait for the decision: (answer, position). None: taken, the outcome will be seen on the stream.
+
+        Raises LogUnavailable, TooLarge.
+        """
+        envelope = self._envelope(workspace, actor, key, body, content)
+        waiting = self._asked.setdefault(envelope.id, asyncio.get_running_loop().create_future())
+        try:
+            await self._append(envelope)
+            return await asyncio.wait_for(asyncio.shield(waiting), timeout_s)
+        except TimeoutError:
+            return None, ""
+        finally:
+            self._asked.pop(envelope.id, None)
+
+    def _envelope(self, workspace: str, actor: str, key: str, body: inputs.Input, content: Content | None) -> Envelope:
+        plain = encode_content(content) if content is not None else b""
+        return Envelope(
+            id=input_id(workspace, actor, key),
+            workspace=workspace,
+            pool=workspace,
+            actor=actor,
+            at=self._clock(),
+            body=body,  # type: ignore[arg-type]
+            hash=body_hash(body, plain),
+            content=self._keyring.seal(workspace, "content", plain) if content is not None else None,
+        )
+
+    async def _append(self, envelope: Envelope) -> None:
+        value = encode(envelope)
+        if len(value) > MAX_VALUE_BYTES:
+            raise TooLarge(f"{len(value)} bytes")
+        try:
+            await asyncio.wait_for(self._bus.append(IN, self.shard(envelope.pool), [value]), APPEND_TIMEOUT_S)
+        except TimeoutError as error:
+            raise LogUnavailable("the log did not answer in time") from error
+
+    def _applied(self, applied: Applied) -> None:
+        for reply in applied.record.re:
+            waiting = self._asked.get(reply.input)
+            if waiting is not None and not waiting.done():
+                answer = Answer(status=reply.status, code=reply.code, contact=reply.contact)
+                waiting.set_result((answer, applied.entry.position))
+
+    # -- spool
+
+    async def _spooled(self) -> bool:
+        return self._spool is not None and await self._spool.end(SPOOL, 0) > self._drained
+
+    async def _spool_it(self, envelope: Envelope) -> None:
+        assert self._spool is not None
+        value = encode(envelope)
+        if len(value) > MAX_VALUE_BYTES:
+            raise TooLarge(f"{len(value)} bytes")
+        await asyncio.wait_for(self._spool.append(SPOOL, 0, [value]), APPEND_TIMEOUT_S)
+
+    async def drain(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Bring what was spooled into the log, in order, for ever. What was appended twice is decided once."""
+        if self._spool is None:
+            return
+        start = self._drained = await self._spool.begin(SPOOL, 0)
+        decode = msgspec.json.Decoder(Envelope).decode
+        async for batch in self._spool.read(SPOOL, 0, start):
+            for stored in batch:
+                while True:
+                    try:
+                        await self._append(decode(stored.value))
+                        break
+                    except LogUnavailable as error:
+                        log.warning("spool.waits", error=str(error))
+                        await sleep(1.0)
+                self._drained = stored.offset + 1
+            await self._spool.trim(SPOOL, 0, self._drained)

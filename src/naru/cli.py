@@ -1,0 +1,383 @@
+"""The command line. It speaks to the server that runs on the data folder; only where none runs it opens the files itself.
+
+Exit codes: 0 done, 1 failed, 2 wrong use or bad configuration, 3 there are changes (`plan`). Data go to stdout,
+everything else to stderr. Heavy imports wait until a command needs them.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from naru.app import Naru
+    from naru.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Naru, a contact center."
+)
+keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
+db_app = typer.Typer(no_args_is_help=True, help="The database.")
+channels_app = typer.Typer(no_args_is_help=True, help="Channels.")
+bench_app = typer.Typer(no_args_is_help=True, help="Measurements.")
+app.add_typer(keys_app, name="keys")
+app.add_typer(db_app, name="db")
+app.add_typer(channels_app, name="channels")
+app.add_typer(bench_app, name="bench")
+
+T = TypeVar("T")
+Data = Annotated[str | None, typer.Option("--data", help="The data folder (NARU_DATA).")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+Workspace = Annotated[str, typer.Option("--workspace", "-w", help="The workspace.")]
+PLAN_HAS_CHANGES = 3
+
+
+def main() -> None:
+    app()
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    print(f"naru: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def settings_of(data: str | None, **given: Any) -> "Settings":
+    from naru.settings import BadSettings, load
+
+    try:
+        return load(data=data, **given)
+    except BadSettings as error:
+        fail(str(error), 2)
+
+
+def show(as_json: bool, value: Any, text: str) -> None:
+    print(json.dumps(value, ensure_ascii=False) if as_json else text)
+
+
+# -- running
+
+
+@app.command()
+def serve(
+    role: Annotated[str, typer.Argument(help="Which parts to run; embedded there is only 'all'.")] = "all",
+    data: Data = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+) -> None:
+    """Run a center until it is told to stop (SIGTERM)."""
+    if role != "all":
+        fail(f"role '{role}' needs the Kafka bus, which this version does not have yet; use 'all'", 2)
+    settings = settings_of(data, host=host, port=port)
+    from naru.app import Busy
+    from naru.app import serve as run
+
+    try:
+        ended_well = _run(run(settings))
+    except Busy as error:
+        fail(f"{error}; stop it first, or name another folder with --data")
+    raise typer.Exit(0 if ended_well else 1)
+
+
+def _run(work: Any) -> Any:
+    import uvloop
+
+    return uvloop.run(work)
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port; another free one is taken when it is in use.")] = 8620,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same customers.")] = 7,
+    speed: Annotated[float, typer.Option(min=0.1, max=50, help="How fast the simulated people live.")] = 1.0,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Keep the data here instead of in a temporary folder.")
+    ] = None,
+    for_s: Annotated[float | None, typer.Option("--for", help="Stop after so many seconds.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a working center: simulated customers and agents use the public API, and three links let you join."""
+    print("naru demo: starting …", file=sys.stderr, flush=True)
+    from naru.demo.show import run_demo
+
+    summary = _run(run_demo(port, seed, speed, data, for_s))
+    if as_json or for_s is not None:
+        print(json.dumps(summary))
+
+
+# -- setting up
+
+STARTER = """\
+version: 1
+name: My center
+timezone: Asia/Seoul
+brands:
+- {id: main, name: My shop, default_queue: care, languages: [ko, en]}
+channels:
+- {id: web, name: Web chat, brand: main, provider: webchat, kind: chat}
+queues:
+- {id: care, name: Customer care}
+skills: []
+agents:
+- {id: owner, name: Owner, role: owner, brands: [main], email: OWNER}
+"""
+
+
+@app.command()
+def init(
+    email: Annotated[str, typer.Option(prompt="Your e-mail address", help="The first owner's address.")],
+    workspace: Workspace = "main",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a workspace with one queue, a web chat and you, and print the link by which you set your password."""
+    settings = settings_of(data)
+
+    async def work(house: "Naru") -> dict[str, str]:
+        from naru.admin.config import parse
+
+        await house.ensure_workspace(workspace, parse(STARTER.replace("OWNER", email)))
+        token = await house.accounts.invite(workspace, "owner")
+        return {"workspace": workspace, "invite": f"{settings.base_url}/desk#invite={token}"}
+
+    made = _offline(settings, work)
+    show(as_json, made, f"workspace '{workspace}' is ready\nnext: naru serve, then open {made['invite']}")
+
+
+def _offline(settings: "Settings", work: Callable[["Naru"], Awaitable[T]]) -> T:
+    """Do something on the files themselves, which no server may be using."""
+    from naru.app import Busy, Naru
+    from naru.observe import configure_logs
+
+    async def run() -> T:
+        house = Naru(settings)
+        await house.start()
+        try:
+            return await work(house)
+        finally:
+            await house.stop()
+
+    configure_logs("console", level=40)
+    try:
+        return asyncio.run(run())
+    except Busy as error:
+        fail(f"{error}; stop the server for this, or use its REST API")
+
+
+class Remote:
+    """The server that runs on a data folder, spoken to with its local key."""
+
+    def __init__(self, settings: "Settings", workspace: str) -> None:
+        import httpx2
+
+        url, _, key = (settings.folder / f"local-{workspace}.key").read_text().strip().partition(" ")
+        self.client = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+
+    def request(self, method: str, path: str, **more: Any) -> Any:
+        response = self.client.request(method, path, **more)
+        if response.status_code >= 400:
+            said = response.json()
+            fail(
+                f"{said.get('title')}: {said.get('detail') or said.get('code')}",
+                2 if response.status_code == 422 else 1,
+            )
+        return response
+
+    @classmethod
+    def running(cls, settings: "Settings", workspace: str) -> "Remote | None":
+        """The server, if one is there and answers."""
+        import httpx2
+
+        try:
+            remote = cls(settings, workspace)
+            remote.client.get("/livez")
+        except (OSError, httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+            return None
+        return remote
+
+
+Document = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The workspace's YAML document.")]
+
+
+@app.command()
+def plan(file: Document, workspace: Workspace = "main", data: Data = None, as_json: AsJson = False) -> None:
+    """Say what a document would change, and what that would do to what waits now. Changes nothing."""
+    settings = settings_of(data)
+    text = file.read_text()
+    remote = Remote.running(settings, workspace)
+    if remote is not None:
+        found = remote.request("POST", "/v1/config/plan", content=text.encode()).json()
+    else:
+        import msgspec
+
+        config = _parsed(text)
+
+        async def work(house: "Naru") -> Any:
+            return msgspec.to_builtins(await house.configurations.plan(workspace, config))
+
+        found = _offline(settings, work)
+    lines = [*found["changes"], *(f"! {effect}" for effect in found["effects"])]
+    show(as_json, found, "\n".join(lines) or "no changes")
+    if found["changes"]:
+        raise typer.Exit(PLAN_HAS_CHANGES)
+
+
+@app.command()
+def apply(file: Document, workspace: Workspace = "main", data: Data = None, as_json: AsJson = False) -> None:
+    """Put a document in force. What waits follows it at once."""
+    settings = settings_of(data)
+    text = file.read_text()
+    remote = Remote.running(settings, workspace)
+    if remote is not None:
+        version = remote.request("PUT", "/v1/config", content=text.encode()).json()["version"]
+    else:
+        config = _parsed(text)
+
+        async def work(house: "Naru") -> int:
+            await house.accounts.ensure_workspace(workspace, config.name)
+            return await house.configurations.apply(workspace, config, "cli")
+
+        version = _offline(settings, work)
+    show(as_json, {"version": version}, f"version {version} is in force")
+
+
+@app.command()
+def export(workspace: Workspace = "main", data: Data = None) -> None:
+    """Print the document that is in force, in canonical form: `apply` of it changes nothing."""
+    settings = settings_of(data)
+    remote = Remote.running(settings, workspace)
+    if remote is not None:
+        print(remote.request("GET", "/v1/config?format=yaml").text, end="")
+        return
+    from naru.admin.config import export as as_yaml
+
+    async def work(house: "Naru") -> str:
+        return as_yaml((await house.configurations.current(workspace))[1])
+
+    print(_offline(settings, work), end="")
+
+
+def _parsed(text: str) -> Any:
+    from naru.admin.config import BadConfig, parse
+
+    try:
+        return parse(text)
+    except BadConfig as error:
+        fail("the document is refused:\n  " + "\n  ".join(error.faults), 2)
+
+
+@app.command()
+def why(contact: str, workspace: Workspace = "main", data: Data = None, as_json: AsJson = False) -> None:
+    """Explain where a contact is and why nobody else has it."""
+    remote = Remote.running(settings_of(data), workspace)
+    if remote is None:
+        fail("no server runs on this data folder; start one with naru serve")
+    found = remote.request("GET", f"/v1/contacts/{contact}/why").json()
+    show(as_json, found, "\n".join(found["lines"]))
+
+
+@keys_app.command("create")
+def keys_create(
+    name: str,
+    role: Annotated[str, typer.Option(help="owner, admin, supervisor, agent or app.")] = "agent",
+    agent: Annotated[str | None, typer.Option(help="The agent that the key acts as.")] = None,
+    workspace: Workspace = "main",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key. It is shown once."""
+    settings = settings_of(data)
+    remote = Remote.running(settings, workspace)
+    body = {"name": name, "role": role, "agent": agent}
+    if remote is not None:
+        made = remote.request("POST", "/v1/keys", json=body).json()
+    else:
+
+        async def work(house: "Naru") -> dict[str, str]:
+            id_, key = await house.accounts.create_key(workspace, name, role, agent)
+            return {"id": id_, "key": key}
+
+        made = _offline(settings, work)
+    show(as_json, made, made["key"])
+
+
+@keys_app.command("list")
+def keys_list(workspace: Workspace = "main", data: Data = None, as_json: AsJson = False) -> None:
+    """List the API keys."""
+    remote = Remote.running(settings_of(data), workspace)
+    if remote is None:
+        fail("no server runs on this data folder; start one with naru serve")
+    items = remote.request("GET", "/v1/keys").json()["items"]
+    show(as_json, items, "\n".join(f"{row['id']}  {row['prefix']}…  {row['role']:10}  {row['name']}" for row in items))
+
+
+@channels_app.command("list")
+def channels_list(workspace: Workspace = "main", data: Data = None, as_json: AsJson = False) -> None:
+    """List the channels, where their providers reach us, and what keeps them from working."""
+    remote = Remote.running(settings_of(data), workspace)
+    if remote is None:
+        fail("no server runs on this data folder; start one with naru serve")
+    items = remote.request("GET", "/v1/channels").json()["items"]
+    rows = [{**row, **remote.request("GET", f"/v1/channels/{row['id']}/connection").json()} for row in items]
+    lines = [f"{row['id']:16} {row['provider']:14} {row['url']}  {row['fault'] or 'ok'}" for row in rows]
+    show(as_json, rows, "\n".join(lines))
+
+
+@db_app.command("upgrade")
+def db_upgrade(data: Data = None) -> None:
+    """Bring the database to the newest schema (the server does so at start)."""
+    settings = settings_of(data)
+    from naru.store.database import sqlite_url
+    from naru.store.migrate import newest, upgrade
+
+    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    upgrade(sqlite_url(settings.folder / "store.sqlite"))
+    print(f"schema {newest()}", file=sys.stderr)
+
+
+@db_app.command("backup")
+def db_backup(target: Path, data: Data = None) -> None:
+    """Copy log, database, files and key into an empty folder, consistently, while the server runs."""
+    from naru.doctor import backup
+
+    try:
+        backup(settings_of(data).folder, target)
+    except OSError as error:
+        fail(str(error))
+    print(f"backed up to {target}", file=sys.stderr)
+
+
+@app.command()
+def doctor(data: Data = None, as_json: AsJson = False) -> None:
+    """Look at everything that must be right for a center to run, and say how to mend what is not."""
+    from naru.doctor import examine
+
+    found = examine(settings_of(data))
+    marks = {"pass": "ok  ", "warn": "warn", "fail": "FAIL"}
+    lines: list[str] = []
+    for row in found:
+        lines.append(f"{marks[row['result']]}  {row['check']}: {row['said']}")
+        lines += [f"      {row['mend']}"] if row["mend"] else []
+    show(as_json, found, "\n".join(lines))
+    raise typer.Exit(1 if any(row["result"] == "fail" for row in found) else 0)
+
+
+@bench_app.command("path")
+def bench_path(
+    rate: Annotated[float, typer.Option(help="Requests a second.")] = 50,
+    samples: Annotated[int, typer.Option(help="Requests in all.")] = 2000,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure request in to offer frame out, with the disk's own fdatasync in the same run."""
+    from naru.bench import path
+
+    found = _run(path(settings_of(data).folder if data else None, rate, samples))
+    show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
+
+
+if __name__ == "__main__":
+    main()

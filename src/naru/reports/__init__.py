@@ -1,0 +1,1 @@
+"""Figures by interval. Formulas are in docs/operating.md, Figures."""

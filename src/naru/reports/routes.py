@@ -1,0 +1,56 @@
+"""REST for reports: contacts by interval, as JSON or CSV."""
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
+
+from agents.auth import Accounts, Principal, authenticate, require
+from naru.store.history import StoredHistory
+
+DAY_S = 86_400.0
+MAX_INTERVALS = 3000
+FORMULA_START = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+FIELDS = ("start", "key", "arrived", "answered", "abandoned", "in_target", "wait_s", "handle_s")
+
+
+def routes(accounts: Accounts, history: StoredHistory, clock: Callable[[], float]) -> APIRouter:
+    router = APIRouter(prefix="/v1/reports", tags=["reports"])
+    Who = Annotated[Principal, Depends(authenticate(accounts))]
+
+    @router.get("/intervals", operation_id="report_intervals")
+    async def intervals(
+        who: Who,
+        start: Annotated[float | None, Query(alias="from", ge=0, le=1e11)] = None,
+        end: Annotated[float | None, Query(alias="to", ge=0, le=1e11)] = None,
+        minutes: Literal[15, 30, 60, 1440] = 30,
+        by: Literal["queue", "channel", "brand", "agent"] | None = None,
+        format: Literal["json", "csv"] = "json",
+    ) -> Any:
+        require("supervisor", who)
+        until = clock() if end is None else end
+        since = until - DAY_S if start is None else start
+        if since >= until or (until - since) / (minutes * 60) > MAX_INTERVALS:
+            raise HTTPException(422, "bad-range")
+        items = await history.intervals(who.workspace, since, until, minutes, by)
+        if format == "csv":
+            return Response(as_csv(items), media_type="text/csv; charset=utf-8")
+        return {"items": items}
+
+    return router
+
+
+def as_csv(items: list[dict[str, Any]]) -> str:
+    """RFC 4180, with what a spreadsheet would take for a formula made harmless."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(FIELDS)
+    for item in items:
+        writer.writerow([_harmless(item[field]) for field in FIELDS])
+    return out.getvalue()
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_START) else value

@@ -1,0 +1,247 @@
+"""The owner of a shard: reads its inputs in order, decides, and appends one journal record per input. Nothing else.
+
+It touches only the log, so a dead or frozen owner can do no harm: readers fence it by the validity rule. Latency is
+one append; a turn's records go together.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from naru.bus.base import DLQ, IN, JOURNAL, Log, LogUnavailable, Stored
+from naru.fold import Cursor, Journal, Snapshots, close, fold, open_content
+from naru.keyring import Keyring
+from naru.wire import SYSTEM, Envelope, Open, Record, Reply, body_hash, decode_envelope, encode
+from router import engine, inputs
+from router.engine import Decision
+from router.model import derive_id
+from router.state import Pool
+from router.turn import Answer
+
+TURN_INPUTS = 50
+LONGEST_BACKOFF_S = 5.0
+
+log = structlog.get_logger("naru.runtime")
+
+
+class Fenced(Exception):
+    """Another owner's claim is in force."""
+
+
+class Poisoned(Exception):
+    """An input broke its decision; the state is suspect and is thrown away."""
+
+
+class Owner:
+    def __init__(
+        self,
+        log: Log,
+        shard: int,
+        keyring: Keyring,
+        snapshots: Snapshots,
+        worker: str,
+        clock: Callable[[], float],
+        chance: Callable[[], str],
+        observe: Callable[[str, float], None] = lambda name, value: None,
+    ) -> None:
+        self._log = log
+        self._shard = shard
+        self._keyring = keyring
+        self._snapshots = snapshots
+        self._worker = worker
+        self._clock = clock
+        self._chance = chance
+        self._observe = observe
+        self._pools: dict[str, Pool] = {}
+        self._workspaces: dict[str, str] = {}
+        self._poison: dict[int, str] = {}
+        self._nonce = ""
+        self._seq = -1
+        self._in_next = 0
+        self._ticks = 0
+        self.owning = asyncio.Event()
+
+    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Own the shard for ever: claim, decide, and begin anew with a new nonce whenever anything is in doubt."""
+        backoff_s = 0.05
+        while True:
+            try:
+                await self._claim()
+                backoff_s = 0.05
+                await self._decide_for_ever()
+            except (LogUnavailable, Fenced, Poisoned) as error:
+                log.warning("shard.restart", shard=self._shard, error=str(error), kind=type(error).__name__)
+                self.owning.clear()
+                if isinstance(error, LogUnavailable):
+                    await sleep(backoff_s)
+                    backoff_s = min(LONGEST_BACKOFF_S, backoff_s * 2)
+
+    # -- claiming
+
+    async def _claim(self) -> None:
+        """Fold to the end, append `open`, and read on until it is seen to be in force."""
+        snapshot = await self._snapshots.newest(self._shard)
+        cursor = snapshot.cursor if snapshot else Cursor(shard=self._shard)
+        self._pools = {name: Pool(memory) for name, memory in snapshot.pools.items()} if snapshot else {}
+        self._workspaces = dict(snapshot.workspaces) if snapshot else {}
+        self._nonce = self._chance()
+        journal = Journal(self._log, cursor, with_inputs=False)
+        claimed = False
+        if await self._log.end(JOURNAL, self._shard) <= cursor.offset:
+            await self._append_open(journal.rule.nonce)
+            claimed = True
+        async for entries in journal.entries():
+            for entry in entries:
+                fold(self._pools, entry.record)
+                self._workspaces[entry.record.pool] = entry.record.workspace
+            if journal.rule.nonce == self._nonce:
+                break
+            if await self._log.end(JOURNAL, self._shard) <= journal.cursor.offset:
+                if claimed:
+                    raise Fenced(journal.rule.nonce)
+                await self._append_open(journal.rule.nonce)
+                claimed = True
+        self._seq, self._in_next = -1, journal.rule.in_next
+        log.info("shard.owned", shard=self._shard, in_next=self._in_next, pools=len(self._pools))
+        self.owning.set()
+
+    async def _append_open(self, prev: str) -> None:
+        await self._append(JOURNAL, [encode(Open(n=self._nonce, prev=prev, worker=self._worker))])
+
+    async def _append(self, topic: str, values: list[bytes]) -> None:
+        await self._log.append(topic, self._shard, values)
+
+    # -- deciding
+
+    async def _decide_for_ever(self) -> None:
+        arrived: asyncio.Queue[list[Stored]] = asyncio.Queue(maxsize=4)
+
+        async def pump() -> None:
+            async for batch in self._log.read(IN, self._shard, self._in_next):
+                await arrived.put(batch)
+
+        pumping = asyncio.create_task(pump())
+        try:
+            while True:
+                batch = await self._next(arrived, pumping)
+                for start in range(0, len(batch), TURN_INPUTS):
+                    await self._turn(batch[start : start + TURN_INPUTS])
+        finally:
+            pumping.cancel()
+
+    async def _next(self, arrived: "asyncio.Queue[list[Stored]]", pumping: "asyncio.Task[None]") -> list[Stored]:
+        """The next inputs; when the wall passes a due time first, ask for a tick."""
+        while True:
+            due_at = self._due_at()
+            wait_s = None if due_at is None else max(0.0, due_at - self._clock())
+            try:
+                return await asyncio.wait_for(arrived.get(), wait_s)
+            except TimeoutError:
+                if pumping.done():
+                    pumping.result()
+                await self._append(IN, [encode(self._tick())])
+                self._ticks += 1
+                return await arrived.get()
+
+    def _tick(self) -> Envelope:
+        id_ = derive_id("tick", self._nonce, str(self._ticks))
+        body = inputs.Tick()
+        return Envelope(
+            id=id_, workspace="", pool="", actor=SYSTEM, at=self._clock(), body=body, hash=body_hash(body, b"")
+        )
+
+    def _due_at(self) -> float | None:
+        dues = [due for pool in self._pools.values() if (due := pool.due_at()) is not None]
+        return min(dues, default=None)
+
+    async def _turn(self, batch: list[Stored]) -> None:
+        records: list[Record] = []
+        rejected: list[bytes] = []
+        for stored in batch:
+            began = self._clock()
+            self._expire(stored, records)
+            envelope, reason = self._decode(stored)
+            if envelope is None:
+                rejected.append(stored.value)
+                records.append(self._record(stored.offset + 1, stored.t, "", [], _no_decision(422, reason)))
+            elif envelope.pool:
+                records.append(self._answer(stored, envelope))
+            else:
+                records.append(self._record(stored.offset + 1, stored.t, "", [], None))
+            self._observe("decision_s", self._clock() - began)
+        if rejected:
+            await self._append(DLQ, rejected)
+        await self._append(JOURNAL, [encode(record) for record in records])
+
+    def _decode(self, stored: Stored) -> tuple[Envelope | None, str]:
+        if stored.offset in self._poison:
+            return None, self._poison[stored.offset]
+        try:
+            return decode_envelope(stored.value), ""
+        except msgspec.MsgspecError as error:
+            return None, str(error)
+
+    def _expire(self, stored: Stored, records: list[Record]) -> None:
+        """Everything due before this input happens before it, earliest first over all pools."""
+        while (due_at := self._due_at()) is not None and due_at <= stored.t:
+            name = min((n for n, p in self._pools.items() if p.due_at() == due_at))
+            pool = self._pools[name]
+            decision = self._safely(stored, lambda pool=pool: engine.expire(pool, stored.t))  # type: ignore[misc]
+            if decision is not None:
+                records.append(self._record(stored.offset, pool.t, name, [], decision))
+
+    def _answer(self, stored: Stored, envelope: Envelope) -> Record:
+        pool = self._pools.setdefault(envelope.pool, Pool())
+        self._workspaces[envelope.pool] = envelope.workspace
+        seen = pool.memory.seen.get(envelope.id)
+        decision: Decision | None
+        if seen is not None:
+            same = seen.hash == envelope.hash
+            answer = Answer(status=seen.status, code=seen.code, contact=seen.contact)
+            decision = Decision([], [], answer if same else Answer(status=422, code="id-reused"))
+        else:
+            decision = self._safely(stored, lambda: self._decide(pool, envelope, stored.t))
+        assert decision is not None
+        reply = Reply(
+            input=envelope.id,
+            hash=envelope.hash,
+            status=decision.answer.status,
+            code=decision.answer.code,
+            contact=decision.answer.contact,
+        )
+        record = self._record(stored.offset + 1, max(stored.t, pool.t), envelope.pool, [reply], decision)
+        close(pool, record)
+        return record
+
+    def _decide(self, pool: Pool, envelope: Envelope, t: float) -> Decision:
+        content = open_content(self._keyring, envelope)
+        return engine.decide(pool, envelope.body, t, envelope.id, envelope.at, content)
+
+    def _safely(self, stored: Stored, decide: Callable[[], Decision | None]) -> Decision | None:
+        """A decision that breaks half-way leaves a suspect state: begin anew, and reject this input when it comes."""
+        try:
+            return decide()
+        except Exception as error:
+            log.exception("input.poison", shard=self._shard, offset=stored.offset)
+            self._poison[stored.offset] = f"{type(error).__name__}: {error}"
+            raise Poisoned(str(error)) from error
+
+    def _record(self, in_next: int, t: float, pool: str, replies: list[Reply], decision: Decision | None) -> Record:
+        self._seq += 1
+        return Record(
+            n=self._nonce,
+            s=self._seq,
+            i=in_next,
+            t=t,
+            workspace=self._workspaces.get(pool, ""),
+            pool=pool,
+            re=tuple(replies),
+            ev=tuple(decision.events) if decision else (),  # type: ignore[arg-type]
+            fx=tuple(decision.effects) if decision else (),  # type: ignore[arg-type]
+        )
+
+
+def _no_decision(status: int, code: str) -> Decision:
+    return Decision([], [], Answer(status=status, code=code))

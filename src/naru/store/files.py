@@ -1,0 +1,67 @@
+"""Files kept outside the log, named by the SHA-256 of their bytes, sealed with the workspace's key."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import select
+
+from naru.keyring import Keyring
+from naru.store import tables as db
+from naru.store.database import Database
+from naru.store.projector import put_if_absent
+from router.model import Media
+
+
+class StoredFiles:
+    def __init__(self, folder: Path, database: Database, keyring: Keyring, clock: Callable[[], float]) -> None:
+        self._folder = folder
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
+
+    async def save(self, workspace: str, name: str, media_type: str, body: bytes) -> Media:
+        """Durable on return. The same bytes twice are one file."""
+        sha256 = hashlib.sha256(body).hexdigest()
+        await asyncio.to_thread(self._write, self._path(workspace, sha256), workspace, body)
+        async with self._database.write() as connection:
+            await put_if_absent(
+                connection,
+                db.files,
+                workspace=workspace,
+                sha256=sha256,
+                name=name,
+                media_type=media_type,
+                size_bytes=len(body),
+                created_at=self._clock(),
+            )
+        return Media(sha256=sha256, media_type=media_type, name=name, size_bytes=len(body))
+
+    async def about(self, workspace: str, sha256: str) -> Media | None:
+        c = db.files.c
+        async with self._database.read() as connection:
+            found = await connection.execute(select(db.files).where(c.workspace == workspace, c.sha256 == sha256))
+            row = found.first()
+        if row is None:
+            return None
+        return Media(sha256=sha256, media_type=row.media_type, name=row.name, size_bytes=row.size_bytes)
+
+    async def read(self, workspace: str, sha256: str) -> bytes:
+        sealed = await asyncio.to_thread(self._path(workspace, sha256).read_bytes)
+        return self._keyring.open(workspace, "file", sealed)
+
+    def _path(self, workspace: str, sha256: str) -> Path:
+        return self._folder / hashlib.sha256(workspace.encode()).hexdigest()[:16] / sha256[:2] / sha256
+
+    def _write(self, path: Path, workspace: str, body: bytes) -> None:
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".part")
+        with partial.open("wb") as file:
+            file.write(self._keyring.seal(workspace, "file", body))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)

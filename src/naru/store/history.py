@@ -1,0 +1,228 @@
+"""What was: messages, contacts and customers, read for both edges and the reports.
+
+The projector may be a moment behind the journal; whoever reads what was just said waits for it, at most two seconds.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from agents.frames import MessageView, parts_view
+from channels.base import File, Outgoing
+from channels.chat import Said
+from naru.keyring import Keyring
+from naru.store import tables as db
+from naru.store.database import Database
+from naru.store.files import StoredFiles
+from naru.store.projector import put_if_absent
+from naru.wire import decode_content
+from router.model import Content, Media
+
+Settled = Callable[[], Awaitable[None]]
+CONTENT_TRIES = 50
+
+
+class StoredHistory:
+    """`settled()` returns once the projector has come to where the fold is now, or after two seconds."""
+
+    def __init__(self, database: Database, keyring: Keyring, files: StoredFiles, settled: Settled) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._files = files
+        self._settled = settled
+
+    def _open(self, workspace: str, sealed: bytes | None) -> Content | None:
+        return None if sealed is None else decode_content(self._keyring.open(workspace, "content", sealed))
+
+    async def _rows(self, statement: Any) -> list[Any]:
+        async with self._database.read() as connection:
+            return list(await connection.execute(statement))
+
+    # -- agents
+
+    async def messages(self, workspace: str, conversation: str, after: int, limit: int) -> list[MessageView] | None:
+        await self._settled()
+        c = db.messages.c
+        known = db.conversations.c
+        if not await self._rows(select(known.id).where(known.workspace == workspace, known.id == conversation)):
+            return None
+        rows = await self._rows(
+            select(db.messages)
+            .where(c.workspace == workspace, c.conversation == conversation, c.number > after)
+            .order_by(c.number)
+            .limit(limit)
+        )
+        return [self._view(workspace, row) for row in rows]
+
+    def _view(self, workspace: str, row: Any) -> MessageView:
+        content = self._open(workspace, row.content)
+        return MessageView(
+            id=row.id,
+            conversation=row.conversation,
+            contact=row.contact,
+            number=row.number,
+            author=row.author,
+            at=row.at,
+            agent=row.agent,
+            private=row.private,
+            subject=content.subject if content else None,
+            parts=parts_view(content),
+            status=row.status,
+            detail=row.detail,
+        )
+
+    async def contact(self, workspace: str, contact: str) -> dict[str, Any] | None:
+        c = db.contacts.c
+        rows = await self._rows(select(db.contacts).where(c.workspace == workspace, c.id == contact))
+        return _contact(rows[0]) if rows else None
+
+    async def customer(self, workspace: str, customer: str) -> dict[str, Any] | None:
+        c, i = db.customers.c, db.identities.c
+        rows = await self._rows(select(db.customers).where(c.workspace == workspace, c.id == customer))
+        if not rows:
+            return None
+        known = await self._rows(select(db.identities).where(i.workspace == workspace, i.customer == customer))
+        return {
+            "id": customer,
+            "name": rows[0].name,
+            "first_seen": rows[0].first_seen,
+            "identities": [{"scope": row.scope, "kind": row.kind, "value": row.value} for row in known],
+        }
+
+    async def customer_contacts(self, workspace: str, customer: str, limit: int) -> list[dict[str, Any]]:
+        c = db.contacts.c
+        rows = await self._rows(
+            select(db.contacts)
+            .where(c.workspace == workspace, c.customer == customer)
+            .order_by(c.enqueued_at.desc())
+            .limit(limit)
+        )
+        return [_contact(row) for row in rows]
+
+    # -- customers
+
+    async def said(self, workspace: str, conversation: str, after: int, limit: int) -> list[Said]:
+        """A conversation's newest messages after a number, as its customer may see them."""
+        await self._settled()
+        c = db.messages.c
+        rows = await self._rows(
+            select(db.messages)
+            .where(
+                c.workspace == workspace,
+                c.conversation == conversation,
+                c.number > after,
+                c.private.is_(False),
+            )
+            .order_by(c.number.desc())
+            .limit(limit)
+        )
+        return [
+            Said(row.number, row.id, row.author, row.at, row.agent, row.dedupe_key, self._open(workspace, row.content))
+            for row in reversed(rows)
+        ]
+
+    # -- channels
+
+    async def outgoing(self, workspace: str, conversation: str, message: str) -> Outgoing | None:
+        """A message of ours with its attachments, and the customer's last one that it answers."""
+        c = db.messages.c
+        rows: list[Any] = []
+        for _ in range(CONTENT_TRIES):
+            rows = await self._rows(select(c.content).where(c.workspace == workspace, c.id == message))
+            if rows:
+                break
+            await asyncio.sleep(0.1)  # the projector follows the journal too, and has not come to it yet
+        content = self._open(workspace, rows[0].content) if rows else None
+        if content is None:
+            return None
+        last = await self._rows(
+            select(c.content)
+            .where(c.workspace == workspace, c.conversation == conversation, c.author == "customer")
+            .order_by(c.number.desc())
+            .limit(1)
+        )
+        said = self._open(workspace, last[0].content) if last else None
+        files = [
+            File(part.name, part.media_type, await self._files.read(workspace, part.sha256))
+            for part in content.parts
+            if isinstance(part, Media)
+        ]
+        return Outgoing(content, tuple(files), said.subject if said else None, dict(said.headers) if said else {})
+
+    async def known(self, workspace: str, channel: str, dedupe_key: str) -> bool:
+        c = db.messages.c
+        where = (c.workspace == workspace) & (c.channel == channel) & (c.dedupe_key == dedupe_key)
+        return bool(await self._rows(select(c.id).where(where).limit(1)))
+
+    async def cursor(self, workspace: str, channel: str) -> dict[str, Any]:
+        c = db.channel_cursors.c
+        rows = await self._rows(select(c.cursor).where(c.workspace == workspace, c.channel == channel))
+        return dict(rows[0].cursor) if rows else {}
+
+    async def move_cursor(self, workspace: str, channel: str, cursor: dict[str, Any]) -> None:
+        table = db.channel_cursors
+        async with self._database.write() as connection:
+            await put_if_absent(connection, table, workspace=workspace, channel=channel, cursor=cursor)
+            where = (table.c.workspace == workspace) & (table.c.channel == channel)
+            await connection.execute(update(table).where(where).values(cursor=cursor))
+
+    # -- reports
+
+    async def intervals(
+        self, workspace: str, start: float, end: float, minutes: int, by: str | None
+    ) -> list[dict[str, Any]]:
+        """Inbound contacts by the interval in which they came. Formulas: docs/operating.md, Figures."""
+        c = db.contacts.c
+        width = minutes * 60
+        bucket = (func.floor((c.enqueued_at - start) / width)).label("bucket")
+        key = {"queue": c.queue, "channel": c.channel, "brand": c.brand, "agent": c.agent}.get(by or "")
+        columns = [bucket] if key is None else [bucket, key.label("key")]
+        answered = c.accepted_at.is_not(None)
+        statement = (
+            select(
+                *columns,
+                func.count().label("arrived"),
+                func.count(c.accepted_at).label("answered"),
+                func.count().filter(c.outcome == "abandoned").label("abandoned"),
+                func.count().filter(c.in_target.is_(True)).label("in_target"),
+                func.coalesce(func.sum(c.accepted_at - c.enqueued_at), 0).label("wait_s"),
+                func.coalesce(func.sum(c.ended_at - c.accepted_at).filter(answered), 0).label("handle_s"),
+            )
+            .where(c.workspace == workspace, c.direction == "inbound", c.enqueued_at >= start, c.enqueued_at < end)
+            .group_by(*columns)
+            .order_by(*columns)
+        )
+        return [
+            {
+                "start": start + int(row.bucket) * width,
+                "key": row.key if key is not None else None,
+                "arrived": row.arrived,
+                "answered": row.answered,
+                "abandoned": row.abandoned,
+                "in_target": row.in_target,
+                "wait_s": row.wait_s,
+                "handle_s": row.handle_s,
+            }
+            for row in await self._rows(statement)
+        ]
+
+
+def _contact(row: Any) -> dict[str, Any]:
+    return {
+        "contact": row.id,
+        "conversation": row.conversation,
+        "customer": row.customer,
+        "channel": row.channel,
+        "kind": row.kind,
+        "queue": row.queue,
+        "direction": row.direction,
+        "started_at": row.enqueued_at,
+        "accepted_at": row.accepted_at,
+        "ended_at": row.ended_at,
+        "outcome": row.outcome,
+        "disposition": row.disposition,
+        "note": row.note,
+        "agent": row.agent,
+    }

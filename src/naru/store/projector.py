@@ -1,0 +1,258 @@
+"""The projector: turns the journal into history. Rows and cursor share a transaction, so each record counts once.
+
+A second projector, or one that comes back from the dead, loses the compare-and-set on the cursor and writes nothing.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Table, case, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from naru.bus.base import Log
+from naru.fold import Cursor, Entry, Journal
+from naru.store import tables as db
+from naru.store.database import Database
+from router import events
+from router.model import RECEIPT_RANK
+
+READER = "projector"
+
+
+class Overtaken(Exception):
+    """Another projector has moved the cursor."""
+
+
+async def load_cursor(database: Database, reader: str, shard: int) -> Cursor:
+    async with database.read() as connection:
+        where = (db.reader_cursors.c.reader == reader) & (db.reader_cursors.c.shard == shard)
+        row = (await connection.execute(select(db.reader_cursors).where(where))).first()
+    if row is None:
+        return Cursor(shard=shard)
+    return Cursor(shard=shard, offset=row.position, nonce=row.nonce, seq=row.seq, in_next=row.in_next)
+
+
+async def move_cursor(connection: AsyncConnection, reader: str, was: Cursor, now: Cursor) -> None:
+    """Compare-and-set. Raises Overtaken when the cursor is not where we left it."""
+    values = {"position": now.offset, "nonce": now.nonce, "seq": now.seq, "in_next": now.in_next}
+    table = db.reader_cursors
+    if was.offset == 0:
+        await put_if_absent(connection, table, reader=reader, shard=now.shard, position=0, nonce="", seq=-1, in_next=0)
+    where = (table.c.reader == reader) & (table.c.shard == now.shard) & (table.c.position == was.offset)
+    moved = await connection.execute(update(table).where(where).values(**values))
+    if moved.rowcount != 1:
+        raise Overtaken(f"{reader} of shard {now.shard} is not at {was.offset}")
+
+
+async def put_if_absent(connection: AsyncConnection, table: Table, **values: Any) -> None:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    await connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+
+
+class Projector:
+    """Follows one shard's journal for ever."""
+
+    def __init__(self, log: Log, database: Database, shard: int) -> None:
+        self._log = log
+        self._database = database
+        self._shard = shard
+        self.cursor = Cursor(shard=shard)
+
+    async def run(self) -> None:
+        self.cursor = await load_cursor(self._database, READER, self._shard)
+        journal = Journal(self._log, self.cursor)
+        async for entries in journal.entries():
+            async with self._database.write() as connection:
+                for entry in entries:
+                    await project(connection, entry)
+                await move_cursor(connection, READER, self.cursor, journal.cursor)
+            self.cursor = journal.cursor
+
+
+async def project(connection: AsyncConnection, entry: Entry) -> None:
+    row = _Row(connection, entry)
+    for event in entry.record.ev:
+        handler = _PROJECT.get(type(event))
+        if handler is not None:
+            await handler(row, event)
+
+
+class _Row:
+    """One record on its way into the tables."""
+
+    def __init__(self, connection: AsyncConnection, entry: Entry) -> None:
+        self.connection = connection
+        self.workspace = entry.record.workspace
+        self.t = entry.record.t
+        self.sealed = entry.envelope.content if entry.envelope else None
+
+    async def put(self, table: Table, **values: Any) -> None:
+        await put_if_absent(self.connection, table, workspace=self.workspace, **values)
+
+    async def change(self, table: Table, id_: str, **values: Any) -> None:
+        where = (table.c.workspace == self.workspace) & (table.c.id == id_)
+        await self.connection.execute(update(table).where(where).values(**values))
+
+
+E = TypeVar("E", bound=events.Event)
+Handler = Callable[[_Row, Any], Awaitable[None]]
+_PROJECT: dict[type[events.Event], Handler] = {}
+
+
+def _on(kind: type[E]) -> Callable[[Handler], Handler]:
+    def register(handler: Handler) -> Handler:
+        _PROJECT[kind] = handler
+        return handler
+
+    return register
+
+
+@_on(events.ConversationOpened)
+async def _conversation_opened(row: _Row, event: events.ConversationOpened) -> None:
+    identity = event.identity
+    await row.put(db.customers, id=event.customer, name=identity.name, first_seen=row.t)
+    await row.put(
+        db.identities, customer=event.customer, scope=identity.scope, kind=identity.kind, value=identity.value
+    )
+    await row.put(
+        db.conversations,
+        id=event.conversation,
+        channel=event.channel,
+        brand=event.brand,
+        kind=event.kind,
+        thread=event.thread.external,
+        customer=event.customer,
+        language=event.language,
+        opened_at=row.t,
+        last_word_at=row.t,
+    )
+
+
+@_on(events.ContactOpened)
+async def _contact_opened(row: _Row, event: events.ContactOpened) -> None:
+    c = db.conversations.c
+    found = await row.connection.execute(
+        select(db.conversations).where(c.workspace == row.workspace, c.id == event.conversation)
+    )
+    conversation = found.one()
+    await row.put(
+        db.contacts,
+        id=event.contact,
+        conversation=event.conversation,
+        customer=conversation.customer,
+        channel=conversation.channel,
+        brand=conversation.brand,
+        kind=conversation.kind,
+        queue=event.queue,
+        direction=event.direction,
+        language=event.language,
+        enqueued_at=event.enqueued_at,
+        target_s=event.target_s,
+        offers=0,
+        rule=event.rule,
+    )
+
+
+@_on(events.OfferMade)
+async def _offer_made(row: _Row, event: events.OfferMade) -> None:
+    await row.change(db.contacts, event.contact, offers=event.attempt)
+
+
+@_on(events.OfferAccepted)
+async def _offer_accepted(row: _Row, event: events.OfferAccepted) -> None:
+    c = db.contacts.c
+    first = c.accepted_at.is_(None)
+    await row.change(
+        db.contacts,
+        event.contact,
+        agent=event.agent,
+        in_target=case((first, literal(row.t) - c.enqueued_at <= c.target_s), else_=c.in_target),
+        accepted_at=case((first, literal(row.t)), else_=c.accepted_at),
+    )
+
+
+@_on(events.ContactRequeued)
+async def _contact_requeued(row: _Row, event: events.ContactRequeued) -> None:
+    await row.change(db.contacts, event.contact, queue=event.queue)
+
+
+@_on(events.ContactWrapping)
+async def _contact_wrapping(row: _Row, event: events.ContactWrapping) -> None:
+    c = db.contacts.c
+    await row.change(
+        db.contacts, event.contact, wrapped_at=case((c.wrapped_at.is_(None), literal(row.t)), else_=c.wrapped_at)
+    )
+
+
+@_on(events.ContactCompleted)
+async def _contact_completed(row: _Row, event: events.ContactCompleted) -> None:
+    await row.change(
+        db.contacts,
+        event.contact,
+        ended_at=row.t,
+        outcome=event.outcome,
+        disposition=event.disposition,
+        note=event.note,
+    )
+
+
+@_on(events.MessageAdded)
+async def _message_added(row: _Row, event: events.MessageAdded) -> None:
+    c = db.conversations.c
+    found = await row.connection.execute(
+        select(c.channel, c.kind).where(c.workspace == row.workspace, c.id == event.conversation)
+    )
+    conversation = found.one()
+    ours = event.author == "agent" and not event.private
+    await row.put(
+        db.messages,
+        id=event.message,
+        conversation=event.conversation,
+        contact=event.contact,
+        channel=conversation.channel,
+        number=event.number,
+        author=event.author,
+        agent=event.agent,
+        private=event.private,
+        dedupe_key=event.key,
+        at=row.t,
+        content=row.sealed,
+        status=("sent" if conversation.kind == "chat" else "pending") if ours else None,
+    )
+    await row.change(db.conversations, event.conversation, last_word_at=row.t)
+
+
+@_on(events.SendEnded)
+async def _send_ended(row: _Row, event: events.SendEnded) -> None:
+    status = {"accepted": "sent", "rejected": "failed", "uncertain": "uncertain"}[event.result]
+    await _status(row, event.key, status, event.detail)
+
+
+@_on(events.ReceiptRecorded)
+async def _receipt_recorded(row: _Row, event: events.ReceiptRecorded) -> None:
+    await _status(row, event.message, event.status, event.detail)
+
+
+async def _status(row: _Row, message: str, status: str, detail: str | None) -> None:
+    """Receipts merge by rank, so order and repetition do not matter."""
+    c = db.messages.c
+    lower = [known for known, rank in RECEIPT_RANK.items() if rank < RECEIPT_RANK[status]]
+    where = (c.workspace == row.workspace) & (c.id == message) & c.status.in_(lower)
+    await row.connection.execute(update(db.messages).where(where).values(status=status, detail=detail))
+
+
+@_on(events.PresenceChanged)
+async def _presence_changed(row: _Row, event: events.PresenceChanged) -> None:
+    await row.connection.execute(
+        insert(db.presence_log).prefix_with("OR REPLACE", dialect="sqlite"),
+        [
+            {
+                "workspace": row.workspace,
+                "agent": event.agent,
+                "at": row.t,
+                "presence": event.presence,
+                "reason": event.reason,
+            }
+        ],
+    )

@@ -1,0 +1,178 @@
+"""HTTP around the routes: problem details everywhere, bounds on bodies, security headers, request ids, pages, probes."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from naru import __version__
+from naru.bus.base import LogUnavailable
+from naru.observe import Metrics, stopwatch
+from naru.store.database import StoreUnavailable
+
+STATIC = Path(__file__).parent / "static"
+MAX_BODY_BYTES = 1_000_000
+MAX_FILE_BODY_BYTES = 26_000_000
+FILE_PATHS = ("/v1/files", "/chat/files")
+PAGES = {"/desk": "desk.html", "/wallboard": "wallboard.html", "/shop": "customer.html"}
+CSP = (
+    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; frame-src 'self'; "
+    "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Permissions-Policy": "camera=(), geolocation=()",
+}
+TITLES = {400: "Bad request", 401: "Not signed in", 403: "Not allowed", 404: "Not found", 409: "Conflict"}
+
+log = structlog.get_logger("naru.web")
+
+
+def problem(status: int, code: str, detail: str | None = None, headers: Any = None, **more: Any) -> JSONResponse:
+    """RFC 9457. `type` is stable, `code` is its last part."""
+    body: dict[str, Any] = {
+        "type": f"urn:naru:problem:{code}",
+        "title": TITLES.get(status, code.replace("-", " ").capitalize()),
+        "status": status,
+        "code": code,
+    }
+    if detail:
+        body["detail"] = detail
+    return JSONResponse({**body, **more}, status, headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI, metrics: Metrics) -> None:
+    app.add_exception_handler(StarletteHTTPException, _http_problem)
+    app.add_exception_handler(RequestValidationError, _validation_problem)
+    for kind in (LogUnavailable, StoreUnavailable):
+        app.add_exception_handler(kind, _unavailable_problem)
+    app.add_exception_handler(RecursionError, _too_deep)
+    app.add_middleware(Bounds)
+    app.middleware("http")(_observed(metrics))
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)
+    code, _, detail = str(error.detail).partition("\n")
+    if not code.replace("-", "").isalnum():
+        code, detail = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused"), code
+    return problem(error.status_code, code.lower().replace(" ", "-"), detail or None, error.headers)
+
+
+async def _validation_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = [{"pointer": "/".join(map(str, e["loc"])), "detail": e["msg"]} for e in error.errors()[:20]]
+    return problem(422, "invalid", errors=found)
+
+
+async def _unavailable_problem(request: Request, error: Exception) -> Response:
+    log.warning("unavailable", path=request.url.path, error=str(error))
+    return problem(503, "unavailable", headers={"Retry-After": "2"})
+
+
+async def _too_deep(request: Request, error: Exception) -> Response:
+    return problem(422, "invalid", "nested too deeply")
+
+
+class Bounds:
+    """Refuses a body over its bound, whether it says its length or not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        most = MAX_FILE_BODY_BYTES if scope["path"] in FILE_PATHS else MAX_BODY_BYTES
+        told = dict(scope["headers"]).get(b"content-length", b"0")
+        if told.isdigit() and int(told) > most:
+            await problem(413, "too-large")(scope, receive, send)
+            return
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > most:
+                raise HTTPException(413, "too-large")
+            return message
+
+        await self.app(scope, counted, send)
+
+
+def _observed(metrics: Metrics) -> Callable[..., Awaitable[Response]]:
+    async def observed(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        elapsed = stopwatch()
+        response = await call_next(request)
+        route = getattr(request.scope.get("route"), "path", "none")
+        metrics.http.labels(request.method, route, response.status_code).observe(elapsed())
+        for name, value in SECURITY.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return observed
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The document, with every 4xx and 5xx the one Problem."""
+    if app.openapi_schema:
+        return app.openapi_schema
+    document = get_openapi(title="Naru", version=__version__, routes=app.routes)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = {
+        "type": "object",
+        "required": ["type", "title", "status", "code"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "code": {"type": "string"},
+            "detail": {"type": "string"},
+            "errors": {"type": "array", "items": {"type": "object"}},
+        },
+    }
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = {"description": "A problem (RFC 9457).", "content": content}
+    app.openapi_schema = document
+    return document
+
+
+def pages(app: FastAPI) -> None:
+    """The prebuilt pages. Hashed assets never change; pages are asked for anew each time."""
+    for path, file in PAGES.items():
+        app.add_api_route(path, _page(file), include_in_schema=False)
+    app.add_api_route("/widget.js", _widget, include_in_schema=False)
+    if STATIC.exists():
+        app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+
+def _page(file: str) -> Callable[[], Awaitable[Response]]:
+    async def page() -> Response:
+        return FileResponse(STATIC / file, headers={"Cache-Control": "no-cache", "Content-Security-Policy": CSP})
+
+    return page
+
+
+async def _widget() -> Response:
+    headers = {
+        "Cache-Control": "public, max-age=300",
+        "Access-Control-Allow-Origin": "*",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    return FileResponse(STATIC / "widget.js", media_type="text/javascript", headers=headers)

@@ -1,0 +1,295 @@
+"""A workspace's configuration as `decide` sees it: one value, versioned, in force from its event on.
+
+The same structures are the YAML document (`naru plan / apply / export`) and the REST bodies, so there is one
+definition of every field. Secrets are references (`env:NAME`, `secret:NAME`), never values.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from router.model import Kind, Requirement, Value
+
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.:-]{0,63}$")]
+Seconds = Annotated[float, Meta(ge=0, le=366 * 86400)]
+Level = Annotated[int, Meta(ge=1, le=5)]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Strategy = Literal["longest_idle", "best_skill", "least_loaded", "most_loaded"]
+
+COST_UNITS: dict[Kind, int] = {"voice": 100, "chat": 33, "sms": 20, "email": 20, "social": 20, "task": 50}
+TARGET_S: dict[Kind, float] = {"voice": 20, "chat": 180, "sms": 300, "email": 4 * 3600, "social": 600, "task": 3600}
+"""Service level targets that a queue takes over when it names none (routing.md, Order of the waiting)."""
+CLOSE_AFTER_S: dict[Kind, float] = {
+    "voice": 4 * 3600,
+    "chat": 1800,
+    "sms": 86400,
+    "email": 7 * 86400,
+    "social": 86400,
+    "task": 7 * 86400,
+}
+REOPEN_WITHIN_S: dict[Kind, float] = {
+    "voice": 0,
+    "chat": 0,
+    "sms": 86400,
+    "email": 7 * 86400,
+    "social": 86400,
+    "task": 0,
+}
+
+
+class Step(Value, frozen=True, kw_only=True):
+    """One widening of a wait: seconds after enqueueing, what then holds. `requires` None keeps what held before."""
+
+    after_s: Seconds
+    requires: tuple[Requirement, ...] | None = None
+    tier: Annotated[int, Meta(ge=1, le=9)] | None = None
+    end: Literal["voicemail", "message", "close"] | None = None
+
+
+class Queue(Value, frozen=True, kw_only=True):
+    id: Slug
+    name: Name
+    requires: tuple[Requirement, ...] = ()
+    strategy: Strategy = "longest_idle"
+    tier: Annotated[int, Meta(ge=1, le=9)] = 5
+    target_s: dict[Kind, Seconds] = {}
+    service_level: Annotated[float, Meta(gt=0, le=1)] = 0.8
+    language_wall: bool = False
+    steps: Annotated[tuple[Step, ...], Meta(max_length=20)] = ()
+    max_wait_s: Seconds | None = None
+    max_length: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    offer_timeout_s: Annotated[float, Meta(ge=1, le=600)] = 20
+    wrap_up_s: Seconds = 30
+    first_reply_s: Seconds | None = None
+    auto_accept: bool = False
+    prefer_for_s: Seconds = 60
+    leg: Literal["ring", "on_accept"] = "ring"
+    dispositions: Annotated[tuple[Slug, ...], Meta(max_length=200)] = ()
+
+    def target(self, kind: Kind) -> float:
+        """Seconds within which a contact of this kind should be answered."""
+        return self.target_s.get(kind, TARGET_S[kind])
+
+
+class Brand(Value, frozen=True, kw_only=True):
+    id: Slug
+    name: Name
+    default_queue: Slug
+    languages: Annotated[tuple[str, ...], Meta(min_length=1, max_length=20)] = ("ko", "en")
+
+
+class Channel(Value, frozen=True, kw_only=True):
+    """A connected account of one provider. `settings` belong to the provider, which checks them."""
+
+    id: Slug
+    name: Name
+    brand: Slug
+    provider: Slug
+    kind: Kind
+    queue: Slug | None = None
+    enabled: bool = True
+    settings: dict[str, Any] = {}
+    secrets: dict[str, Annotated[str, Meta(pattern=r"^(env|secret|file):[A-Za-z0-9_./-]{1,200}$")]] = {}
+
+
+class Agent(Value, frozen=True, kw_only=True):
+    """A person's routing profile. `skills` hold languages too, as `lang:ko`."""
+
+    id: Slug
+    name: Name
+    email: str | None = None
+    role: Literal["owner", "admin", "supervisor", "agent"] = "agent"
+    brands: Annotated[tuple[Slug, ...], Meta(max_length=1000)] = ()
+    skills: dict[Slug, Level] = {}
+    mode: Literal["inbound", "outbound", "blended"] = "inbound"
+    units: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    maximum: dict[Kind, Annotated[int, Meta(ge=0, le=100)]] = {}
+    phone: str | None = None
+
+    def level(self, skill: str) -> int | None:
+        """The level of a skill or of one of Naru's walls (`brand:`, `mode:`); None where it is absent."""
+        if skill.startswith("brand:"):
+            return 1 if skill[6:] in self.brands else None
+        if skill.startswith("mode:"):
+            return 1 if self.mode in (skill[5:], "blended") else None
+        return self.skills.get(skill)
+
+
+class Skill(Value, frozen=True, kw_only=True):
+    id: Slug
+    name: Name
+
+
+class Condition(Value, frozen=True, kw_only=True):
+    """A rule's test: `all`, `any` or `not` of others, or one comparison `{field, op, value}`. Data, never code."""
+
+    all: tuple["Condition", ...] | None = None
+    any: tuple["Condition", ...] | None = None
+    not_: "Condition | None" = msgspec.field(default=None, name="not")
+    field: str | None = None
+    op: Literal["eq", "ne", "in", "contains", "starts", "exists", "gt", "lt"] | None = None
+    value: str | float | bool | tuple[str, ...] | None = None
+
+
+class Outcome(Value, frozen=True, kw_only=True):
+    """What a matching rule sets on the contact."""
+
+    queue: Slug | None = None
+    tier: Annotated[int, Meta(ge=1, le=9)] | None = None
+    head_start_s: Seconds = 0
+    requires: Annotated[tuple[Requirement, ...], Meta(max_length=8)] = ()
+    attributes: dict[str, str] = {}
+
+
+class Rule(Value, frozen=True, kw_only=True):
+    id: Slug
+    when: Condition
+    then: Outcome
+    brand: Slug | None = None
+
+
+class Config(Value, frozen=True, kw_only=True):
+    """One workspace. Lists are kept sorted by id in canonical form, except `rules`, whose order is their meaning."""
+
+    version: Literal[1] = 1
+    name: Name = "Naru"
+    timezone: str = "Asia/Seoul"
+    brands: tuple[Brand, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    skills: tuple[Skill, ...] = ()
+    rules: Annotated[tuple[Rule, ...], Meta(max_length=1000)] = ()
+    agents: tuple[Agent, ...] = ()
+
+
+class Lookup:
+    """The same configuration by id, built once per version."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.brands = {brand.id: brand for brand in config.brands}
+        self.channels = {channel.id: channel for channel in config.channels}
+        self.queues = {queue.id: queue for queue in config.queues}
+        self.skills = {skill.id: skill for skill in config.skills}
+        self.agents = {agent.id: agent for agent in config.agents}
+
+
+def canonical(config: Config) -> Config:
+    """The form that `export` prints and `apply` compares: every list but `rules` in order of id."""
+
+    def by_id(items: Iterable[Any]) -> tuple[Any, ...]:
+        return tuple(sorted(items, key=lambda item: item.id))
+
+    return msgspec.structs.replace(
+        config,
+        brands=by_id(config.brands),
+        channels=by_id(config.channels),
+        queues=by_id(config.queues),
+        skills=by_id(config.skills),
+        agents=by_id(msgspec.structs.replace(agent, brands=tuple(sorted(agent.brands))) for agent in config.agents),
+    )
+
+
+def faults(config: Config) -> list[str]:
+    """Everything wrong with a configuration that its types do not already refuse, in words its owner can act on."""
+    found: list[str] = []
+    for kind in ("brands", "channels", "queues", "skills", "rules", "agents"):
+        ids = [item.id for item in getattr(config, kind)]
+        found += [f"{kind}: '{twice}' is there twice" for twice in sorted({i for i in ids if ids.count(i) > 1})]
+    known = Lookup(config)
+    for brand in config.brands:
+        if brand.default_queue not in known.queues:
+            found.append(f"brand '{brand.id}': default queue '{brand.default_queue}' does not exist")
+    for channel in config.channels:
+        if channel.brand not in known.brands:
+            found.append(f"channel '{channel.id}': brand '{channel.brand}' does not exist")
+        if channel.queue is not None and channel.queue not in known.queues:
+            found.append(f"channel '{channel.id}': queue '{channel.queue}' does not exist")
+    for agent in config.agents:
+        found += [f"agent '{agent.id}': brand '{b}' does not exist" for b in agent.brands if b not in known.brands]
+        found += [f"agent '{agent.id}': skill '{s}' does not exist" for s in agent.skills if s not in known.skills]
+    for queue in config.queues:
+        found += _queue_faults(queue, known)
+    for rule in config.rules:
+        found += _rule_faults(rule, known)
+    return found
+
+
+def _queue_faults(queue: Queue, known: Lookup) -> list[str]:
+    found = _requirement_faults(f"queue '{queue.id}'", queue.requires, known)
+    for number, step in enumerate(queue.steps, 1):
+        where = f"queue '{queue.id}' step {number}"
+        found += _requirement_faults(where, step.requires or (), known)
+        if number > 1 and step.after_s <= queue.steps[number - 2].after_s:
+            found.append(f"{where}: cannot be reached, it does not come after the step before it")
+        if number > 1 and queue.steps[number - 2].end is not None:
+            found.append(f"{where}: cannot be reached, the step before it ends the wait")
+    return found
+
+
+def _requirement_faults(where: str, requires: Iterable[Requirement], known: Lookup) -> list[str]:
+    found = []
+    for need in requires:
+        if need.skill not in known.skills:
+            found.append(f"{where}: skill '{need.skill}' does not exist")
+        elif not any((agent.level(need.skill) or 0) >= need.level for agent in known.agents.values()):
+            found.append(f"{where}: nobody has '{need.skill}' at level {need.level} or more, so it would wait for ever")
+    return found
+
+
+def _rule_faults(rule: Rule, known: Lookup) -> list[str]:
+    found = [f"rule '{rule.id}': {fault}" for fault in condition_faults(rule.when)]
+    if rule.brand is not None and rule.brand not in known.brands:
+        found.append(f"rule '{rule.id}': brand '{rule.brand}' does not exist")
+    if rule.then.queue is not None and rule.then.queue not in known.queues:
+        found.append(f"rule '{rule.id}': queue '{rule.then.queue}' does not exist")
+    return found + _requirement_faults(f"rule '{rule.id}'", rule.then.requires, known)
+
+
+FIELDS: dict[str, type] = {
+    "channel": str,
+    "brand": str,
+    "kind": str,
+    "to": str,
+    "from": str,
+    "language": str,
+    "subject": str,
+    "text": str,
+    "local_time": str,
+    "weekday": str,
+}
+"""The typed list of fields a rule may read; `customer.*` and `attributes.*` are text besides."""
+
+MAX_CONDITION_DEPTH = 8
+
+
+def condition_faults(condition: Condition, depth: int = 1) -> list[str]:
+    if depth > MAX_CONDITION_DEPTH:
+        return [f"conditions are nested deeper than {MAX_CONDITION_DEPTH}"]
+    forms = [
+        condition.all is not None,
+        condition.any is not None,
+        condition.not_ is not None,
+        condition.field is not None,
+    ]
+    if sum(forms) != 1:
+        return ["a condition is exactly one of all, any, not, or a field with an op"]
+    if condition.field is not None:
+        return _comparison_faults(condition)
+    inner = condition.all or condition.any or ((condition.not_,) if condition.not_ else ())
+    return [fault for part in inner for fault in condition_faults(part, depth + 1)]
+
+
+def _comparison_faults(condition: Condition) -> list[str]:
+    field = condition.field or ""
+    if field not in FIELDS and not field.startswith(("customer.", "attributes.")):
+        return [f"there is no field '{field}'; known: {', '.join(FIELDS)}, customer.*, attributes.*"]
+    if condition.op is None:
+        return [f"field '{field}' has no op"]
+    if condition.op == "in" and not isinstance(condition.value, tuple):
+        return [f"field '{field}': 'in' takes a list"]
+    if condition.op not in ("in", "exists") and not isinstance(condition.value, str):
+        return [f"field '{field}': '{condition.op}' takes text"]
+    return []

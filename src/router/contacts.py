@@ -1,0 +1,205 @@
+"""What an owner does with a contact: speak, hold, park, hand on, wrap up, complete, or begin one.
+
+Only the owner may, and only in the statuses named; anything else is refused and changes nothing.
+"""
+
+from router import capacity, events
+from router.effects import CancelLeg, Deliver, EndCaller, HoldCaller, JoinCaller
+from router.inputs import (
+    CompleteContact,
+    ExtendWrapUp,
+    HoldContact,
+    ParkContact,
+    ResumeContact,
+    SendMessage,
+    StartContact,
+    TransferContact,
+    WrapUpContact,
+)
+from router.intake import finish, open_channel, open_conversation
+from router.matching import held_kinds, reachable
+from router.memory import Contact
+from router.model import conversation_id, derive_id
+from router.offers import accepted, make
+from router.presence import after_work
+from router.turn import OK, Answer, Refusal, Turn
+
+MAX_WRAP_UP_S = 3600.0
+
+
+def send_message(turn: Turn, wish: SendMessage) -> Answer:
+    contact = turn.contact(wish.contact)
+    if not wish.private:
+        contact = turn.owned(wish.contact, wish.agent, "active", "held", "parked")
+        if contact.kind == "voice":
+            raise Refusal(409, "channel-has-no-messages")
+    _say(turn, contact, wish.agent, wish.private)
+    return Answer(contact=contact.id)
+
+
+def _say(turn: Turn, contact: Contact, agent: str, private: bool) -> None:
+    conversation = turn.pool.conversations[contact.conversation]
+    turn.emit(
+        events.MessageAdded(
+            conversation=conversation.id,
+            contact=contact.id,
+            message=turn.input,
+            number=conversation.messages + 1,
+            author="agent",
+            agent=agent,
+            private=private,
+        )
+    )
+    if private or contact.kind == "chat":
+        return  # our own chat reads the journal; there is no provider to hand the message to
+    turn.request(
+        Deliver(
+            channel=contact.channel,
+            key=turn.input,
+            conversation=conversation.id,
+            contact=contact.id,
+            thread=conversation.thread,
+            identity=conversation.identity,
+        )
+    )
+
+
+def hold(turn: Turn, wish: HoldContact) -> Answer:
+    contact = turn.owned(wish.contact, wish.agent, "active")
+    turn.emit(events.ContactHeld(contact=contact.id))
+    if contact.call is not None:
+        turn.do(HoldCaller(channel=contact.channel, contact=contact.id, call=contact.call))
+    return OK
+
+
+def resume(turn: Turn, wish: ResumeContact) -> Answer:
+    contact = turn.owned(wish.contact, wish.agent, "held", "parked")
+    agent, profile = turn.pool.agents[wish.agent], turn.pool.lookup.agents[wish.agent]
+    if contact.status == "parked":
+        fits, short = capacity.fits(contact.kind, held_kinds(turn.pool, agent), profile.units, profile.maximum)
+        if not fits or short:
+            raise Refusal(409, "no-capacity")
+    turn.emit(events.ContactResumed(contact=contact.id))
+    if contact.call is not None:
+        turn.do(JoinCaller(channel=contact.channel, contact=contact.id, call=contact.call))
+    return OK
+
+
+def park(turn: Turn, wish: ParkContact) -> Answer:
+    contact = turn.owned(wish.contact, wish.agent, "active", "held")
+    if contact.kind == "voice":
+        raise Refusal(409, "a-call-cannot-be-parked")
+    turn.emit(events.ContactParked(contact=contact.id, reason="by_agent"))
+    return OK
+
+
+def transfer(turn: Turn, wish: TransferContact) -> Answer:
+    """Back to the waiting in its old place, for another queue or person. The caller hears music meanwhile."""
+    contact = turn.owned(wish.contact, wish.agent, "active", "held", "parked")
+    if (wish.queue is None) == (wish.to_agent is None):
+        raise Refusal(422, "name-a-queue-or-an-agent")
+    if wish.queue is not None and wish.queue not in turn.pool.lookup.queues:
+        raise Refusal(404, "unknown-queue")
+    if wish.to_agent is not None and (wish.to_agent == wish.agent or not reachable(turn.pool, wish.to_agent)):
+        raise Refusal(409, "agent-not-there")
+    leg, was_held = contact.leg, contact.status == "held"
+    queue = wish.queue or contact.queue
+    until = turn.now + turn.pool.lookup.queues[queue].prefer_for_s if queue in turn.pool.lookup.queues else None
+    turn.emit(
+        events.ContactRequeued(
+            contact=contact.id,
+            reason="transferred",
+            queue=queue,
+            prefers=(wish.to_agent,) if wish.to_agent else (),
+            prefer_until=until if wish.to_agent else None,
+            by=wish.agent,
+            note=wish.note,
+            excluded_until=turn.now + 60,
+        )
+    )
+    if contact.call is not None:
+        if not was_held:
+            turn.do(HoldCaller(channel=contact.channel, contact=contact.id, call=contact.call))
+        if leg is not None:
+            turn.do(CancelLeg(channel=contact.channel, leg=leg))
+    after_work(turn, wish.agent)
+    return OK
+
+
+def wrap_up(turn: Turn, wish: WrapUpContact) -> Answer:
+    contact = turn.owned(wish.contact, wish.agent, "active", "held", "parked")
+    end_call_of(turn, contact)
+    finish(turn, contact)
+    return OK
+
+
+def end_call_of(turn: Turn, contact: Contact) -> None:
+    """Hang up whatever a contact still has on the line."""
+    if contact.call is not None:
+        turn.do(EndCaller(channel=contact.channel, call=contact.call))
+    if contact.leg is not None:
+        turn.do(CancelLeg(channel=contact.channel, leg=contact.leg))
+
+
+def extend_wrap_up(turn: Turn, wish: ExtendWrapUp) -> Answer:
+    contact = turn.owned(wish.contact, wish.agent, "wrapping")
+    until = min((contact.wrap_until or turn.now) + max(0.0, wish.seconds), contact.since + MAX_WRAP_UP_S)
+    turn.emit(events.ContactWrapping(contact=contact.id, until=until))
+    return OK
+
+
+def complete(turn: Turn, wish: CompleteContact) -> Answer:
+    contact = turn.owned(wish.contact, wish.agent, "active", "held", "parked", "wrapping")
+    known = turn.pool.queue(contact).dispositions
+    if wish.disposition is not None and known and wish.disposition not in known:
+        raise Refusal(422, "unknown-disposition")
+    if contact.status != "wrapping":
+        end_call_of(turn, contact)
+    turn.emit(
+        events.ContactCompleted(
+            contact=contact.id, outcome="handled", disposition=wish.disposition, note=wish.note, by=wish.agent
+        )
+    )
+    after_work(turn, wish.agent)
+    return OK
+
+
+def start(turn: Turn, wish: StartContact) -> Answer:
+    """An agent's own mail, message or call. A call rings the agent first, then the customer."""
+    channel = open_channel(turn, wish.channel)
+    agent = turn.agent(wish.agent)
+    brand = turn.pool.brand(channel.brand)
+    profile = turn.pool.lookup.agents[agent.id]
+    fits, short = capacity.fits(channel.kind, held_kinds(turn.pool, agent), profile.units, profile.maximum)
+    if not fits or short or any(c.status == "offered" for c in turn.pool.assigned(agent)):
+        raise Refusal(409, "no-capacity")
+    if channel.kind == "chat" or (channel.kind == "voice" and not profile.phone):
+        raise Refusal(409, "cannot-start-here")
+    queue = wish.queue or channel.queue or (brand.default_queue if brand else "")
+    if queue not in turn.pool.lookup.queues:
+        raise Refusal(404, "unknown-queue")
+    known = turn.pool.conversations.get(conversation_id(channel.id, wish.thread))
+    if known is not None and known.contact is not None:
+        raise Refusal(409, "conversation-is-open")
+    conversation = known or open_conversation(turn, channel, wish.thread, wish.identity, wish.language)
+    id_ = derive_id("contact", turn.input)
+    turn.emit(
+        events.ContactOpened(
+            contact=id_,
+            conversation=conversation.id,
+            direction="outbound",
+            queue=queue,
+            enqueued_at=turn.now,
+            target_s=turn.pool.lookup.queues[queue].target(channel.kind),
+            attributes=wish.attributes,
+            language=wish.language,
+        )
+    )
+    contact = turn.pool.contacts[id_]
+    make(turn, contact, turn.pool.agents.get(agent.id) or agent)
+    if contact.kind != "voice":
+        if contact.offer is not None:
+            accepted(turn, contact)
+        if turn.content is not None:
+            _say(turn, contact, agent.id, private=False)
+    return Answer(contact=id_, status=201, code="created")

@@ -1,0 +1,58 @@
+"""What shall be done, in the imperative, by whoever holds the channel.
+
+`key` names an effect that a provider cannot deduplicate: it is claimed in the log before it is done. Effects without
+a key may be done twice without harm.
+"""
+
+from router.model import Identity, Thread, Value
+
+
+class Effect(Value, tag=True, frozen=True, kw_only=True):
+    """Base of all effects."""
+
+    channel: str
+
+
+class Deliver(Effect, frozen=True, kw_only=True):
+    """Send a message of ours. Its content came with the input that this record answers."""
+
+    key: str
+    conversation: str
+    contact: str
+    thread: Thread
+    identity: Identity
+
+
+class RingLeg(Effect, frozen=True, kw_only=True):
+    """Dial an agent's phone (`side` agent) or a customer's, and join it to the contact's room when answered."""
+
+    key: str
+    contact: str
+    side: str
+    address: str
+    timeout_s: float
+
+
+class CancelLeg(Effect, frozen=True, kw_only=True):
+    leg: str
+
+
+class JoinCaller(Effect, frozen=True, kw_only=True):
+    """Move the customer's call from the waiting music into the contact's room."""
+
+    contact: str
+    call: str
+
+
+class HoldCaller(Effect, frozen=True, kw_only=True):
+    """Move the customer's call out of the room, to music."""
+
+    contact: str
+    call: str
+
+
+class EndCaller(Effect, frozen=True, kw_only=True):
+    call: str
+
+
+AnyEffect = Deliver | RingLeg | CancelLeg | JoinCaller | HoldCaller | EndCaller

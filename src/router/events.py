@@ -1,0 +1,277 @@
+"""What has happened, in the past tense. `state.apply` folds these, so they carry results and never reasons to think.
+
+An event never carries what a customer or an agent said, only that it was said and by whom.
+"""
+
+from typing import Literal
+
+from router.config import Config
+from router.effects import AnyEffect
+from router.model import Author, Identity, Kind, Requirement, SendStatus, Thread, Value
+
+
+class Event(Value, tag=True, frozen=True, kw_only=True):
+    """Base of all events."""
+
+
+class ConfigApplied(Event, frozen=True, kw_only=True):
+    version: int
+    config: Config
+
+
+class ConversationOpened(Event, frozen=True, kw_only=True):
+    conversation: str
+    channel: str
+    brand: str
+    kind: Kind
+    thread: Thread
+    customer: str
+    identity: Identity
+    language: str | None = None
+
+
+class ConversationForgotten(Event, frozen=True, kw_only=True):
+    """Nothing is open and nobody will come back within `reopen_within`: the store has the history."""
+
+    conversation: str
+
+
+class MessageAdded(Event, frozen=True, kw_only=True):
+    """`number` counts the conversation's messages from 1. `key` is the provider's id of it, for deduplication."""
+
+    conversation: str
+    contact: str
+    message: str
+    number: int
+    author: Author
+    agent: str | None = None
+    private: bool = False
+    key: str | None = None
+    occurred_at: float | None = None
+
+
+class ReceiptRecorded(Event, frozen=True, kw_only=True):
+    message: str
+    status: SendStatus
+    detail: str | None = None
+
+
+class ContactOpened(Event, frozen=True, kw_only=True):
+    """`target_s` is the service level's target that was promised when it came in."""
+
+    contact: str
+    conversation: str
+    direction: Literal["inbound", "outbound"]
+    queue: str
+    enqueued_at: float
+    target_s: float
+    tier: int | None = None
+    head_start_s: float = 0
+    requires: tuple[Requirement, ...] = ()
+    attributes: dict[str, str] = {}
+    language: str | None = None
+    prefers: tuple[str, ...] = ()
+    prefer_until: float | None = None
+    follows: str | None = None
+    rule: str | None = None
+
+
+class ContactStepped(Event, frozen=True, kw_only=True):
+    """The contact has come to this step of its queue (1 is the first)."""
+
+    contact: str
+    step: int
+
+
+class ContactPromoted(Event, frozen=True, kw_only=True):
+    """`max_wait` is over: tier 0, before everything else."""
+
+    contact: str
+
+
+class PreferenceEnded(Event, frozen=True, kw_only=True):
+    contact: str
+
+
+class ExclusionEnded(Event, frozen=True, kw_only=True):
+    contact: str
+    agent: str
+
+
+class ContactRequeued(Event, frozen=True, kw_only=True):
+    """Back to the waiting, in its old place. `prefers` replaces the list that held."""
+
+    contact: str
+    reason: str
+    queue: str
+    prefers: tuple[str, ...] = ()
+    prefer_until: float | None = None
+    by: str | None = None
+    note: str | None = None
+    excluded_until: float | None = None
+
+
+class OfferMade(Event, frozen=True, kw_only=True):
+    """`shown_until` is what the agent sees; the offer ends half a second later, for those who answer at the last."""
+
+    offer: str
+    contact: str
+    agent: str
+    attempt: int
+    shown_until: float
+
+
+class OfferAccepted(Event, frozen=True, kw_only=True):
+    offer: str
+    contact: str
+    agent: str
+
+
+class OfferDeclined(Event, frozen=True, kw_only=True):
+    offer: str
+    contact: str
+    agent: str
+    excluded_until: float
+    reason: str | None = None
+
+
+class OfferTimedOut(Event, frozen=True, kw_only=True):
+    """`blame` is false after an outage: then the agent stays available."""
+
+    offer: str
+    contact: str
+    agent: str
+    excluded_until: float
+    blame: bool = True
+
+
+class OfferWithdrawn(Event, frozen=True, kw_only=True):
+    offer: str
+    contact: str
+    agent: str
+    reason: str
+    cools_until: float | None = None
+
+
+class ContactHeld(Event, frozen=True, kw_only=True):
+    contact: str
+
+
+class ContactResumed(Event, frozen=True, kw_only=True):
+    contact: str
+
+
+class ContactParked(Event, frozen=True, kw_only=True):
+    contact: str
+    reason: Literal["by_agent", "interrupted"]
+
+
+class ContactNudged(Event, frozen=True, kw_only=True):
+    """The owner has not said a word within `first_reply`."""
+
+    contact: str
+
+
+class ContactWrapping(Event, frozen=True, kw_only=True):
+    contact: str
+    until: float
+
+
+class ContactCompleted(Event, frozen=True, kw_only=True):
+    contact: str
+    outcome: Literal["handled", "abandoned", "closed", "failed", "overflowed", "spam"]
+    disposition: str | None = None
+    note: str | None = None
+    by: str | None = None
+
+
+class LegJoined(Event, frozen=True, kw_only=True):
+    """A phone leg that we dialled was answered: the agent's, or the called customer's."""
+
+    contact: str
+    leg: str
+    side: Literal["agent", "customer"]
+
+
+class AgentConnected(Event, frozen=True, kw_only=True):
+    agent: str
+    connection: str
+
+
+class AgentDisconnected(Event, frozen=True, kw_only=True):
+    agent: str
+    connection: str
+
+
+class PresenceChanged(Event, frozen=True, kw_only=True):
+    agent: str
+    presence: Literal["offline", "available", "away", "unresponsive", "draining"]
+    reason: str | None = None
+
+
+class PresencePlanned(Event, frozen=True, kw_only=True):
+    agent: str
+    presence: Literal["offline", "available", "away", "draining"]
+    reason: str | None = None
+
+
+class AgentCooled(Event, frozen=True, kw_only=True):
+    """The cool-down is over."""
+
+    agent: str
+
+
+class SendRequested(Event, frozen=True, kw_only=True):
+    """An effect with this key awaits a worker's claim."""
+
+    key: str
+    contact: str
+    effect: AnyEffect
+
+
+class SendClaimed(Event, frozen=True, kw_only=True):
+    key: str
+    worker: str
+
+
+class SendEnded(Event, frozen=True, kw_only=True):
+    key: str
+    contact: str
+    result: Literal["accepted", "rejected", "uncertain"]
+    externals: tuple[str, ...] = ()
+    detail: str | None = None
+
+
+AnyEvent = (
+    ConfigApplied
+    | ConversationOpened
+    | ConversationForgotten
+    | MessageAdded
+    | ReceiptRecorded
+    | ContactOpened
+    | ContactStepped
+    | ContactPromoted
+    | PreferenceEnded
+    | ExclusionEnded
+    | ContactRequeued
+    | OfferMade
+    | OfferAccepted
+    | OfferDeclined
+    | OfferTimedOut
+    | OfferWithdrawn
+    | ContactHeld
+    | ContactResumed
+    | ContactParked
+    | ContactNudged
+    | ContactWrapping
+    | ContactCompleted
+    | LegJoined
+    | AgentConnected
+    | AgentDisconnected
+    | PresenceChanged
+    | PresencePlanned
+    | AgentCooled
+    | SendRequested
+    | SendClaimed
+    | SendEnded
+)

@@ -1,0 +1,243 @@
+"""What is asked or reported. An input is a wish or a report from outside: `decide` may refuse it.
+
+What was said (text, files) does not stand here: it rides beside the input, encrypted, as `model.Content`.
+"""
+
+from typing import Literal
+
+from router.config import Config
+from router.model import Identity, Requirement, SendStatus, Thread, Value
+
+
+class Input(Value, tag=True, frozen=True, kw_only=True):
+    """Base of all inputs."""
+
+
+# -- from the customers' edge
+
+
+class ReceiveMessage(Input, frozen=True, kw_only=True):
+    """A customer wrote. `dedupe_key` is the provider's id of the message, else the hash of its content."""
+
+    channel: str
+    thread: Thread
+    identity: Identity
+    dedupe_key: str
+    occurred_at: float | None = None
+    to: str | None = None
+    language: str | None = None
+    customer: dict[str, str] = {}
+    attributes: dict[str, str] = {}
+
+
+class ReceiveReceipt(Input, frozen=True, kw_only=True):
+    """What became of a message of ours, as the provider tells it: late, twice and in any order."""
+
+    message: str
+    status: SendStatus
+    detail: str | None = None
+
+
+class EndSession(Input, frozen=True, kw_only=True):
+    """The customer closed the session (chat), so that silence need not be waited for."""
+
+    channel: str
+    thread: Thread
+
+
+class ReceiveCall(Input, frozen=True, kw_only=True):
+    """A call rings or was answered for us by the provider; it is waiting with music."""
+
+    channel: str
+    thread: Thread
+    identity: Identity
+    to: str | None = None
+    language: str | None = None
+    customer: dict[str, str] = {}
+    attributes: dict[str, str] = {}
+
+
+class EndCall(Input, frozen=True, kw_only=True):
+    """The customer's leg is gone, whoever hung up."""
+
+    channel: str
+    thread: Thread
+    cause: str = "completed"
+
+
+class AnswerLeg(Input, frozen=True, kw_only=True):
+    """An agent's (or called customer's) phone was picked up."""
+
+    channel: str
+    key: str
+    leg: str
+
+
+class EndLeg(Input, frozen=True, kw_only=True):
+    """A leg that we dialled is gone: never answered, or hung up."""
+
+    channel: str
+    key: str
+    leg: str
+    cause: Literal["completed", "busy", "no_answer", "failed", "canceled"]
+
+
+class ClaimSend(Input, frozen=True, kw_only=True):
+    """A channel worker asks to be the one that executes an effect a provider cannot deduplicate."""
+
+    key: str
+    worker: str
+
+
+class EndSend(Input, frozen=True, kw_only=True):
+    key: str
+    result: Literal["accepted", "rejected", "uncertain"]
+    externals: tuple[str, ...] = ()
+    detail: str | None = None
+
+
+# -- from the agents' edge
+
+
+class Connect(Input, frozen=True, kw_only=True):
+    agent: str
+    connection: str
+
+
+class Disconnect(Input, frozen=True, kw_only=True):
+    agent: str
+    connection: str
+
+
+class StartGateway(Input, frozen=True, kw_only=True):
+    """A gateway process began anew: whatever connections its predecessor of that name had are gone."""
+
+    gateway: str
+
+
+class SetPresence(Input, frozen=True, kw_only=True):
+    """`when='after'` queues the change until the last assignment has ended."""
+
+    agent: str
+    presence: Literal["available", "away", "offline", "draining"]
+    reason: str | None = None
+    when: Literal["now", "after"] = "now"
+
+
+class AcceptOffer(Input, frozen=True, kw_only=True):
+    agent: str
+    offer: str
+
+
+class DeclineOffer(Input, frozen=True, kw_only=True):
+    agent: str
+    offer: str
+    reason: str | None = None
+
+
+class SendMessage(Input, frozen=True, kw_only=True):
+    """`private` is a note between colleagues that never leaves the house."""
+
+    agent: str
+    contact: str
+    private: bool = False
+
+
+class HoldContact(Input, frozen=True, kw_only=True):
+    agent: str
+    contact: str
+
+
+class ResumeContact(Input, frozen=True, kw_only=True):
+    agent: str
+    contact: str
+
+
+class ParkContact(Input, frozen=True, kw_only=True):
+    agent: str
+    contact: str
+
+
+class TransferContact(Input, frozen=True, kw_only=True):
+    """To exactly one of `queue` and `to_agent`."""
+
+    agent: str
+    contact: str
+    queue: str | None = None
+    to_agent: str | None = None
+    note: str | None = None
+
+
+class WrapUpContact(Input, frozen=True, kw_only=True):
+    """The conversation is over; what is left is after-contact work."""
+
+    agent: str
+    contact: str
+
+
+class ExtendWrapUp(Input, frozen=True, kw_only=True):
+    agent: str
+    contact: str
+    seconds: float
+
+
+class CompleteContact(Input, frozen=True, kw_only=True):
+    agent: str
+    contact: str
+    disposition: str | None = None
+    note: str | None = None
+
+
+class StartContact(Input, frozen=True, kw_only=True):
+    """An agent's own mail, message or call to a customer."""
+
+    agent: str
+    channel: str
+    thread: Thread
+    identity: Identity
+    queue: str | None = None
+    language: str | None = None
+    attributes: dict[str, str] = {}
+    requires: tuple[Requirement, ...] = ()
+
+
+# -- from the house itself
+
+
+class ApplyConfig(Input, frozen=True, kw_only=True):
+    version: int
+    config: Config
+
+
+class Tick(Input, frozen=True, kw_only=True):
+    """Time has passed and nothing else has happened."""
+
+
+AnyInput = (
+    ReceiveMessage
+    | ReceiveReceipt
+    | EndSession
+    | ReceiveCall
+    | EndCall
+    | AnswerLeg
+    | EndLeg
+    | ClaimSend
+    | EndSend
+    | Connect
+    | Disconnect
+    | StartGateway
+    | SetPresence
+    | AcceptOffer
+    | DeclineOffer
+    | SendMessage
+    | HoldContact
+    | ResumeContact
+    | ParkContact
+    | TransferContact
+    | WrapUpContact
+    | ExtendWrapUp
+    | CompleteContact
+    | StartContact
+    | ApplyConfig
+    | Tick
+)

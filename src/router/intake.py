@@ -1,0 +1,196 @@
+"""From message to contact: a message joins its conversation's open contact, or opens one, classified by rule.
+
+Deduplication is by the provider's id of the message within its conversation, so a second delivery changes nothing.
+"""
+
+from router import events
+from router.capacity import fits
+from router.config import REOPEN_WITHIN_S, Channel
+from router.inputs import EndSession, ReceiveCall, ReceiveMessage, ReceiveReceipt
+from router.matching import held_kinds, reachable
+from router.memory import Contact, Conversation
+from router.model import Identity, Thread, conversation_id, derive_id
+from router.offers import withdraw
+from router.presence import after_work
+from router.rules import classify
+from router.turn import OK, Answer, Refusal, Turn
+
+OLDEST_INTAKE_S = 72 * 3600.0
+"""How far back a contact may have come in by its own account."""
+
+
+def receive_message(turn: Turn, wish: ReceiveMessage) -> Answer:
+    channel = open_channel(turn, wish.channel)
+    conversation = turn.pool.conversations.get(conversation_id(channel.id, wish.thread))
+    if conversation is not None and wish.dedupe_key in conversation.keys:
+        return Answer(code="duplicate", contact=conversation.contact)
+    conversation = conversation or open_conversation(turn, channel, wish.thread, wish.identity, wish.language)
+    contact = turn.pool.contacts.get(conversation.contact or "")
+    if contact is None:
+        contact = open_inbound(turn, channel, conversation, wish)
+    add_message(turn, conversation, contact.id, wish.dedupe_key, wish.occurred_at)
+    if contact.id in turn.pool.contacts and contact.status == "parked":
+        _wake(turn, contact)
+    return Answer(contact=contact.id)
+
+
+def open_channel(turn: Turn, channel: str) -> Channel:
+    found = turn.pool.channel(channel)
+    if found is None or not found.enabled:
+        raise Refusal(404, "unknown-channel")
+    return found
+
+
+def customer_id(identity: Identity) -> str:
+    return derive_id("customer", identity.scope, identity.kind, identity.value)
+
+
+def open_conversation(
+    turn: Turn, channel: Channel, thread: Thread, identity: Identity, language: str | None
+) -> Conversation:
+    id_ = conversation_id(channel.id, thread)
+    turn.emit(
+        events.ConversationOpened(
+            conversation=id_,
+            channel=channel.id,
+            brand=channel.brand,
+            kind=channel.kind,
+            thread=thread,
+            customer=customer_id(identity),
+            identity=identity,
+            language=language,
+        )
+    )
+    return turn.pool.conversations[id_]
+
+
+def open_inbound(
+    turn: Turn, channel: Channel, conversation: Conversation, wish: ReceiveMessage | ReceiveCall
+) -> Contact:
+    """Classify and enqueue. A customer who comes back within `reopen_within` prefers the last agent."""
+    rule, outcome = classify(turn.pool.memory.config, channel.brand, facts(turn, channel, wish))
+    brand = turn.pool.brand(channel.brand)
+    queue = outcome.queue or channel.queue or (brand.default_queue if brand else "")
+    back = (
+        conversation.last_contact is not None and turn.now - conversation.last_word_at <= REOPEN_WITHIN_S[channel.kind]
+    )
+    prefers = (
+        (conversation.last_agent,)
+        if back and conversation.last_agent and reachable(turn.pool, conversation.last_agent)
+        else ()
+    )
+    rules = turn.pool.lookup.queues.get(queue)
+    id_ = derive_id("contact", turn.input)
+    turn.emit(
+        events.ContactOpened(
+            contact=id_,
+            conversation=conversation.id,
+            direction="inbound",
+            queue=queue,
+            target_s=rules.target(channel.kind) if rules else 0,
+            enqueued_at=min(turn.now, max(turn.at, turn.now - OLDEST_INTAKE_S)),
+            tier=outcome.tier,
+            head_start_s=outcome.head_start_s,
+            requires=outcome.requires,
+            attributes={**wish.attributes, **outcome.attributes},
+            language=wish.language or conversation.language,
+            prefers=prefers,
+            prefer_until=turn.now + rules.prefer_for_s if prefers and rules else None,
+            follows=conversation.last_contact if back else None,
+            rule=rule,
+        )
+    )
+    contact = turn.pool.contacts[id_]
+    if rules and rules.max_length is not None and turn.pool.waiting.lengths[queue] > rules.max_length:
+        turn.emit(events.ContactCompleted(contact=id_, outcome="overflowed"))
+    return contact
+
+
+def facts(turn: Turn, channel: Channel, wish: ReceiveMessage | ReceiveCall) -> dict[str, str]:
+    """The fields that rules may read (config.FIELDS), those that are known."""
+    local = turn.pool.local(turn.now)
+    found = {
+        "channel": channel.id,
+        "brand": channel.brand,
+        "kind": channel.kind,
+        "to": wish.to,
+        "from": wish.identity.value,
+        "language": wish.language,
+        "subject": turn.content.subject if turn.content else None,
+        "text": turn.content.text if turn.content else None,
+        "local_time": f"{local:%H:%M}",
+        "weekday": f"{local:%a}".lower(),
+    }
+    found |= {f"customer.{key}": value for key, value in wish.customer.items()}
+    found |= {f"attributes.{key}": value for key, value in wish.attributes.items()}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def add_message(turn: Turn, conversation: Conversation, contact: str, key: str, occurred_at: float | None) -> None:
+    turn.emit(
+        events.MessageAdded(
+            conversation=conversation.id,
+            contact=contact,
+            message=turn.input,
+            number=conversation.messages + 1,
+            author="customer",
+            key=key,
+            occurred_at=occurred_at,
+        )
+    )
+
+
+def _wake(turn: Turn, contact: Contact) -> None:
+    """The customer speaks in a parked contact: its agent takes it up if open, else it queues, preferring the agent."""
+    agent = turn.pool.agents[contact.agent or ""]
+    profile = turn.pool.profile(agent.id)
+    if profile and agent.connections:
+        open_, short = fits(contact.kind, held_kinds(turn.pool, agent), profile.units, profile.maximum)
+        if open_ and not short:
+            turn.emit(events.ContactResumed(contact=contact.id))
+            return
+    queue = turn.pool.queue(contact)
+    until = turn.now + queue.prefer_for_s
+    prefers = (agent.id,) if reachable(turn.pool, agent.id) else ()
+    turn.emit(
+        events.ContactRequeued(
+            contact=contact.id, queue=contact.queue, reason="customer-spoke", prefers=prefers, prefer_until=until
+        )
+    )
+    after_work(turn, agent.id)
+
+
+def receive_receipt(turn: Turn, wish: ReceiveReceipt) -> Answer:
+    turn.emit(events.ReceiptRecorded(message=wish.message, status=wish.status, detail=wish.detail))
+    return OK
+
+
+def end_session(turn: Turn, wish: EndSession) -> Answer:
+    channel = open_channel(turn, wish.channel)
+    conversation = turn.pool.conversations.get(conversation_id(channel.id, wish.thread))
+    contact = turn.pool.contacts.get(conversation.contact or "") if conversation else None
+    if contact is not None:
+        customer_left(turn, contact)
+    return OK
+
+
+def customer_left(turn: Turn, contact: Contact) -> None:
+    """Before an agent had it, the contact is abandoned; after, it is time for wrap-up."""
+    if contact.status == "offered":
+        withdraw(turn, contact, "customer-left")
+    if contact.status == "queued":
+        turn.emit(events.ContactCompleted(contact=contact.id, outcome="abandoned"))
+    elif contact.status in ("active", "held", "parked"):
+        finish(turn, contact)
+
+
+def finish(turn: Turn, contact: Contact) -> None:
+    """The conversation is over: wrap-up, where the queue has one."""
+    agent = contact.agent
+    wrap_up_s = turn.pool.queue(contact).wrap_up_s
+    if wrap_up_s > 0:
+        turn.emit(events.ContactWrapping(contact=contact.id, until=turn.now + wrap_up_s))
+    else:
+        turn.emit(events.ContactCompleted(contact=contact.id, outcome="handled"))
+        if agent is not None:
+            after_work(turn, agent)

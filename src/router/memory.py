@@ -1,0 +1,148 @@
+"""The nouns a pool remembers, as plain records. Only `state.apply` writes to them.
+
+Times are log time in seconds; everything here goes into snapshots, so a new field needs a default.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from router.config import Config
+from router.effects import AnyEffect
+from router.model import Identity, Kind, Requirement, Thread
+
+LOST_OFFER_S = 5.0
+"""How long a lost agent keeps an open offer."""
+LOST_CHAT_S = 45.0
+"""How long a lost agent keeps chats. Mail and calls are not taken away by a lost browser."""
+OFFER_GRACE_S = 0.5
+"""An offer ends this long after what the agent is shown."""
+REMEMBER_INPUTS = 50_000
+REMEMBER_S = 900.0
+REMEMBER_KEYS = 64
+KEEP_CONVERSATION_S = 86_400.0
+WORKING = ("active", "held", "parked", "wrapping")
+
+Status = Literal["queued", "offered", "active", "held", "parked", "wrapping"]
+
+
+class Offer(msgspec.Struct):
+    id: str
+    agent: str
+    shown_until: float
+    made_at: float
+    leg: str | None = None
+
+
+class Contact(msgspec.Struct):
+    id: str
+    conversation: str
+    channel: str
+    brand: str
+    kind: Kind
+    queue: str
+    direction: Literal["inbound", "outbound"]
+    enqueued_at: float
+    arrival: int
+    since: float
+    status: Status = "queued"
+    tier: int | None = None
+    head_start_s: float = 0
+    requires: tuple[Requirement, ...] = ()
+    attributes: dict[str, str] = {}
+    language: str | None = None
+    step: int = 0
+    promoted: bool = False
+    attempt: int = 0
+    prefers: tuple[str, ...] = ()
+    prefer_until: float | None = None
+    excluded: dict[str, float] = {}
+    offer: Offer | None = None
+    agent: str | None = None
+    accepted_at: float | None = None
+    replied: bool = False
+    nudged: bool = False
+    parked_for: str | None = None
+    wrap_until: float | None = None
+    last_word_at: float = 0
+    call: str | None = None
+    leg: str | None = None
+    follows: str | None = None
+    answered: bool = False
+    target_s: float = 0
+
+
+class Conversation(msgspec.Struct):
+    id: str
+    channel: str
+    brand: str
+    kind: Kind
+    thread: Thread
+    customer: str
+    identity: Identity
+    opened_at: float
+    language: str | None = None
+    contact: str | None = None
+    last_contact: str | None = None
+    last_agent: str | None = None
+    last_word_at: float = 0
+    messages: int = 0
+    keys: dict[str, str] = {}
+
+
+class Agent(msgspec.Struct):
+    id: str
+    presence: str = "offline"
+    reason: str | None = None
+    since: float = 0
+    planned: tuple[str, str | None] | None = None
+    connections: list[str] = []
+    lost_at: float | None = None
+    contacts: list[str] = []
+    idle_stamp: int = 0
+    cools_until: float | None = None
+
+
+class Send(msgspec.Struct):
+    """An effect that awaits its worker, or its end."""
+
+    contact: str
+    effect: AnyEffect
+    worker: str | None = None
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """An input that was answered: the same id gets the same answer."""
+
+    t: float
+    hash: str
+    status: int
+    code: str
+    contact: str | None = None
+
+
+class Stats(msgspec.Struct):
+    """One queue's day so far. Service level = answered_in_target / (answered + abandoned)."""
+
+    arrived: int = 0
+    answered: int = 0
+    answered_in_target: int = 0
+    abandoned: int = 0
+    wait_s: float = 0
+
+
+class Memory(msgspec.Struct):
+    """All that a snapshot holds of one pool."""
+
+    t: float = 0
+    version: int = 0
+    config: Config = Config()
+    arrivals: int = 0
+    stamps: int = 0
+    contacts: dict[str, Contact] = {}
+    conversations: dict[str, Conversation] = {}
+    agents: dict[str, Agent] = {}
+    sends: dict[str, Send] = {}
+    seen: dict[str, Seen] = {}
+    day: str = ""
+    stats: dict[str, Stats] = {}

@@ -1,0 +1,103 @@
+"""Words that both edges share. Plain frozen values, nothing here decides anything.
+
+Times are seconds since the Unix epoch (float) on the log's clock, durations are seconds, sizes are bytes.
+"""
+
+import uuid
+from typing import Literal
+
+import msgspec
+
+NAMESPACE = uuid.UUID("6e617275-0000-5000-8000-000000000001")
+
+Kind = Literal["voice", "chat", "sms", "email", "social", "task"]
+"""What a contact costs an agent, and how it behaves. A provider maps its channel to one of these."""
+
+KINDS: tuple[Kind, ...] = ("voice", "chat", "sms", "email", "social", "task")
+Author = Literal["customer", "agent", "bot", "system", "external_console"]
+SendStatus = Literal["pending", "sent", "delivered", "read", "failed", "uncertain"]
+
+RECEIPT_RANK: dict[str, int] = {"pending": 0, "uncertain": 1, "sent": 2, "delivered": 3, "read": 4, "failed": 5}
+"""Receipts come late, twice and out of order: the higher rank stands, whatever came last."""
+
+
+def derive_id(*parts: str) -> str:
+    """An id that follows from what is there: the same parts give the same UUID on every machine, in every replay."""
+    return str(uuid.uuid5(NAMESPACE, "\x1f".join(parts)))
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Base of everything that travels: immutable, keyword-only, refused when it carries a field nobody knows."""
+
+
+class Identity(Value, frozen=True, kw_only=True):
+    """One way by which a customer is known: a phone number, an address, a handle, scoped to whoever vouches for it."""
+
+    scope: str
+    kind: Literal["phone", "email", "handle", "visitor", "external"]
+    value: str
+    name: str | None = None
+
+
+class Thread(Value, frozen=True, kw_only=True):
+    """What the provider calls the lasting thread. With the channel it is the key of a conversation."""
+
+    external: str
+    kind: Literal["dm", "email", "call", "ticket", "public_comment", "live_room", "group"] = "dm"
+
+
+class Text(Value, tag="text", frozen=True, kw_only=True):
+    text: str
+    html: str | None = None
+
+
+class Media(Value, tag="media", frozen=True, kw_only=True):
+    """A file, kept outside the log and named by the SHA-256 of its bytes."""
+
+    sha256: str
+    media_type: str
+    name: str
+    size_bytes: int
+    inline_id: str | None = None
+
+
+Part = Text | Media
+
+
+class Content(Value, frozen=True, kw_only=True):
+    """What was said. It rides encrypted in the input, never in the journal, and is stored by the projector.
+
+    `headers` are the few facts a provider needs to answer in the same thread (Message-ID, References).
+    """
+
+    parts: tuple[Part, ...] = ()
+    subject: str | None = None
+    headers: dict[str, str] = {}
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+class ReplyPolicy(Value, frozen=True, kw_only=True):
+    """What may be answered now: computed by the provider, shown to the agent, enforced by the engine."""
+
+    allowed: bool = True
+    reason: str | None = None
+    until: float | None = None
+    modes: tuple[str, ...] = ("reply",)
+    max_length: int | None = None
+    unit: Literal["characters", "bytes_euc_kr", "gsm7_or_ucs2"] = "characters"
+    style: Literal["append", "one_shot", "overwrite"] = "append"
+
+
+class Requirement(Value, frozen=True, kw_only=True):
+    """A skill with a least level. Not having a skill is not the same as having it at level 0."""
+
+    skill: str
+    level: int = 1
+
+
+def conversation_id(channel: str, thread: Thread) -> str:
+    """A conversation is its channel's thread, for ever."""
+    return derive_id("conversation", channel, thread.kind, thread.external)

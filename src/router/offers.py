@@ -1,0 +1,168 @@
+"""Life of an offer: a lease on a contact, made to one agent, that ends in exactly one way.
+
+Accepted, declined, timed out (then the agent is `unresponsive` until back by hand: RONA), or withdrawn (the place in
+line is kept and nobody is blamed).
+"""
+
+from router import capacity, events
+from router.effects import CancelLeg, JoinCaller, RingLeg
+from router.inputs import AcceptOffer, DeclineOffer
+from router.matching import agent_for, contact_for, used_units
+from router.memory import Agent, Contact, Offer
+from router.model import derive_id
+from router.presence import after_work
+from router.queueing import place
+from router.turn import Answer, Refusal, Turn
+
+EXCLUDE_S = 60.0
+"""How long a contact is not offered again to an agent who declined it or let it ring."""
+LEG_COOLDOWN_S = 5.0
+"""How long an agent whose phone could not be reached is offered nothing."""
+OUTAGE_S = 5.0
+"""An offer that is found this late ended because we were away: nobody is blamed."""
+
+
+def make(turn: Turn, contact: Contact, agent: Agent) -> None:
+    queue = turn.pool.queue(contact)
+    attempt = contact.attempt + 1
+    offer = derive_id("offer", contact.id, str(attempt))
+    turn.emit(
+        events.OfferMade(
+            offer=offer,
+            contact=contact.id,
+            agent=agent.id,
+            attempt=attempt,
+            shown_until=turn.now + queue.offer_timeout_s,
+        )
+    )
+    if contact.kind == "voice" and queue.leg == "ring":
+        ring_agent(turn, contact, agent.id, offer)
+    elif queue.auto_accept and contact.kind != "voice":
+        accepted(turn, contact)
+
+
+def ring_agent(turn: Turn, contact: Contact, agent: str, key: str) -> None:
+    profile = turn.pool.lookup.agents[agent]
+    turn.request(
+        RingLeg(
+            channel=contact.channel,
+            key=key,
+            contact=contact.id,
+            side="agent",
+            address=profile.phone or "",
+            timeout_s=turn.pool.queue(contact).offer_timeout_s,
+        )
+    )
+
+
+def accept(turn: Turn, wish: AcceptOffer) -> Answer:
+    contact, _ = _open_offer(turn, wish.offer, wish.agent)
+    queue = turn.pool.queue(contact)
+    if contact.kind == "voice" and queue.leg == "ring":
+        raise Refusal(409, "answer-the-phone")
+    accepted(turn, contact)
+    if contact.kind == "voice":
+        ring_agent(turn, contact, wish.agent, derive_id("leg", contact.id, str(contact.attempt)))
+    return Answer(contact=contact.id)
+
+
+def accepted(turn: Turn, contact: Contact) -> None:
+    """The offer becomes an assignment; work that may be interrupted makes room."""
+    offer = contact.offer
+    assert offer is not None
+    turn.emit(events.OfferAccepted(offer=offer.id, contact=contact.id, agent=offer.agent))
+    agent = turn.pool.agents[offer.agent]
+    units = turn.pool.lookup.agents[offer.agent].units
+    for other in list(turn.pool.assigned(agent)):
+        if used_units(turn.pool, agent) <= units:
+            return
+        if other.kind in capacity.INTERRUPTIBLE and other.status in ("active", "held"):
+            turn.emit(events.ContactParked(contact=other.id, reason="interrupted"))
+
+
+def decline(turn: Turn, wish: DeclineOffer) -> Answer:
+    contact, offer = _open_offer(turn, wish.offer, wish.agent)
+    declined(turn, contact, offer, wish.reason)
+    return Answer(contact=contact.id)
+
+
+def declined(turn: Turn, contact: Contact, offer: Offer, reason: str | None) -> None:
+    hang_up(turn, contact, offer)
+    until = turn.now + EXCLUDE_S
+    turn.emit(
+        events.OfferDeclined(offer=offer.id, contact=contact.id, agent=offer.agent, reason=reason, excluded_until=until)
+    )
+    after_work(turn, offer.agent)
+
+
+def timed_out(turn: Turn, contact: Contact, lateness_s: float) -> None:
+    offer = contact.offer
+    assert offer is not None
+    hang_up(turn, contact, offer)
+    turn.emit(
+        events.OfferTimedOut(
+            offer=offer.id,
+            contact=contact.id,
+            agent=offer.agent,
+            excluded_until=turn.now + EXCLUDE_S,
+            blame=lateness_s <= OUTAGE_S,
+        )
+    )
+    after_work(turn, offer.agent)
+
+
+def withdraw(turn: Turn, contact: Contact, reason: str, cools_until: float | None = None) -> None:
+    offer = contact.offer
+    assert offer is not None
+    hang_up(turn, contact, offer)
+    turn.emit(
+        events.OfferWithdrawn(
+            offer=offer.id, contact=contact.id, agent=offer.agent, reason=reason, cools_until=cools_until
+        )
+    )
+    after_work(turn, offer.agent)
+
+
+def hang_up(turn: Turn, contact: Contact, offer: Offer) -> None:
+    """Stop the agent's phone from ringing. A leg whose name we do not know yet is cancelled when we learn it."""
+    if offer.leg is not None:
+        turn.do(CancelLeg(channel=contact.channel, leg=offer.leg))
+
+
+def joined(turn: Turn, contact: Contact, leg: str) -> None:
+    """The agent's leg is in the room: bring the caller in."""
+    turn.emit(events.LegJoined(contact=contact.id, leg=leg, side="agent"))
+    if contact.call is not None:
+        turn.do(JoinCaller(channel=contact.channel, contact=contact.id, call=contact.call))
+
+
+def _open_offer(turn: Turn, offer: str, agent: str) -> tuple[Contact, Offer]:
+    contact = turn.pool.contact_of_offer(offer)
+    if contact is None or contact.offer is None:
+        raise Refusal(409, "offer-is-over")
+    if contact.offer.agent != agent:
+        raise Refusal(404, "unknown-offer")
+    return contact, contact.offer
+
+
+def settle(turn: Turn) -> None:
+    """Bring what became waiting and who became free together, until nothing more fits. Never polls."""
+    pool = turn.pool
+    while pool.dirty_contacts or pool.dirty_agents:
+        waiting = [pool.contacts[id_] for id_ in pool.dirty_contacts if id_ in pool.contacts]
+        pool.dirty_contacts.clear()
+        for contact in sorted(waiting, key=lambda c: place(c, pool.queue(c))):
+            if contact.status == "queued":
+                _offer_to_somebody(turn, contact)
+        freed = [pool.agents[id_] for id_ in pool.dirty_agents]
+        pool.dirty_agents.clear()
+        for agent in sorted(freed, key=lambda a: (a.idle_stamp, a.id)):
+            contact_or_none = contact_for(pool, agent)
+            if contact_or_none is not None:
+                make(turn, contact_or_none, agent)
+
+
+def _offer_to_somebody(turn: Turn, contact: Contact) -> None:
+    agent = agent_for(turn.pool, contact)
+    if agent is not None:
+        make(turn, contact, agent)

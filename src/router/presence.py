@@ -1,0 +1,99 @@
+"""Who is there: connections, presence, and what happens to the work of an agent who is lost.
+
+An agent is lost when the last connection is gone. Nothing new is offered from that moment; offers go back after 5 s,
+chats after 45 s; mail stays, and a call lives as long as its leg. Coming back in time changes nothing.
+"""
+
+from router import events
+from router.capacity import cost
+from router.inputs import Connect, Disconnect, SetPresence, StartGateway
+from router.matching import reachable, used_units
+from router.memory import Agent
+from router.turn import OK, Answer, Turn
+
+
+def connect(turn: Turn, wish: Connect) -> Answer:
+    agent = turn.agent(wish.agent)
+    if wish.connection not in agent.connections:
+        turn.emit(events.AgentConnected(agent=agent.id, connection=wish.connection))
+    return OK
+
+
+def disconnect(turn: Turn, wish: Disconnect) -> Answer:
+    agent = turn.pool.agents.get(wish.agent)
+    if agent is not None and wish.connection in agent.connections:
+        turn.emit(events.AgentDisconnected(agent=agent.id, connection=wish.connection))
+    return OK
+
+
+def start_gateway(turn: Turn, wish: StartGateway) -> Answer:
+    """Connections are named `gateway:boot:number`; a gateway's earlier ones died with it."""
+    for agent in list(turn.pool.agents.values()):
+        for connection in list(agent.connections):
+            if connection.startswith(f"{wish.gateway}:"):
+                turn.emit(events.AgentDisconnected(agent=agent.id, connection=connection))
+    return OK
+
+
+def set_presence(turn: Turn, wish: SetPresence) -> Answer:
+    agent = turn.agent(wish.agent)
+    if wish.when == "after" and agent.contacts:
+        turn.emit(events.PresencePlanned(agent=agent.id, presence=wish.presence, reason=wish.reason))
+        return Answer(code="planned")
+    if wish.presence == "draining" and not agent.contacts:
+        change(turn, agent.id, "offline", wish.reason)
+    elif (agent.presence, agent.reason) != (wish.presence, wish.reason):
+        change(turn, agent.id, wish.presence, wish.reason)
+    return OK
+
+
+def change(turn: Turn, agent: str, presence: str, reason: str | None = None) -> None:
+    """Change presence; offers open to somebody who is no longer available go back without blame."""
+    from router.offers import withdraw
+
+    for contact in list(turn.pool.assigned(turn.pool.agents[agent])) if agent in turn.pool.agents else ():
+        if contact.status == "offered" and presence != "available":
+            withdraw(turn, contact, "agent-left")
+    turn.emit(events.PresenceChanged(agent=agent, presence=presence, reason=reason))  # type: ignore[arg-type]
+    free_those_who_wait_for(turn, agent)
+
+
+def free_those_who_wait_for(turn: Turn, agent: str) -> None:
+    """Nobody waits for a person who has gone, unless another of the preferred is still there."""
+    if reachable(turn.pool, agent):
+        return
+    waiting = [c for c in turn.pool.contacts.values() if c.status == "queued" and agent in c.prefers]
+    for contact in waiting:
+        if not any(reachable(turn.pool, other) for other in contact.prefers):
+            turn.emit(events.PreferenceEnded(contact=contact.id))
+
+
+def after_work(turn: Turn, agent_id: str) -> None:
+    """An assignment or offer has ended: take up what was interrupted, else what was planned."""
+    agent = turn.pool.agents[agent_id]
+    profile = turn.pool.profile(agent_id)
+    units = profile.units if profile else 0
+    for contact in list(turn.pool.assigned(agent)):
+        if contact.parked_for == "interrupted" and used_units(turn.pool, agent) + cost(contact.kind) <= units:
+            turn.emit(events.ContactResumed(contact=contact.id))
+    if agent.contacts:
+        return
+    if agent.planned is not None:
+        change(turn, agent_id, *agent.planned)
+    elif agent.presence == "draining":
+        change(turn, agent_id, "offline")
+
+
+def lost_offers(turn: Turn, agent: Agent) -> None:
+    from router.offers import withdraw
+
+    for contact in list(turn.pool.assigned(agent)):
+        if contact.status == "offered":
+            withdraw(turn, contact, "agent-lost")
+
+
+def lost(turn: Turn, agent: Agent) -> None:
+    for contact in list(turn.pool.assigned(agent)):
+        if contact.kind == "chat" and contact.status in ("active", "held", "parked"):
+            turn.emit(events.ContactRequeued(contact=contact.id, queue=contact.queue, reason="agent-lost"))
+    change(turn, agent.id, "offline", "lost")

@@ -1,0 +1,79 @@
+"""One step of a pool: what is being decided, and what has come of it so far.
+
+`emit` applies each event as it is born, so the next line of a rule already sees the world after it.
+"""
+
+import msgspec
+
+from router.effects import Deliver, Effect, RingLeg
+from router.events import Event, SendRequested
+from router.memory import Agent, Contact
+from router.model import Content
+from router.state import Pool, apply
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the asker is told: an HTTP-like status, a stable code, and what was made by it."""
+
+    status: int = 200
+    code: str = "ok"
+    contact: str | None = None
+
+
+OK = Answer()
+
+
+class Refusal(Exception):
+    """A wish that cannot be granted. Raised before the first event, so nothing has changed."""
+
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(code)
+        self.answer = Answer(status=status, code=code)
+
+
+class Turn:
+    """`now` is log time, `input` the id of what is decided, `at` the time of intake, `content` what was said."""
+
+    def __init__(self, pool: Pool, now: float, input_: str, at: float, content: Content | None) -> None:
+        self.pool = pool
+        self.now = now
+        self.input = input_
+        self.at = at
+        self.content = content
+        self.events: list[Event] = []
+        self.effects: list[Effect] = []
+
+    def emit(self, event: Event) -> None:
+        apply(self.pool, event, self.now)
+        self.events.append(event)
+
+    def do(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    def request(self, effect: Deliver | RingLeg) -> None:
+        """Order an effect that one worker must claim before doing it, because the provider cannot tell a repetition."""
+        self.emit(SendRequested(key=effect.key, contact=effect.contact, effect=effect))
+        self.do(effect)
+
+    # -- what most wishes have to find first
+
+    def agent(self, id_: str) -> Agent:
+        """A configured agent. Refuses with 404."""
+        if self.pool.profile(id_) is None:
+            raise Refusal(404, "unknown-agent")
+        return self.pool.agents.get(id_) or Agent(id=id_)
+
+    def contact(self, id_: str) -> Contact:
+        """A contact that is not final. Refuses with 404."""
+        if id_ not in self.pool.contacts:
+            raise Refusal(404, "unknown-contact")
+        return self.pool.contacts[id_]
+
+    def owned(self, id_: str, agent: str, *statuses: str) -> Contact:
+        """A contact that this agent owns, in one of these statuses. Refuses with 409."""
+        contact = self.contact(id_)
+        if contact.agent != agent:
+            raise Refusal(409, "not-yours")
+        if contact.status not in statuses:
+            raise Refusal(409, f"contact-is-{contact.status}")
+        return contact

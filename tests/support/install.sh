@@ -1,0 +1,20 @@
+#!/bin/sh
+# Debian packages of the real peers that the tests use: mail servers, a browser, promtool, strace.
+# Without root or apt this says what will not be proved, and the tests decide what that means.
+set -eu
+missing=""
+for pair in master:postfix dovecot:dovecot-imapd chromium:chromium promtool:prometheus strace:strace; do
+  program=${pair%%:*}; package=${pair##*:}
+  [ -x "/usr/lib/postfix/sbin/$program" ] || command -v "$program" >/dev/null 2>&1 || missing="$missing $package"
+done
+case "$missing" in *dovecot-imapd*) missing="$missing dovecot-lmtpd" ;; esac
+case "$missing" in *chromium*) missing="$missing fonts-noto-cjk" ;; esac
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+  echo "not installed, and cannot be from here:$missing" >&2
+  exit 0
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $missing >/dev/null

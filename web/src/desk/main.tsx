@@ -1,0 +1,188 @@
+import { render } from "preact";
+import { useEffect } from "preact/hooks";
+import { t } from "../shared/i18n";
+import { Icon, type IconName } from "../shared/icons";
+import { Gate, knock } from "../shared/login";
+import type { ContactView } from "../shared/views";
+import { Composer } from "./composer";
+import { Contacts, statusText } from "./contacts";
+import { Customer } from "./customer";
+import { Dialogs, dialog, WrapForm } from "./dialogs";
+import { MessageList } from "./messages";
+import { Offers } from "./offers";
+import "./ring";
+import { accept, act, agent, commands, current, earlier, kindKey, messages, nameOf, offers, step, toast, unsent } from "./store";
+import { TopBar } from "./topbar";
+
+interface Action {
+  name: string;
+  icon: IconName;
+  in: ContactView["status"][];
+  danger?: boolean;
+}
+
+const ACTIONS: Action[] = [
+  { name: "hold", icon: "pause", in: ["active"] },
+  { name: "resume", icon: "play", in: ["held", "parked"] },
+  { name: "park", icon: "park", in: ["active", "held"] },
+  { name: "transfer", icon: "transfer", in: ["active", "held", "parked"] },
+  { name: "wrap-up", icon: "clock", in: ["active", "held", "parked"] },
+  { name: "complete", icon: "check", in: ["active", "held", "parked"] },
+];
+
+function Actions({ contact }: { contact: ContactView }) {
+  const busy = (name: string): boolean =>
+    commands.open.value.some((command) => command.do === name && command.args.contact === contact.id);
+  const run = (name: string): void => {
+    if (name === "transfer" || name === "complete") dialog.value = { what: name, contact };
+    else act(name, contact.id);
+  };
+  return (
+    <div class="actions" role="toolbar" aria-label={t("conversation")}>
+      {ACTIONS.filter(
+        (action) => action.in.includes(contact.status) && !(action.name === "park" && contact.kind === "voice"),
+      ).map((action) => (
+        <button
+          key={action.name}
+          type="button"
+          data-test={action.name}
+          disabled={busy(action.name)}
+          onClick={() => run(action.name)}
+        >
+          <Icon name={action.icon} size={18} /> {t(`do.${action.name}` as "do.hold")}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function Conversation({ contact }: { contact: ContactView }) {
+  return (
+    <main class="conversation" data-test="conversation" data-contact={contact.id}>
+      <header class="conversation-head">
+        <span class={`kind kind-${contact.kind}`}>
+          <Icon name={contact.kind} />
+        </span>
+        <span class="conversation-name">
+          <h1>{nameOf(contact.customer)}</h1>
+          <span class="soft small">
+            {t(kindKey(contact.kind))} · {contact.queue}
+          </span>
+        </span>
+        <span class={`badge state-${contact.status}`} data-test="contact-status" data-status={contact.status}>
+          {statusText(contact)}
+        </span>
+        <Actions contact={contact} />
+      </header>
+      <MessageList
+        key={contact.id}
+        list={messages.value[contact.conversation] ?? []}
+        chat={contact.kind === "chat"}
+        unsent={unsent.value}
+        onEarlier={() => void earlier(contact.conversation)}
+      />
+      {contact.status === "wrapping" && <WrapForm key={`wrap-${contact.id}`} contact={contact} />}
+      <Composer key={`composer-${contact.id}`} contact={contact} />
+    </main>
+  );
+}
+
+function Toast() {
+  const now = toast.value;
+  useEffect(() => {
+    if (now === null) return;
+    const timer = setTimeout(() => {
+      if (toast.peek() === now) toast.value = null;
+    }, 8_000);
+    return () => clearTimeout(timer);
+  }, [now]);
+  return (
+    <div class="toast-place" role="status" aria-live="polite">
+      {now && (
+        <div class={`toast ${now.bad ? "bad" : ""}`} data-test="toast">
+          <span>{now.text}</span>
+          <button type="button" class="icon-button" aria-label={t("close")} onClick={() => (toast.value = null)}>
+            <Icon name="x" size={16} />
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function shortcuts(event: KeyboardEvent): void {
+  if (!event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || document.querySelector("dialog[open]")) return;
+  switch (event.code) {
+    case "KeyA": {
+      const offer = offers.value.find((other) => other.answer === "desk");
+      if (offer) accept(offer);
+      break;
+    }
+    case "ArrowUp":
+      step(-1);
+      break;
+    case "ArrowDown":
+      step(1);
+      break;
+    case "KeyC":
+      document.querySelector<HTMLElement>("[data-test=composer]")?.focus();
+      break;
+    case "KeyK":
+      dialog.value = { what: "keys" };
+      break;
+    default:
+      return;
+  }
+  event.preventDefault();
+}
+
+function Desk() {
+  useEffect(() => {
+    addEventListener("keydown", shortcuts);
+    return () => removeEventListener("keydown", shortcuts);
+  }, []);
+  const contact = current.value;
+  return (
+    <div class="desk" data-test="desk">
+      <TopBar />
+      {agent.value?.presence === "unresponsive" && (
+        <div class="missed" role="alert" data-test="missed">
+          <Icon name="warn" /> {t("status.missed")}
+          <button type="button" class="primary" data-test="back" onClick={() => commands.give("status", { presence: "available" })}>
+            {t("status.back")}
+          </button>
+        </div>
+      )}
+      <div class="columns">
+        <nav class="left" aria-label={t("contacts")}>
+          <Offers />
+          <Contacts />
+        </nav>
+        {contact ? (
+          <>
+            <Conversation contact={contact} />
+            <Customer contact={contact} />
+          </>
+        ) : (
+          <main class="nothing">
+            <Icon name="chat" size={48} />
+            <p>{t("conversation.none")}</p>
+          </main>
+        )}
+      </div>
+      <Dialogs />
+      <Toast />
+    </div>
+  );
+}
+
+const place = document.getElementById("app");
+if (place) {
+  render(
+    <Gate>
+      <Desk />
+    </Gate>,
+    place,
+  );
+}
+void knock();

@@ -1,0 +1,126 @@
+import { useEffect, useState } from "preact/hooks";
+import { span, t, word } from "../shared/i18n";
+import { Icon } from "../shared/icons";
+import type { OfferView } from "../shared/views";
+import { accept, commands, kindKey, live, nameOf, now, offers } from "./store";
+
+const ROUND = 2 * Math.PI * 20;
+
+/** How much is left until the server's `expires_at`, on the server's clock. */
+function Ring({ offer }: { offer: OfferView }) {
+  const [left, setLeft] = useState(offer.expires_at - live.now());
+  useEffect(() => {
+    const timer = setInterval(() => setLeft(offer.expires_at - live.now()), 200);
+    return () => clearInterval(timer);
+  }, [offer.expires_at]);
+  const whole = Math.max(1, offer.expires_at - offer.made_at);
+  const part = Math.min(1, Math.max(0, left / whole));
+  const seconds = Math.max(0, Math.ceil(left));
+  return (
+    <span class={`ring ${left < 5 ? "late" : ""}`} role="timer" aria-label={t("offer.left", { s: seconds })}>
+      <svg width="48" height="48" viewBox="0 0 48 48" aria-hidden="true">
+        <circle cx="24" cy="24" r="20" class="ring-back" />
+        <circle
+          cx="24"
+          cy="24"
+          r="20"
+          class="ring-left"
+          stroke-dasharray={`${(ROUND * part).toFixed(1)} ${ROUND.toFixed(1)}`}
+          transform="rotate(-90 24 24)"
+        />
+      </svg>
+      <b>{seconds}</b>
+    </span>
+  );
+}
+
+function Offer({ offer }: { offer: OfferView }) {
+  const asked = commands.open.value.some(
+    (command) => (command.do === "accept" || command.do === "decline") && command.args.offer === offer.id,
+  );
+  const over = now.value > offer.expires_at + 1;
+  const label = t("offer.new", { kind: t(kindKey(offer.kind)), customer: nameOf(offer.customer) });
+  return (
+    <li
+      class="offer"
+      role="alertdialog"
+      aria-label={label}
+      data-test="offer"
+      data-offer={offer.id}
+      data-contact={offer.contact}
+      data-kind={offer.kind}
+    >
+      <div class="offer-main">
+        <Ring offer={offer} />
+        <div class="offer-words">
+          <strong>{nameOf(offer.customer)}</strong>
+          <span class="offer-line">
+            <Icon name={offer.kind} size={16} /> {t(kindKey(offer.kind))} · {offer.queue}
+          </span>
+          <span class="soft">
+            {offer.direction === "outbound"
+              ? t("offer.outbound")
+              : t("offer.waited", { time: span(now.value - offer.waiting_since) })}
+            {offer.language && ` · ${offer.language}`}
+          </span>
+        </div>
+      </div>
+      {Object.keys(offer.attributes).length > 0 && (
+        <p class="soft small">
+          {Object.entries(offer.attributes)
+            .map(([name, value]) => `${name}: ${value}`)
+            .join(" · ")}
+        </p>
+      )}
+      {over ? (
+        <p class="soft">{t("offer.expired")}</p>
+      ) : (
+        <>
+          {offer.answer === "phone" && (
+            <p class="phone-rings" data-test="offer-phone">
+              <Icon name="voice" size={18} /> {t("offer.phone")}
+            </p>
+          )}
+          <div class="offer-buttons">
+            {offer.answer === "desk" && (
+              <button type="button" class="primary" data-test="offer-accept" disabled={asked} onClick={() => accept(offer)}>
+                <Icon name="check" size={18} /> {t("offer.accept")}
+              </button>
+            )}
+            <button
+              type="button"
+              data-test="offer-decline"
+              disabled={asked}
+              onClick={() => commands.give("decline", { offer: offer.id })}
+            >
+              {t("offer.decline")}
+            </button>
+          </div>
+        </>
+      )}
+    </li>
+  );
+}
+
+export function Offers() {
+  const first = offers.value[0];
+  return (
+    <section aria-label={t("offers")} class="offers" data-test="offers">
+      <p class="sr" role="alert">
+        {first && t("offer.new", { kind: t(kindKey(first.kind)), customer: nameOf(first.customer) })}
+      </p>
+      {offers.value.length > 0 && (
+        <>
+          <h2 class="column-head">{t("offers")}</h2>
+          <ul>
+            {offers.value.map((offer) => (
+              <Offer key={offer.id} offer={offer} />
+            ))}
+          </ul>
+        </>
+      )}
+    </section>
+  );
+}
+
+export const reasonWord = (reason: string | null): string => (reason ? word("reason", reason) : "");
