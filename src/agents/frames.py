@@ -291,7 +291,8 @@ def parts_view(content: Content | None) -> tuple[PartView, ...]:
     return tuple(views)
 
 
-def message_view(event: events.MessageAdded, content: Content | None, at: float) -> MessageView:
+def message_view(event: events.MessageAdded, content: Content | None, at: float, kind: str) -> MessageView:
+    """A message as it was added. Chat is our own channel: what the journal has is sent."""
     return MessageView(
         id=event.message,
         conversation=event.conversation,
@@ -303,7 +304,7 @@ def message_view(event: events.MessageAdded, content: Content | None, at: float)
         private=event.private,
         subject=content.subject if content else None,
         parts=parts_view(content),
-        status="pending" if event.author == "agent" and not event.private else None,
+        status=("sent" if kind == "chat" else "pending") if event.author == "agent" and not event.private else None,
     )
 
 
@@ -364,9 +365,9 @@ def frames_of(
         if type(event) in ENDED:
             frames.append((event.agent, _ended(event, cursor)))  # type: ignore[attr-defined]
         elif isinstance(event, events.MessageAdded):
-            holder = _holder(pool, event.contact)
-            if holder is not None:
-                frames.append((holder, MessageFrame(cursor, message_view(event, content, t))))
+            contact = pool.contacts.get(event.contact)
+            if contact is not None and contact.agent is not None:
+                frames.append((contact.agent, MessageFrame(cursor, message_view(event, content, t, contact.kind))))
         elif isinstance(event, events.SendEnded):
             frames += _sent(pool, event, cursor)
     for contact_id in changed_contacts:
@@ -376,11 +377,6 @@ def frames_of(
         if agent_id in pool.agents:
             frames.append((agent_id, AgentFrame(cursor, agent_view(pool, agent_id))))
     return frames
-
-
-def _holder(pool: Pool, contact_id: str) -> str | None:
-    contact = pool.contacts.get(contact_id)
-    return contact.agent if contact else None
 
 
 def _ended(event: Any, cursor: str) -> OfferEnded:

@@ -323,7 +323,7 @@ async def converse(connection: Connection, on_frame: Any, clock: Clock, draining
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
     try:
         await socket.close(code, reason)
-    except RuntimeError:
+    except (RuntimeError, WebSocketDisconnect):
         return  # it was closed already
 
 

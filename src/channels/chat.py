@@ -381,6 +381,10 @@ class Chats:
             media = await self._files.save(account.workspace, name, kind, body)
             return {"id": media.sha256, "name": media.name, "media_type": kind, "size_bytes": media.size_bytes}
 
+        @router.options("/chat/files", include_in_schema=False, status_code=204)
+        async def preflight() -> None:
+            """A browser asks before it uploads from another site."""
+
         @router.get("/chat/files/{sha256}", operation_id="get_chat_file")
         async def download(sha256: str, c: str = "", s: str = "") -> Response:
             account = self._accounts.at(c)
@@ -430,5 +434,5 @@ def parse(text: str) -> dict[str, Any]:
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
     try:
         await socket.close(code, reason)
-    except RuntimeError:
+    except (RuntimeError, WebSocketDisconnect):
         return

@@ -465,12 +465,12 @@ async def serve(settings: Settings, started: Callable[[Naru], Awaitable[None]] |
     configure_logs(settings.log_format)
     house = Naru(settings)
     await house.start()
+    await house.announce()
     server = Server(house, create_app(house), settings)
     serving = asyncio.create_task(server.serve())
     failed = asyncio.create_task(house.failed.wait())
     extra: set[asyncio.Task[Any]] = set()
     try:
-        await house.announce()
         if started is not None:
             extra.add(asyncio.create_task(_when_up(server, house, started)))
         await asyncio.wait([serving, failed, *extra], return_when=asyncio.FIRST_COMPLETED)

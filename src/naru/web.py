@@ -33,6 +33,12 @@ SECURITY = {
     "X-Frame-Options": "DENY",
     "Permissions-Policy": "camera=(), geolocation=()",
 }
+CROSS_ORIGIN = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "X-Naru-Channel, X-Naru-Visitor",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+"""The widget runs on its brand's own site. It sends a visitor's token and never a cookie."""
 TITLES = {400: "Bad request", 401: "Not signed in", 403: "Not allowed", 404: "Not found", 409: "Conflict"}
 
 log = structlog.get_logger("naru.web")
@@ -121,6 +127,8 @@ def _observed(metrics: Metrics) -> Callable[..., Awaitable[Response]]:
         metrics.http.labels(request.method, route, response.status_code).observe(elapsed())
         for name, value in SECURITY.items():
             response.headers.setdefault(name, value)
+        if request.url.path.startswith("/chat/"):
+            response.headers.update(CROSS_ORIGIN)
         return response
 
     return observed

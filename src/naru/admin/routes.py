@@ -72,9 +72,10 @@ def routes(  # noqa: C901 - one list of routes
             secure=base_url.startswith("https:"),
         )
         response.headers["Cache-Control"] = "no-store"
-        who = await accounts.session(token)
-        role = who.role if who else "agent"
-        return {"workspace": workspace, "agent": person, "name": person, "role": role}
+        _, config = await configurations.current(workspace)
+        profile = next((agent for agent in config.agents if agent.id == person), None)
+        name, role = (profile.name, profile.role) if profile else (person, "agent")
+        return {"workspace": workspace, "agent": person, "name": name, "role": role}
 
     @router.post("/login", operation_id="login")
     async def login(response: Response, body: Login) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from naru.store.history import StoredHistory
 
 DAY_S = 86_400.0
 MAX_INTERVALS = 3000
+WIDTHS_MIN = (15, 30, 60, 1440)
 FORMULA_START = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 FIELDS = ("start", "key", "arrived", "answered", "abandoned", "in_target", "wait_s", "handle_s")
 
@@ -25,14 +26,14 @@ def routes(accounts: Accounts, history: StoredHistory, clock: Callable[[], float
         who: Who,
         start: Annotated[float | None, Query(alias="from", ge=0, le=1e11)] = None,
         end: Annotated[float | None, Query(alias="to", ge=0, le=1e11)] = None,
-        minutes: Literal[15, 30, 60, 1440] = 30,
+        minutes: Annotated[int, Query(ge=15, le=1440)] = 30,
         by: Literal["queue", "channel", "brand", "agent"] | None = None,
         format: Literal["json", "csv"] = "json",
     ) -> Any:
         require("supervisor", who)
         until = clock() if end is None else end
         since = until - DAY_S if start is None else start
-        if since >= until or (until - since) / (minutes * 60) > MAX_INTERVALS:
+        if minutes not in WIDTHS_MIN or since >= until or (until - since) / (minutes * 60) > MAX_INTERVALS:
             raise HTTPException(422, "bad-range")
         items = await history.intervals(who.workspace, since, until, minutes, by)
         if format == "csv":

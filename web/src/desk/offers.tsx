@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { span, t, word } from "../shared/i18n";
+import { span, t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import type { OfferView } from "../shared/views";
 import { accept, commands, kindKey, live, nameOf, now, offers } from "./store";
@@ -41,7 +41,7 @@ function Offer({ offer }: { offer: OfferView }) {
   const over = now.value > offer.expires_at + 1;
   const label = t("offer.new", { kind: t(kindKey(offer.kind)), customer: nameOf(offer.customer) });
   return (
-    <li
+    <div
       class="offer"
       role="alertdialog"
       aria-label={label}
@@ -98,7 +98,7 @@ function Offer({ offer }: { offer: OfferView }) {
           </div>
         </>
       )}
-    </li>
+    </div>
   );
 }
 
@@ -114,7 +114,9 @@ export function Offers() {
           <h2 class="column-head">{t("offers")}</h2>
           <ul>
             {offers.value.map((offer) => (
-              <Offer key={offer.id} offer={offer} />
+              <li key={offer.id}>
+                <Offer offer={offer} />
+              </li>
             ))}
           </ul>
         </>
@@ -122,5 +124,3 @@ export function Offers() {
     </section>
   );
 }
-
-export const reasonWord = (reason: string | null): string => (reason ? word("reason", reason) : "");

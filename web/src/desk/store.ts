@@ -33,7 +33,10 @@ export const now = signal(0);
 export const live = new Live("/v1/agents/ws", {
   frame: take,
   ready: () => commands.repeat(),
-  refused: sendOut,
+  refused: (status) => {
+    silence();
+    sendOut(status);
+  },
 });
 export const commands = new Commands((frame) => live.send(frame));
 export const current = computed(() => contacts.value.find((contact) => contact.id === selected.value) ?? null);
@@ -56,12 +59,19 @@ effect(() => {
   const who = me.value;
   if (who === null) {
     live.stop();
+    silence();
     return;
   }
   const name = `${who.workspace}/${who.agent}`;
   if (owner !== name) reset(name);
   live.start();
 });
+
+/** Nobody is here to answer: no offer rings, and coming back begins with a whole view. */
+function silence(): void {
+  live.cursor = null;
+  offers.value = [];
+}
 
 function reset(name: string): void {
   owner = name;

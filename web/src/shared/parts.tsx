@@ -15,12 +15,12 @@ export function Dialog(props: { title: string; test: string; onClose: () => void
   }, []);
   return (
     <dialog ref={ref} data-test={props.test} aria-label={props.title} onClose={() => ref.current?.isConnected && props.onClose()}>
-      <header class="dialog-head">
+      <div class="dialog-head">
         <h2>{props.title}</h2>
         <button type="button" class="icon-button" aria-label={t("close")} data-test="dialog-close" onClick={props.onClose}>
           <Icon name="x" />
         </button>
-      </header>
+      </div>
       {props.children}
     </dialog>
   );

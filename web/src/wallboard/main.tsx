@@ -82,8 +82,8 @@ const isBelow = (queue: QueueNow): boolean =>
 function Number_({ label, value, big, test }: { label: string; value: string | number; big?: boolean; test?: string }) {
   return (
     <div class={big ? "number big" : "number"}>
-      <dd data-test={test}>{value}</dd>
       <dt>{label}</dt>
+      <dd data-test={test}>{value}</dd>
     </div>
   );
 }
@@ -143,7 +143,7 @@ function People({ agents, at }: { agents: AgentNow[]; at: number }) {
         })}
       </p>
       {shown.length === 0 && <p class="soft">{t("board.no-agents")}</p>}
-      <ul>
+      <ul tabIndex={0}>
         {[...shown]
           .sort(
             (a, b) =>
@@ -201,7 +201,7 @@ function Waiting({ waiting, at }: { waiting: WaitingNow[]; at: number }) {
           <Icon name="check" /> {t("board.nobody")}
         </p>
       ) : (
-        <div class="scroll" tabIndex={0} role="region" aria-labelledby="waiting">
+        <div class="scroll" tabIndex={0} role="group" aria-labelledby="waiting">
           <table data-test="waiting">
             <thead>
               <tr>

@@ -219,8 +219,8 @@ class Widget {
         },
       },
       h(
-        "header",
-        {},
+        "div",
+        { class: "head" },
         this.title,
         this.endButton,
         h("button", { type: "button", "aria-label": words.close, "data-test": "naru-close", click: () => this.close() }, icon("close")),
