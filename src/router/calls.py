@@ -4,15 +4,21 @@ Answering the phone accepts the offer; busy declines it; no answer times it out;
 provider may tell all this late, twice or out of order: whatever no longer fits is answered and changes nothing.
 """
 
+from collections.abc import Iterator
+from typing import Literal
+
 from router import events
 from router.effects import CancelLeg, EndCaller, RingLeg
 from router.inputs import AnswerLeg, ClaimSend, EndCall, EndLeg, EndSend, ReceiveCall
 from router.intake import customer_left, finish, open_channel, open_conversation, open_inbound
-from router.memory import Contact
+from router.memory import Contact, Send
 from router.model import conversation_id, derive_id
-from router.offers import LEG_COOLDOWN_S, accepted, declined, joined, timed_out, withdraw
+from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, joined
 from router.presence import after_work
 from router.turn import OK, Answer, Refusal, Turn
+
+CUSTOMER_RINGS_S = 45.0
+"""How long a customer's phone rings when an agent calls."""
 
 
 def receive_call(turn: Turn, wish: ReceiveCall) -> Answer:
@@ -29,13 +35,20 @@ def receive_call(turn: Turn, wish: ReceiveCall) -> Answer:
 
 
 def end_call(turn: Turn, wish: EndCall) -> Answer:
-    contact = _contact_of_call(turn, wish.channel, wish.thread.external)
+    return _caller_gone(turn, _contact_of_call(turn, wish.channel, wish.thread.external))
+
+
+def _caller_gone(turn: Turn, contact: Contact | None) -> Answer:
     if contact is None:
         return Answer(code="already-over")
-    if contact.leg is not None:
-        turn.do(CancelLeg(channel=contact.channel, leg=contact.leg))
+    _cancel_agent_leg(turn, contact)
     customer_left(turn, contact)
     return OK
+
+
+def _cancel_agent_leg(turn: Turn, contact: Contact) -> None:
+    if contact.leg is not None:
+        turn.do(CancelLeg(channel=contact.channel, leg=contact.leg))
 
 
 def _contact_of_call(turn: Turn, channel: str, call: str) -> Contact | None:
@@ -46,81 +59,129 @@ def _contact_of_call(turn: Turn, channel: str, call: str) -> Contact | None:
     return None
 
 
+# -- legs: an offer's own has the offer's id as key; those of a contact that an agent holds are named by `_leg_key`
+
+Side = Literal["agent", "customer"]
+LEG_NAMES: dict[Side, str] = {"agent": "leg", "customer": "customer-leg"}
+
+
+def _leg_key(contact: Contact, side: Side) -> str:
+    return derive_id(LEG_NAMES[side], contact.id, str(contact.attempt))
+
+
+def _talks(turn: Turn) -> Iterator[Contact]:
+    """The calls that an agent holds."""
+    return (c for c in turn.pool.contacts.values() if c.kind == "voice" and c.status in ("active", "held"))
+
+
+def _awaited(turn: Turn, key: str) -> tuple[Contact, Side] | None:
+    """The contact, held by an agent, that waits for this leg to be answered."""
+    for contact in _talks(turn):
+        if contact.leg is None and key == _leg_key(contact, "agent"):
+            return contact, "agent"
+        if contact.call is None and key == _leg_key(contact, "customer"):
+            return contact, "customer"
+    return None
+
+
 def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
     """409 tells the edge to hang up the leg that answered: nobody waits for it any more."""
-    contact = turn.pool.contact_of_offer(wish.key)
-    if contact is not None:
-        accepted(turn, contact)
-        joined(turn, contact, wish.leg)
-        if contact.direction == "outbound" and contact.call is None:
-            _ring_customer(turn, contact)
-        return Answer(contact=contact.id)
-    for other in turn.pool.contacts.values():
-        if other.status in ("active", "held") and wish.key == _leg_key(other, "leg"):
-            joined(turn, other, wish.leg)
-            return Answer(contact=other.id)
-        if other.status in ("active", "held") and wish.key == _leg_key(other, "customer-leg"):
-            turn.emit(events.LegJoined(contact=other.id, leg=wish.leg, side="customer"))
-            return Answer(contact=other.id)
-        if other.leg == wish.leg:
-            return Answer(contact=other.id)
+    offered = turn.pool.contact_of_offer(wish.key)
+    if offered is not None:
+        accepted(turn, offered)
+        return _agent_answered(turn, offered, wish.leg)
+    match _awaited(turn, wish.key):
+        case contact, "agent":
+            return _agent_answered(turn, contact, wish.leg)
+        case contact, _:
+            turn.emit(events.LegJoined(contact=contact.id, leg=wish.leg, side="customer"))
+            return Answer(contact=contact.id)
+    for contact in _talks(turn):
+        if wish.leg in (contact.leg, contact.call):
+            return Answer(contact=contact.id)
     raise Refusal(409, "offer-is-over")
 
 
-def _leg_key(contact: Contact, side: str) -> str:
-    return derive_id(side, contact.id, str(contact.attempt))
-
-
-def _ring_customer(turn: Turn, contact: Contact) -> None:
-    conversation = turn.pool.conversations[contact.conversation]
-    key = _leg_key(contact, "customer-leg")
-    turn.request(
-        RingLeg(
-            channel=contact.channel,
-            key=key,
-            contact=contact.id,
-            side="customer",
-            address=conversation.identity.value,
-            timeout_s=45,
+def _agent_answered(turn: Turn, contact: Contact, leg: str) -> Answer:
+    joined(turn, contact, leg)
+    if contact.direction == "outbound" and contact.call is None:
+        turn.request(
+            RingLeg(
+                channel=contact.channel,
+                key=_leg_key(contact, "customer"),
+                contact=contact.id,
+                side="customer",
+                address=turn.pool.conversations[contact.conversation].identity.value,
+                timeout_s=CUSTOMER_RINGS_S,
+            )
         )
-    )
+    return Answer(contact=contact.id)
 
 
 def end_leg(turn: Turn, wish: EndLeg) -> Answer:
-    contact = turn.pool.contact_of_offer(wish.key)
-    if contact is not None and contact.offer is not None and contact.offer.leg in (None, wish.leg):
-        _unanswered(turn, contact, wish)
+    offered = turn.pool.contact_of_offer(wish.key)
+    if offered is not None and offered.offer is not None and offered.offer.leg in (None, wish.leg):
+        _unanswered(turn, offered, wish.cause)
         return OK
-    for other in list(turn.pool.contacts.values()):
-        if other.status in ("active", "held") and wish.leg == other.leg:
-            turn.do(EndCaller(channel=other.channel, call=other.call or ""))
-            finish(turn, other)
+    for contact in _talks(turn):
+        if wish.leg == contact.leg:
+            _hang_up_caller(turn, contact)
+            finish(turn, contact)
             return OK
-        if other.status in ("active", "held") and wish.key == _leg_key(other, "leg") and other.leg is None:
-            agent = other.agent or ""
-            turn.emit(events.ContactRequeued(contact=other.id, queue=other.queue, reason="leg-failed"))
-            after_work(turn, agent)
-            return OK
-        if other.status in ("active", "held") and wish.key == _leg_key(other, "customer-leg"):
-            if other.leg is not None:
-                turn.do(CancelLeg(channel=other.channel, leg=other.leg))
-            finish(turn, other)
-            return OK
-    return Answer(code="already-over")
+    awaited = _awaited(turn, wish.key)
+    if awaited is not None:
+        _unreached(turn, *awaited)
+        return OK
+    return _caller_gone(turn, _contact_of_call(turn, wish.channel, wish.leg))
 
 
-def _unanswered(turn: Turn, contact: Contact, wish: EndLeg) -> None:
-    assert contact.offer is not None
-    contact.offer.leg = None  # nothing left to hang up
-    outbound = contact.direction == "outbound"
-    if wish.cause == "busy":
-        declined(turn, contact, contact.offer, "busy")
-    elif wish.cause == "no_answer":
-        timed_out(turn, contact, 0)
+def _hang_up_caller(turn: Turn, contact: Contact) -> None:
+    if contact.call is not None:
+        turn.do(EndCaller(channel=contact.channel, call=contact.call))
+
+
+def _unanswered(turn: Turn, contact: Contact, cause: str) -> None:
+    """The phone that an offer rang is down, so there is nothing left to hang up."""
+    offer = contact.offer
+    assert offer is not None
+    id_, agent, until = offer.id, offer.agent, turn.now + EXCLUDE_S
+    if cause == "busy":
+        turn.emit(events.OfferDeclined(offer=id_, contact=contact.id, agent=agent, reason="busy", excluded_until=until))
+    elif cause == "no_answer":
+        turn.emit(events.OfferTimedOut(offer=id_, contact=contact.id, agent=agent, excluded_until=until))
     else:
-        withdraw(turn, contact, f"leg-{wish.cause}", cools_until=turn.now + LEG_COOLDOWN_S)
-    if outbound:
+        turn.emit(
+            events.OfferWithdrawn(
+                offer=id_,
+                contact=contact.id,
+                agent=agent,
+                reason=f"leg-{cause}",
+                cools_until=turn.now + LEG_COOLDOWN_S,
+            )
+        )
+    if contact.direction == "outbound" and contact.call is None:
         turn.emit(events.ContactCompleted(contact=contact.id, outcome="failed"))
+    after_work(turn, agent)
+
+
+def _unreached(turn: Turn, contact: Contact, side: Side) -> None:
+    """A phone that was dialled for a contact in an agent's hands did not answer, or could not be dialled."""
+    agent = contact.agent or ""
+    if side == "customer":
+        _cancel_agent_leg(turn, contact)
+        finish(turn, contact)
+    elif contact.call is None:
+        turn.emit(events.ContactCompleted(contact=contact.id, outcome="failed"))
+        after_work(turn, agent)
+    else:
+        until = turn.now + EXCLUDE_S
+        turn.emit(
+            events.ContactRequeued(contact=contact.id, queue=contact.queue, reason="leg-failed", excluded_until=until)
+        )
+        after_work(turn, agent)
+
+
+# -- sends: what a worker claims and ends
 
 
 def claim_send(turn: Turn, wish: ClaimSend) -> Answer:
@@ -131,20 +192,18 @@ def claim_send(turn: Turn, wish: ClaimSend) -> Answer:
         if send.worker != wish.worker:
             raise Refusal(409, "claimed")
         return OK
-    if not _still_wanted(turn, wish.key, send.contact):
+    if not _wanted(turn, wish.key, send):
         turn.emit(events.SendEnded(key=wish.key, contact=send.contact, result="rejected", detail="no longer wanted"))
         return Answer(status=409, code="not-wanted")
     turn.emit(events.SendClaimed(key=wish.key, worker=wish.worker))
     return OK
 
 
-def _still_wanted(turn: Turn, key: str, contact_id: str) -> bool:
+def _wanted(turn: Turn, key: str, send: Send) -> bool:
     """A message is always wanted; a leg only while its offer or its contact waits for it."""
-    contact = turn.pool.contacts.get(contact_id)
-    channel = turn.pool.channel(contact.channel) if contact else None
-    if contact is None or channel is None or contact.kind != "voice":
-        return contact is not None or key not in turn.pool.waiting.offers
-    return key in turn.pool.waiting.offers or key in (_leg_key(contact, "leg"), _leg_key(contact, "customer-leg"))
+    if not isinstance(send.effect, RingLeg):
+        return True
+    return turn.pool.contact_of_offer(key) is not None or _awaited(turn, key) is not None
 
 
 def end_send(turn: Turn, wish: EndSend) -> Answer:
@@ -156,29 +215,21 @@ def end_send(turn: Turn, wish: EndSend) -> Answer:
             key=wish.key, contact=send.contact, result=wish.result, externals=wish.externals, detail=wish.detail
         )
     )
-    contact = turn.pool.contacts.get(send.contact)
-    channel = turn.pool.channel(send.effect.channel)
-    if channel is None or channel.kind != "voice":
-        return OK
-    offered = turn.pool.contact_of_offer(wish.key)
-    if wish.result == "accepted":
-        wanted = contact is not None and wish.key in (
-            _leg_key(contact, "leg"),
-            _leg_key(contact, "customer-leg"),
-        )
-        if offered is None and not wanted and not (contact and contact.leg in wish.externals):
-            for leg in wish.externals:  # the offer ended before we knew the leg's name
-                turn.do(CancelLeg(channel=send.effect.channel, leg=leg))
-    elif offered is not None and offered.offer is not None:
-        withdraw(turn, offered, "leg-failed", cools_until=turn.now + LEG_COOLDOWN_S)
-        if offered.direction == "outbound":
-            turn.emit(events.ContactCompleted(contact=offered.id, outcome="failed"))
-    elif contact is not None and contact.status in ("active", "held") and wish.key == _leg_key(contact, "customer-leg"):
-        if contact.leg is not None:
-            turn.do(CancelLeg(channel=contact.channel, leg=contact.leg))
-        finish(turn, contact)
-    elif contact is not None and contact.status == "active" and wish.key == _leg_key(contact, "leg"):
-        agent = contact.agent or ""
-        turn.emit(events.ContactRequeued(contact=contact.id, queue=contact.queue, reason="leg-failed"))
-        after_work(turn, agent)
+    if isinstance(send.effect, RingLeg):
+        _dialled(turn, wish, send)
     return OK
+
+
+def _dialled(turn: Turn, wish: EndSend, send: Send) -> None:
+    """A leg was ordered. Unclear is as good as failed: should its phone ring after all, its answer is refused."""
+    offered, awaited = turn.pool.contact_of_offer(wish.key), _awaited(turn, wish.key)
+    if wish.result == "accepted":
+        contact = turn.pool.contacts.get(send.contact)
+        answered = (contact.leg, contact.call) if contact else ()
+        for leg in wish.externals:  # it may have answered already, or be wanted no more before we knew its name
+            if offered is None and awaited is None and leg not in answered:
+                turn.do(CancelLeg(channel=send.effect.channel, leg=leg))
+    elif offered is not None:
+        _unanswered(turn, offered, "failed")
+    elif awaited is not None:
+        _unreached(turn, *awaited)

@@ -171,6 +171,8 @@ def start(turn: Turn, wish: StartContact) -> Answer:
     brand = turn.pool.brand(channel.brand)
     profile = turn.pool.lookup.agents[agent.id]
     fits, short = capacity.fits(channel.kind, held_kinds(turn.pool, agent), profile.units, profile.maximum)
+    if not agent.connections or agent.presence == "offline":
+        raise Refusal(409, "not-signed-in")
     if not fits or short or any(c.status == "offered" for c in turn.pool.assigned(agent)):
         raise Refusal(409, "no-capacity")
     if channel.kind == "chat" or (channel.kind == "voice" and not profile.phone):

@@ -181,7 +181,9 @@ def expire(pool: Pool, until: float) -> Decision | None:
     due = pool.timers.pop(pool.deadlines)
     assert due is not None
     _, entity, id_, kind = due
-    turn = Turn(pool, max(pool.t, due_at), "", due_at, None)
+    # After an outage what is overdue happens now, and once: not again and again in a past that nobody saw.
+    late = until - due_at > offers.OUTAGE_S
+    turn = Turn(pool, max(pool.t, until if late else due_at), "", due_at, None)
     if entity == "conversation":
         turn.emit(events.ConversationForgotten(conversation=id_))
     elif entity == "agent":

@@ -481,12 +481,14 @@ def _contact_wrapping(pool: Pool, event: events.ContactWrapping) -> None:
 
 @_on(events.ContactCompleted)
 def _contact_completed(pool: Pool, event: events.ContactCompleted) -> None:
-    contact = pool.contacts.pop(event.contact)
+    contact = pool.contacts[event.contact]
     if event.outcome == "abandoned" and not contact.answered and contact.direction == "inbound":
         pool._stats(contact).abandoned += 1
-    if contact.agent is not None:
-        pool._rest(pool._agent(contact.agent))
+    agent = contact.agent
     pool._release(contact)
+    del pool.contacts[contact.id]
+    if agent is not None:
+        pool._rest(pool._agent(agent))
     conversation = pool.conversations[contact.conversation]
     if conversation.contact == contact.id:
         conversation.contact = None
