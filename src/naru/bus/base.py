@@ -45,6 +45,10 @@ class Log(Protocol):
         """The offset of the oldest record kept; equal to `end` when there is none."""
         ...
 
+    async def since(self, topic: str, part: int, t: float) -> int:
+        """The offset of the first record whose time is `t` or later; `end` when there is none."""
+        ...
+
     async def trim(self, topic: str, part: int, before: int) -> None:
         """Forget records with lower offsets."""
         ...

@@ -115,24 +115,31 @@ class SqliteLog:
         return self._visible.get((topic, part), 0)
 
     async def begin(self, topic: str, part: int) -> int:
-        def oldest() -> int | None:
+        return await self.since(topic, part, 0.0)
+
+    async def since(self, topic: str, part: int, t: float) -> int:
+        def first() -> int | None:
+            query = "SELECT off FROM log WHERE topic=? AND part=? AND t>=? ORDER BY off LIMIT 1"
             with self._reading:
-                row = self._reader.execute(
-                    "SELECT MIN(off) FROM log WHERE topic=? AND part=?", (topic, part)
-                ).fetchone()
+                row = self._reader.execute(query, (topic, part, t)).fetchone()
             return None if row is None else row[0]
 
-        found = await asyncio.to_thread(oldest)
-        return self._visible.get((topic, part), 0) if found is None else found
+        end = self._visible.get((topic, part), 0)
+        found = await asyncio.to_thread(first)
+        return end if found is None else found
 
     async def trim(self, topic: str, part: int, before: int) -> None:
         def delete() -> None:
             with sqlite3.connect(self._path, isolation_level=None, timeout=30) as connection:
                 end = self._visible.get((topic, part), 0)
-                connection.execute("BEGIN IMMEDIATE")
                 connection.execute("INSERT OR REPLACE INTO ends VALUES (?, ?, ?)", (topic, part, end))
-                connection.execute("DELETE FROM log WHERE topic=? AND part=? AND off<?", (topic, part, before))
-                connection.execute("COMMIT")
+                # In slices, so that the writer never waits long for its turn.
+                while connection.execute(
+                    "DELETE FROM log WHERE (topic, part, off) IN (SELECT topic, part, off FROM log"
+                    " WHERE topic=? AND part=? AND off<? LIMIT ?)",
+                    (topic, part, before, COMMIT_RECORDS),
+                ).rowcount:
+                    pass
             connection.close()
 
         await asyncio.to_thread(delete)

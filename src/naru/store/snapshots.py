@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from sqlalchemy import delete, insert, select
 
-from naru.fold import SCHEMA, Snapshot
+from naru.fold import SCHEMA, Cursor, Snapshot
 from naru.store.database import Database
 from naru.store.tables import snapshots
 
@@ -33,6 +33,14 @@ class StoredSnapshots:
                     continue
                 return msgspec.msgpack.decode(zlib.decompress(row.body), type=Snapshot)
         return None
+
+    async def oldest(self, shard: int) -> Cursor | None:
+        """Where the oldest kept snapshot stands: what comes after it is still needed."""
+        async with self._database.read() as connection:
+            body = await connection.scalar(
+                select(snapshots.c.body).where(snapshots.c.shard == shard).order_by(snapshots.c.position).limit(1)
+            )
+        return None if body is None else msgspec.msgpack.decode(zlib.decompress(body), type=Snapshot).cursor
 
     async def save(self, snapshot: Snapshot) -> None:
         body = zlib.compress(msgspec.msgpack.encode(snapshot), 1)

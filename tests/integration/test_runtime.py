@@ -1,0 +1,185 @@
+"""Owner, fold, snapshots and restart, on a real log in one process with a clock of its own."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from naru.bus.base import DLQ, IN, JOURNAL
+from naru.bus.sqlite import SqliteLog
+from naru.center import Center
+from naru.fold import Fold, Gap, Snapshot, SnapshotWriter
+from naru.keyring import Keyring
+from naru.runtime import Owner
+from naru.wire import Open, Record, decode_record
+from router import engine, inputs
+from router.model import Content, Identity, Text, Thread
+from router.turn import Answer
+from support.story import agent, center
+
+
+class Snapshots:
+    def __init__(self) -> None:
+        self.saved: list[bytes] = []
+
+    async def newest(self, shard: int) -> Snapshot | None:
+        return msgspec.msgpack.decode(self.saved[-1], type=Snapshot) if self.saved else None
+
+    async def save(self, snapshot: Snapshot) -> None:
+        self.saved.append(msgspec.msgpack.encode(snapshot))
+
+
+class Shard:
+    """One shard with everything around it but the network. `now` is moved by hand."""
+
+    def __init__(self, folder: Path, snapshots: Snapshots | None = None, start: float = 1000.0) -> None:
+        self.now = start
+        self.count = 0
+        self.keyring = Keyring(bytes(32), lambda size: bytes(size))
+        self.snapshots = snapshots or Snapshots()
+        self.log = SqliteLog(folder / "log.sqlite", lambda: self.now)
+        self.fold = Fold(self.log, range(1), self.keyring, self.snapshots)
+        self.center = Center(self.log, self.fold, self.keyring, 1, lambda: self.now)
+        self.owner = Owner(self.log, 0, self.keyring, self.snapshots, "w", lambda: self.now, self._nonce)
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def _nonce(self) -> str:
+        self.count += 1
+        return f"nonce-{self.now}-{self.count}"
+
+    async def __aenter__(self) -> "Shard":
+        await self.fold.restore()
+        self.tasks = [asyncio.create_task(self.fold.run()), asyncio.create_task(self.owner.run())]
+        await asyncio.wait_for(self.owner.owning.wait(), 10)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.log.close()
+
+    async def ask(self, body: inputs.Input, key: str | None = None, text: str | None = None) -> Answer:
+        self.count += 1
+        content = Content(parts=(Text(text=text),)) if text else None
+        answer, _ = await self.center.ask("ws", "test", key or f"k{self.count}", body, content, timeout_s=10)
+        assert answer is not None
+        return answer
+
+    async def journal(self) -> list[Record]:
+        found: list[Record] = []
+        end = await self.log.end(JOURNAL, 0)
+        async for batch in self.log.read(JOURNAL, 0, 0):
+            found += [r for s in batch if isinstance(r := decode_record(s.value), Record)]
+            if batch[-1].offset + 1 >= end:
+                return found
+        return found
+
+    def memory(self) -> object:
+        return msgspec.to_builtins(self.fold.pools["ws"].memory)
+
+
+def message(key: str, who: str = "ann") -> inputs.ReceiveMessage:
+    identity = Identity(scope="t", kind="external", value=who)
+    return inputs.ReceiveMessage(channel="chat", thread=Thread(external=who), identity=identity, dedupe_key=key)
+
+
+CONFIG = inputs.ApplyConfig(version=1, config=center(agent("mina")))
+
+
+async def test_what_is_asked_is_decided_once_and_folds_to_what_the_owner_has(tmp_path: Path) -> None:
+    async with Shard(tmp_path) as shard:
+        await shard.ask(CONFIG)
+        first = await shard.ask(message("m1"), "same", "hello")
+        again = await shard.ask(message("m1"), "same", "hello")
+        assert (again.status, again.contact) == (200, first.contact)
+        other = await shard.ask(message("m1"), "same", "something else")
+        assert (other.status, other.code) == (422, "id-reused")
+        owners = msgspec.to_builtins(shard.owner._pools["ws"].memory)
+        assert owners == shard.memory()
+
+
+async def test_a_timer_fires_by_a_tick_when_nothing_else_happens(tmp_path: Path) -> None:
+    async with Shard(tmp_path) as shard:
+        await shard.ask(CONFIG)
+        await shard.ask(inputs.Connect(agent="mina", connection="g:1"))
+        await shard.ask(inputs.SetPresence(agent="mina", presence="available"))
+        await shard.ask(message("m1"), text="hello")
+        assert shard.fold.pools["ws"].due_at() == pytest.approx(1020.5)
+        shard.now = 1020.6
+        await shard.ask(inputs.Connect(agent="mina", connection="g:2"))
+        assert shard.fold.pools["ws"].agents["mina"].presence == "unresponsive"
+
+
+async def test_a_restart_goes_on_from_the_journal_without_deciding_again(tmp_path: Path) -> None:
+    async with Shard(tmp_path) as shard:
+        await shard.ask(CONFIG)
+        for number in range(5):
+            await shard.ask(message(f"m{number}", f"c{number}"), text="hello")
+        before = shard.memory()
+        records = len(await shard.journal())
+    async with Shard(tmp_path, start=1001.0) as shard:
+        assert shard.memory() == before
+        assert len(await shard.journal()) == records
+        assert len(shard.owner._pools["ws"].contacts) == 5
+
+
+async def test_a_restart_from_a_snapshot_is_the_same_as_from_the_beginning(tmp_path: Path) -> None:
+    snapshots = Snapshots()
+    async with Shard(tmp_path, snapshots) as shard:
+        await shard.ask(CONFIG)
+        await shard.ask(message("m1"), text="hello")
+        await SnapshotWriter(shard.fold, snapshots, 60, 5000).save(0)
+        await shard.ask(message("m2", "ben"), text="hello")
+        before = shard.memory()
+    async with Shard(tmp_path, snapshots, start=1001.0) as shard:
+        assert shard.memory() == before
+        assert msgspec.to_builtins(shard.owner._pools["ws"].memory) == before
+
+
+async def test_a_missing_stretch_of_the_journal_stops_the_restore_loudly(tmp_path: Path) -> None:
+    async with Shard(tmp_path) as shard:
+        await shard.ask(CONFIG)
+        await shard.ask(message("m1"), text="hello")
+        await shard.log.trim(JOURNAL, 0, 2)
+    again = Shard(tmp_path)
+    with pytest.raises(Gap):
+        await again.fold.restore()
+    await again.log.close()
+
+
+async def test_a_poison_input_is_rejected_kept_aside_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(turn: object, wish: object) -> object:
+        raise ZeroDivisionError("planted")
+
+    async with Shard(tmp_path) as shard:
+        await shard.ask(CONFIG)
+        monkeypatch.setitem(engine.HANDLERS, inputs.ReceiveReceipt, broken)
+        await shard.center.take("ws", "test", "poison", inputs.ReceiveReceipt(message="x", status="sent"))
+        answer = await shard.ask(message("m1"), text="hello")
+        assert answer.status == 200
+        assert await shard.log.end(DLQ, 0) == 1
+        nonces = {record.n for record in await shard.journal()}
+        assert len(nonces) == 2, "the owner began anew with another nonce"
+
+
+async def test_bytes_that_are_no_input_are_rejected_and_kept_aside(tmp_path: Path) -> None:
+    async with Shard(tmp_path) as shard:
+        await shard.ask(CONFIG)
+        await shard.log.append(IN, 0, [b"\xff not json"])
+        assert (await shard.ask(message("m1"), text="hello")).status == 200
+        assert await shard.log.end(DLQ, 0) == 1
+
+
+async def test_an_owner_that_was_fenced_writes_records_that_nobody_counts(tmp_path: Path) -> None:
+    async with Shard(tmp_path) as shard:
+        await shard.ask(CONFIG)
+        await shard.log.append(
+            JOURNAL, 0, [msgspec.json.encode(Open(n="usurper", prev=shard.owner._nonce, worker="x"))]
+        )
+        await shard.center.take("ws", "test", "late", message("m1"))
+        await shard.fold.reach(0, await shard.log.end(JOURNAL, 0), 5)
+        assert not shard.fold.pools["ws"].contacts, "the old owner's record is ignored"
