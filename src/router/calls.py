@@ -69,14 +69,14 @@ def _leg_key(contact: Contact, side: Side) -> str:
     return derive_id(LEG_NAMES[side], contact.id, str(contact.attempt))
 
 
-def _talks(turn: Turn) -> Iterator[Contact]:
-    """The calls that an agent holds."""
-    return (c for c in turn.pool.contacts.values() if c.kind == "voice" and c.status in ("active", "held"))
+def _talks(turn: Turn, channel: str) -> Iterator[Contact]:
+    """A channel's calls that agents hold. Legs and calls are named by its provider."""
+    return (c for c in turn.pool.contacts.values() if c.channel == channel and c.status in ("active", "held"))
 
 
-def _awaited(turn: Turn, key: str) -> tuple[Contact, Side] | None:
+def _awaited(turn: Turn, channel: str, key: str) -> tuple[Contact, Side] | None:
     """The contact, held by an agent, that waits for this leg to be answered."""
-    for contact in _talks(turn):
+    for contact in _talks(turn, channel):
         if contact.leg is None and key == _leg_key(contact, "agent"):
             return contact, "agent"
         if contact.call is None and key == _leg_key(contact, "customer"):
@@ -90,13 +90,13 @@ def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
     if offered is not None:
         accepted(turn, offered)
         return _agent_answered(turn, offered, wish.leg)
-    match _awaited(turn, wish.key):
+    match _awaited(turn, wish.channel, wish.key):
         case contact, "agent":
             return _agent_answered(turn, contact, wish.leg)
         case contact, _:
             turn.emit(events.LegJoined(contact=contact.id, leg=wish.leg, side="customer"))
             return Answer(contact=contact.id)
-    for contact in _talks(turn):
+    for contact in _talks(turn, wish.channel):
         if wish.leg in (contact.leg, contact.call):
             return Answer(contact=contact.id)
     raise Refusal(409, "offer-is-over")
@@ -123,12 +123,12 @@ def end_leg(turn: Turn, wish: EndLeg) -> Answer:
     if offered is not None and offered.offer is not None and offered.offer.leg in (None, wish.leg):
         _unanswered(turn, offered, wish.cause)
         return OK
-    for contact in _talks(turn):
+    for contact in _talks(turn, wish.channel):
         if wish.leg == contact.leg:
             _hang_up_caller(turn, contact)
             finish(turn, contact)
             return OK
-    awaited = _awaited(turn, wish.key)
+    awaited = _awaited(turn, wish.channel, wish.key)
     if awaited is not None:
         _unreached(turn, *awaited)
         return OK
@@ -194,7 +194,7 @@ def claim_send(turn: Turn, wish: ClaimSend) -> Answer:
         return OK
     if not _wanted(turn, wish.key, send):
         turn.emit(events.SendEnded(key=wish.key, contact=send.contact, result="rejected", detail="no longer wanted"))
-        return Answer(status=409, code="not-wanted")
+        return Answer(code="not-wanted")
     turn.emit(events.SendClaimed(key=wish.key, worker=wish.worker))
     return OK
 
@@ -203,7 +203,7 @@ def _wanted(turn: Turn, key: str, send: Send) -> bool:
     """A message is always wanted; a leg only while its offer or its contact waits for it."""
     if not isinstance(send.effect, RingLeg):
         return True
-    return turn.pool.contact_of_offer(key) is not None or _awaited(turn, key) is not None
+    return turn.pool.contact_of_offer(key) is not None or _awaited(turn, send.effect.channel, key) is not None
 
 
 def end_send(turn: Turn, wish: EndSend) -> Answer:
@@ -222,7 +222,7 @@ def end_send(turn: Turn, wish: EndSend) -> Answer:
 
 def _dialled(turn: Turn, wish: EndSend, send: Send) -> None:
     """A leg was ordered. Unclear is as good as failed: should its phone ring after all, its answer is refused."""
-    offered, awaited = turn.pool.contact_of_offer(wish.key), _awaited(turn, wish.key)
+    offered, awaited = turn.pool.contact_of_offer(wish.key), _awaited(turn, send.effect.channel, wish.key)
     if wish.result == "accepted":
         contact = turn.pool.contacts.get(send.contact)
         answered = (contact.leg, contact.call) if contact else ()

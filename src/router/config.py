@@ -61,7 +61,7 @@ class Queue(Value, frozen=True, kw_only=True):
     max_wait_s: Seconds | None = None
     max_length: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     offer_timeout_s: Annotated[float, Meta(ge=1, le=600)] = 20
-    wrap_up_s: Seconds = 30
+    wrap_up_s: Annotated[float, Meta(ge=0, le=3600)] = 30
     first_reply_s: Seconds | None = None
     auto_accept: bool = False
     prefer_for_s: Seconds = 60

@@ -30,6 +30,8 @@ class Waiting:
         self.personal: dict[str, list[Entry]] = {}
         self.current: dict[str, tuple[Place, Group, tuple[str, ...]]] = {}
         self.lengths: dict[str, int] = {}
+        self.excluding: dict[str, None] = {}
+        """Those who wait with an exclusion: it is ignored once nobody else is there, so they look again when one goes."""
 
     def put(self, contact: Contact) -> None:
         """Index a contact as it now is, or take it out when it no longer waits."""
@@ -40,9 +42,11 @@ class Waiting:
         group = (contact.queue, requirements(contact, queue), contact.kind)
         prefers = contact.prefers
         now = (place(contact, queue), group, prefers)
-        if self.current.get(contact.id) == now:
+        if self.current.get(contact.id) == now and bool(contact.excluded) == (contact.id in self.excluding):
             return
         self.drop(contact)
+        if contact.excluded:
+            self.excluding[contact.id] = None
         self.current[contact.id] = now
         self.lengths[contact.queue] = self.lengths.get(contact.queue, 0) + 1
         for agent in prefers:
@@ -54,6 +58,7 @@ class Waiting:
         was = self.current.pop(contact.id, None)
         if was is not None:
             self.lengths[was[1][0]] -= 1
+        self.excluding.pop(contact.id, None)
 
     def of(self, queue: str) -> list[Contact]:
         """A queue's waiting contacts in the order in which they will be served."""

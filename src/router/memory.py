@@ -86,6 +86,7 @@ class Conversation(msgspec.Struct):
     last_contact: str | None = None
     last_agent: str | None = None
     last_word_at: float = 0
+    closed_at: float = 0
     messages: int = 0
     keys: dict[str, str] = {}
 

@@ -106,6 +106,10 @@ class Pool:
     def _watch_conversation(self, conversation: Conversation) -> None:
         self.timers.watch("conversation", conversation.id, conversation_deadlines(conversation))
 
+    def somebody_left(self) -> None:
+        """An agent is no longer there: whoever was kept from another by an exclusion looks again."""
+        self.dirty_contacts |= self.waiting.excluding
+
     def due_at(self) -> float | None:
         return self.timers.next_due(self.deadlines)
 
@@ -200,7 +204,7 @@ def conversation_deadlines(conversation: Conversation) -> dict[str, float]:
     if conversation.contact is not None:
         return {}
     keep = max(REOPEN_WITHIN_S[conversation.kind], KEEP_CONVERSATION_S)
-    return {"forget": max(conversation.last_word_at, conversation.opened_at) + keep}
+    return {"forget": max(conversation.last_word_at, conversation.opened_at, conversation.closed_at) + keep}
 
 
 # -- apply: one small function per event
@@ -428,6 +432,7 @@ def _offer_timed_out(pool: Pool, event: events.OfferTimedOut) -> None:
     agent = _offer_back(pool, event, event.excluded_until if event.blame else None)
     if event.blame:
         agent.presence, agent.reason, agent.since = "unresponsive", None, pool.t
+        pool.somebody_left()
     pool.touch_agent(agent)
 
 
@@ -472,6 +477,7 @@ def _contact_wrapping(pool: Pool, event: events.ContactWrapping) -> None:
         conversation = pool.conversations[contact.conversation]
         conversation.contact = None
         conversation.last_contact = contact.id
+        conversation.closed_at = pool.t
         pool._watch_conversation(conversation)
     contact.wrap_until = event.until
     pool.touch(contact)
@@ -493,6 +499,7 @@ def _contact_completed(pool: Pool, event: events.ContactCompleted) -> None:
     if conversation.contact == contact.id:
         conversation.contact = None
         conversation.last_contact = contact.id
+        conversation.closed_at = pool.t
         pool._watch_conversation(conversation)
     pool.waiting.drop(contact)
     pool.dirty_contacts.pop(contact.id, None)
@@ -522,6 +529,7 @@ def _agent_disconnected(pool: Pool, event: events.AgentDisconnected) -> None:
     agent.connections.remove(event.connection)
     if not agent.connections:
         agent.lost_at = pool.t
+        pool.somebody_left()
     pool.touch_agent(agent)
 
 
@@ -533,6 +541,8 @@ def _presence_changed(pool: Pool, event: events.PresenceChanged) -> None:
     if event.presence == "offline":
         agent.lost_at = None
     agent.presence, agent.reason, agent.since, agent.planned = event.presence, event.reason, pool.t, None
+    if event.presence != "available":
+        pool.somebody_left()
     pool.touch_agent(agent)
 
 

@@ -173,7 +173,7 @@ class PoolMachine(RuleBasedStateMachine):
 
 
 TestPool = PoolMachine.TestCase
-TestPool.settings = settings(max_examples=100, stateful_step_count=50, deadline=None, derandomize=True)
+TestPool.settings = settings(max_examples=300, stateful_step_count=60, deadline=None, derandomize=True)
 
 
 def test_the_check_itself_sees_a_contact_that_waits_beside_an_open_agent() -> None:

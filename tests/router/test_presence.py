@@ -200,3 +200,49 @@ def test_a_deleted_queue_hands_its_waiting_to_the_default_queue_in_their_old_pla
     assert contact.queue == "new"
     story.on("mina")
     assert story.who_has(contact) == "mina"
+
+
+def test_an_exclusion_ends_when_the_only_other_agent_goes() -> None:
+    story = Story(center(agent("mina"), agent("jun", maximum={"chat": 0})))
+    story.on("mina", "jun")
+    contact = story.arrives("ann")
+    story.declines("mina")
+    assert story.who_has(contact) is None, "jun is there, and only happens to be full"
+    story.tell(inputs.SetPresence(agent="jun", presence="away"))
+    assert story.who_has(contact) == "mina"
+
+
+def test_wrap_up_after_a_long_silence_still_has_its_conversation() -> None:
+    story = Story(center(agent("mina"), queues=(Queue(id="care", name="Care", wrap_up_s=30),)))
+    story.on("mina")
+    mail = story.arrives("ann", "email")
+    story.accepts("mina")
+    story.wait(6.9 * 86_400)
+    story.tell(inputs.WrapUpContact(agent="mina", contact=mail.id))
+    story.outage(3 * 86_400)
+    assert mail.id not in story.pool.contacts
+    assert mail.conversation in story.pool.conversations
+
+
+def test_wrap_up_that_ends_while_its_agent_is_lost_frees_the_agent() -> None:
+    story = Story(center(agent("mina"), queues=(Queue(id="care", name="Care", wrap_up_s=10),)))
+    story.on("mina")
+    contact = story.arrives("ann")
+    story.accepts("mina")
+    story.tell(inputs.WrapUpContact(agent="mina", contact=contact.id))
+    story.off("mina")
+    story.wait(11)
+    assert story.pool.agents["mina"].contacts == []
+
+
+def test_nobody_starts_own_work_without_being_signed_in() -> None:
+    story = Story(center(agent("mina")))
+    wish = inputs.StartContact(
+        agent="mina",
+        channel="email",
+        thread=Thread(external="own-1"),
+        identity=Identity(scope="email", kind="email", value="ann@example.com"),
+    )
+    assert story.tell(wish, "hello").answer.code == "not-signed-in"
+    story.on("mina")
+    assert story.tell(wish, "hello").answer.status == 201
