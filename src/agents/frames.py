@@ -330,11 +330,23 @@ ENDED: dict[type[events.Event], str] = {
 }
 
 
+SENT_REMEMBERED = 10_000
+
+
 class Owners:
     """Who held or was offered each contact before a record was applied: needed to tell the one who lost it."""
 
     def __init__(self) -> None:
         self._holder: dict[str, str] = {}
+        self._contact_of: dict[str, str] = {}  # of messages of ours, the newest: receipts name only the message
+
+    def sent(self, message: str, contact: str) -> None:
+        self._contact_of[message] = contact
+        if len(self._contact_of) > SENT_REMEMBERED:
+            del self._contact_of[next(iter(self._contact_of))]
+
+    def contact_of(self, message: str) -> str | None:
+        return self._contact_of.get(message)
 
     def before(self, contact: str) -> str | None:
         return self._holder.get(contact)
@@ -368,8 +380,13 @@ def frames_of(
             contact = pool.contacts.get(event.contact)
             if contact is not None and contact.agent is not None:
                 frames.append((contact.agent, MessageFrame(cursor, message_view(event, content, t, contact.kind))))
+            if event.author == "agent":
+                owners.sent(event.message, event.contact)
         elif isinstance(event, events.SendEnded):
-            frames += _sent(pool, event, cursor)
+            frames += _status(pool, event.contact, event.key, SENT[event.result], event.detail, cursor)
+        elif isinstance(event, events.ReceiptRecorded):
+            known = owners.contact_of(event.message)
+            frames += _status(pool, known, event.message, event.status, event.detail, cursor)
     for contact_id in changed_contacts:
         frames += _contact_frames(pool, contact_id, happened, t, cursor, owners, changed_agents)
         owners.note(pool, contact_id)
@@ -386,17 +403,14 @@ def _ended(event: Any, cursor: str) -> OfferEnded:
 SENT = {"accepted": "sent", "rejected": "failed", "uncertain": "uncertain"}
 
 
-def _sent(pool: Pool, event: events.SendEnded, cursor: str) -> list[tuple[str, Frame]]:
-    """Tell whoever holds the contact what became of a message. Legs have no message and no frame."""
-    contact = pool.contacts.get(event.contact)
-    if contact is None or contact.agent is None:
+def _status(
+    pool: Pool, contact_id: str | None, message: str, status: str, detail: str | None, cursor: str
+) -> list[tuple[str, Frame]]:
+    """Tell whoever holds the contact what became of a message. The legs of a call have no message and no frame."""
+    contact = pool.contacts.get(contact_id or "")
+    if contact is None or contact.agent is None or contact.kind == "voice":
         return []
-    return [
-        (
-            contact.agent,
-            StatusFrame(cursor, event.key, contact.conversation, SENT[event.result], event.detail),
-        )
-    ]
+    return [(contact.agent, StatusFrame(cursor, message, contact.conversation, status, detail))]
 
 
 def _contact_frames(

@@ -82,6 +82,7 @@ def routes(  # noqa: C901 - one list of routes
 
     @router.post("/tickets", operation_id="create_ticket")
     async def ticket(who: Who) -> dict[str, Any]:
+        require("agent", who)
         return {"ticket": await accounts.ticket(who), "expires_in_s": 30}
 
     @router.get("/agents/me/status", operation_id="get_my_status")
@@ -175,7 +176,7 @@ def routes(  # noqa: C901 - one list of routes
     async def messages(
         who: Who,
         id_: str,
-        after: Annotated[int, Query(ge=0)] = 0,
+        after: Annotated[int, Query(ge=0, le=2**53)] = 0,
         limit: Annotated[int, Query(ge=1, le=200)] = 100,
     ) -> dict[str, Any]:
         found = await history.messages(who.workspace, id_, after, limit)

@@ -130,6 +130,13 @@ class Desks:
             if seat is not None:
                 seat.add(position[1], encode(frame))
 
+    def seat(self, workspace: str, agent: str, connection: Connection) -> Seat:
+        """Put a desk on an agent's seat: from now on it gets every frame."""
+        _, offset = self._position.get(workspace, (0, 0))
+        seat = self._seats.setdefault((workspace, agent), Seat(offset))
+        seat.desks.add(connection)
+        return seat
+
     @property
     def open(self) -> int:
         return sum(len(seat.desks) for seat in self._seats.values())
@@ -171,8 +178,7 @@ class Desks:
             missed = [encode(view(pool, agent, f"{shard}.{offset}", self._clock()))]
         for frame in missed:
             connection.send(frame)
-        seat.desks.add(connection)
-        return seat
+        return self.seat(who.workspace, agent, connection)
 
     async def _leave(self, who: Principal, name: str) -> None:
         body = Disconnect(agent=who.agent or "", connection=name)

@@ -120,4 +120,6 @@ async def _webhook(request: Request, account: Account, path: str, now: float) ->
 
 
 def _response(reply: HookReply) -> Response:
+    if reply.status >= 400:
+        raise HTTPException(reply.status, f"not-understood\n{reply.body}")
     return Response(reply.body, reply.status, media_type=reply.media_type)

@@ -1,11 +1,12 @@
 """A mailbox's connection: IMAP IDLE in a thread, SMTP out. A mail is marked read only once it is durable with us.
 
-The cursor is (UIDVALIDITY, last UID). When the server numbers anew we read again from the start, and what we know
-already is recognised by its key.
+The cursor is (UIDVALIDITY, last UID, old), where `old` is the highest UID of a mailbox when we first saw it, or when its
+server numbered it anew: up to there only what nobody has read is ours. What we know already is recognised by its key.
 """
 
 import asyncio
 import contextlib
+import imaplib
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -22,8 +23,11 @@ log = structlog.get_logger("channels.mailbox")
 
 IDLE_S = 540.0
 POLL_S = 2.0
+ASK_S = 30.0
+"""How often a server is asked that cannot tell by itself."""
 LONGEST_BACKOFF_S = 60.0
 MAX_MAIL_BYTES = 30_000_000
+FETCH_TRIES = 3
 SMTP_TIMEOUT_S = 30.0
 
 Deliver = Callable[[bytes], Awaitable[None]]
@@ -45,6 +49,7 @@ class Mailbox:
         self._load = load
         self._save = save
         self._stop = threading.Event()
+        self._refused: dict[int, int] = {}
         self.state = "connecting"
 
     async def run(self) -> None:
@@ -52,17 +57,23 @@ class Mailbox:
         backoff_s = 1.0
         try:
             while True:
-                cursor = await self._load()
                 try:
-                    await asyncio.to_thread(self._follow, loop, cursor)
-                    backoff_s = 1.0
-                except (OSError, ImapToolsError, Unavailable, ValueError) as error:
-                    self.state = f"failed: {type(error).__name__}: {error}"[:300]
-                    log.warning("mailbox.failed", channel=self.account.channel, error=str(error)[:300])
+                    await asyncio.to_thread(self._follow, loop, await self._load())
+                except (OSError, ImapToolsError, imaplib.IMAP4.error, Unavailable, ValueError) as error:
+                    backoff_s = self._failed(error, backoff_s)
+                except Exception as error:
+                    # What nobody foresaw must not end the mailbox for good: it is told, and tried again.
+                    log.exception("mailbox.broken", channel=self.account.channel)
+                    backoff_s = self._failed(error, backoff_s)
                 await asyncio.sleep(backoff_s)
-                backoff_s = min(LONGEST_BACKOFF_S, backoff_s * 2)
         finally:
             self._stop.set()
+
+    def _failed(self, error: Exception, backoff_s: float) -> float:
+        """How long to wait: ever longer, and short again after a connection that worked."""
+        worked, self.state = self.state == "ok", f"failed: {type(error).__name__}: {error}"[:300]
+        log.warning("mailbox.failed", channel=self.account.channel, error=str(error)[:300])
+        return 1.0 if worked else min(LONGEST_BACKOFF_S, backoff_s * 2)
 
     # -- in the thread
 
@@ -70,21 +81,34 @@ class Mailbox:
         def wait(work: Awaitable[None]) -> None:
             asyncio.run_coroutine_threadsafe(_as_coroutine(work), loop).result(60)
 
-        with self._connect() as box:
-            validity = str(box.folder.status(box.folder.get() or "INBOX")["UIDVALIDITY"])
-            last = int(cursor.get("uid", 0)) if cursor.get("validity") == validity else 0
-            first = not cursor
+        box = self._connect()
+        try:
+            status = box.folder.status(box.folder.get() or "INBOX")
+            validity = str(status["UIDVALIDITY"])
+            last, old = int(cursor.get("uid", 0)), int(cursor.get("old", 0))
+            if cursor.get("validity") != validity:
+                last, old = 0, int(status["UIDNEXT"]) - 1
+                wait(self._save({"validity": validity, "uid": last, "old": old}))
+            idles = "IDLE" in repr(box.client.capability()).upper()
             self.state = "ok"
             while not self._stop.is_set():
-                for uid in self._new_uids(box, last, first):
+                announced(box)
+                for uid in self._new_uids(box, last, old):
                     raw = self._fetch(box, uid)
                     if raw is not None:
                         wait(self._deliver(raw))
-                    last = max(last, uid)
-                    wait(self._save({"validity": validity, "uid": last}))
+                    last = uid
+                    wait(self._save({"validity": validity, "uid": last, "old": old}))
                     box.client.uid("STORE", str(uid), "+FLAGS", "(\\Seen)")
-                first = False
-                self._idle(box)
+                if announced(box):
+                    continue  # while we were busy; the server will not say it again in IDLE
+                if idles:
+                    self._idle(box)
+                else:
+                    self._stop.wait(ASK_S)
+        finally:
+            with contextlib.suppress(OSError, ImapToolsError, imaplib.IMAP4.error):
+                box.logout()
 
     def _connect(self) -> BaseMailBox:
         account = self.account
@@ -98,19 +122,29 @@ class Mailbox:
             initial_folder=account.setting("folder", "INBOX"),
         )
 
-    def _new_uids(self, box: BaseMailBox, last: int, first: bool) -> list[int]:
-        """UIDs after the last one; on a mailbox never seen before, only what nobody has read."""
-        criteria = "UNSEEN" if first else f"UID {last + 1}:*"
-        found = sorted(int(uid) for uid in box.uids(criteria))
-        return [uid for uid in found if uid > last]
+    def _new_uids(self, box: BaseMailBox, last: int, old: int) -> list[int]:
+        """UIDs after the last one; of those that were there before us, only what nobody has read.
+
+        `n:*` is never empty: where n is beyond the highest UID, it is that highest one (RFC 3501, 9).
+        """
+        found = [uid for uid in map(int, box.uids(f"UID {last + 1}:*")) if uid > max(last, old)]
+        if last < old:
+            found += [uid for uid in map(int, box.uids("UNSEEN")) if last < uid <= old]
+        return sorted(found)
 
     def _fetch(self, box: BaseMailBox, uid: int) -> bytes | None:
-        _, answer = box.client.uid("FETCH", str(uid), "(BODY.PEEK[])")
+        """A mail, up to our bound of it; None when it is gone, or its server will not give it."""
+        status, answer = box.client.uid("FETCH", str(uid), f"(BODY.PEEK[]<0.{MAX_MAIL_BYTES}>)")
+        if status != "OK":
+            self._refused[uid] = self._refused.get(uid, 0) + 1
+            if self._refused[uid] < FETCH_TRIES:
+                raise ConnectionError(f"the server does not give mail {uid}: {answer!r}"[:300])
+            log.error("mail.refused", channel=self.account.channel, uid=uid, answer=repr(answer)[:300])
+            return None
         for part in answer:
             if isinstance(part, tuple) and isinstance(part[1], bytes):
-                if len(part[1]) > MAX_MAIL_BYTES:
-                    log.error("mail.too_large", channel=self.account.channel, uid=uid, size_bytes=len(part[1]))
-                    return None
+                if len(part[1]) >= MAX_MAIL_BYTES:
+                    log.error("mail.cut", channel=self.account.channel, uid=uid, size_bytes=len(part[1]))
                 return part[1]
         return None
 
@@ -124,6 +158,12 @@ class Mailbox:
                 waited += POLL_S
 
 
+def announced(box: BaseMailBox) -> bool:
+    """Whether the server has told of new mails since this was last asked. It does so in answers to any command."""
+    _, told = box.client.response("EXISTS")
+    return told != [None]
+
+
 async def _as_coroutine(work: Awaitable[None]) -> None:
     await work
 
@@ -133,19 +173,21 @@ async def send(account: Account, mail: Mail) -> Result:
     tls = account.setting("smtp_tls", "starttls")
     username = account.setting("username") or account.setting("address")
     login = account.settings.get("smtp_auth", True)
-    client = aiosmtplib.SMTP(
-        hostname=account.setting("smtp_host"),
-        port=int(account.settings.get("smtp_port", {"tls": 465, "starttls": 587}.get(tls, 25))),
-        use_tls=tls == "tls",
-        start_tls=tls == "starttls",
-        username=username if login else None,
-        password=account.secrets["password"] if login else None,
-        timeout=SMTP_TIMEOUT_S,
-    )
     try:
+        client = aiosmtplib.SMTP(
+            hostname=account.setting("smtp_host"),
+            port=int(account.settings.get("smtp_port", {"tls": 465, "starttls": 587}.get(tls, 25))),
+            use_tls=tls == "tls",
+            start_tls=tls == "starttls",
+            username=username if login else None,
+            password=account.secrets["password"] if login else None,
+            timeout=SMTP_TIMEOUT_S,
+        )
         await client.connect()
     except aiosmtplib.SMTPAuthenticationError as error:
         return Result("rejected", detail=f"{error.code} {error.message}"[:500])
+    except ValueError as error:
+        return Result("rejected", detail=f"the channel's settings do not work: {error}"[:500])
     except (aiosmtplib.SMTPException, OSError) as error:
         return Result("retry", detail=str(error)[:500], after_s=30)
     try:

@@ -1,6 +1,8 @@
 """What Twilio and those compatible with it (SignalWire, Telnyx TeXML) share: signature, forms, REST addresses.
 
-Signature (twilio.com/docs/usage/security): base64(HMAC-SHA1(auth_token, url + each form key and value, sorted by key)).
+Signature (twilio.com/docs/usage/security): base64(HMAC(auth_token, url + each form key and value, sorted)), SHA-1, or
+SHA-256 when the request says that a shared key signed it. While one is rotated, `auth_token` may hold several tokens,
+separated by spaces: each is taken, the first is ours.
 """
 
 import base64
@@ -17,25 +19,47 @@ API = "https://api.twilio.com"
 
 def form(webhook: Webhook) -> dict[str, str]:
     """The fields of a form body, the first of each name; empty for what is no form."""
-    try:
-        pairs = parse_qsl(webhook.body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
-    except ValueError:
-        return {}
     found: dict[str, str] = {}
-    for name, value in pairs:
+    for name, value in _pairs(webhook):
         found.setdefault(name, value)
     return found
 
 
+def _pairs(webhook: Webhook) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(webhook.body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        return []
+
+
 def verify(account: Account, webhook: Webhook) -> bool:
-    given = webhook.headers.get("x-twilio-signature", "")
-    wanted = signature(account.secrets["auth_token"], webhook.url, form(webhook) if webhook.method == "POST" else {})
-    return hmac.compare_digest(wanted.encode(), given.encode())
+    """Whether one of the account's tokens signed it. Edges differ in whether the port was signed, so either is taken."""
+    given = webhook.headers.get("x-twilio-signature", "").encode()
+    shared = "algorithm=HMAC_SHA256" in webhook.headers.get("x-twilio-webhooks-signature-settings", "")
+    fields = _pairs(webhook) if webhook.method == "POST" else []
+    verdicts = [
+        hmac.compare_digest(signature(token, url, fields, "sha256" if shared else "sha1").encode(), given)
+        for token in account.secrets["auth_token"].split()
+        for url in (webhook.url, _port_turned(webhook.url))
+    ]
+    return any(verdicts)
 
 
-def signature(auth_token: str, url: str, fields: dict[str, str]) -> str:
-    text = url + "".join(name + fields[name] for name in sorted(fields))
-    return base64.b64encode(hmac.digest(auth_token.encode(), text.encode(), "sha1")).decode()
+def _port_turned(url: str) -> str:
+    """The same URL without its port, or with its scheme's own when it has none."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    name, _, port = host.rpartition(":")
+    other = name if port.isdigit() and name else f"{host}:{443 if scheme == 'https' else 80}"
+    return f"{scheme}://{other}{slash}{path}"
+
+
+def signature(
+    auth_token: str, url: str, fields: dict[str, str] | list[tuple[str, str]], algorithm: str = "sha1"
+) -> str:
+    pairs = fields.items() if isinstance(fields, dict) else fields
+    text = url + "".join(name + value for name, value in sorted(set(pairs)))
+    return base64.b64encode(hmac.digest(auth_token.encode(), text.encode(), algorithm)).decode()
 
 
 def post(account: Account, resource: str, *fields: tuple[str, str]) -> Call:
@@ -45,12 +69,12 @@ def post(account: Account, resource: str, *fields: tuple[str, str]) -> Call:
     return Call(
         url=f"{base}/2010-04-01/Accounts/{quote(sid)}/{resource}.json",
         form=fields,
-        basic=(sid, account.secrets["auth_token"]),
+        basic=(sid, account.secrets["auth_token"].split()[0]),
     )
 
 
 def outcome(status: int, body: bytes) -> Result:
-    """The name (`sid`) of what was made, or Twilio's own error code and words."""
+    """The name (`sid`) of what was made, or Twilio's own error code and words. A success without a name is none."""
     try:
         said = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -58,4 +82,6 @@ def outcome(status: int, body: bytes) -> Result:
     said = said if isinstance(said, dict) else {}
     sid = said.get("sid")
     detail = f"{said.get('code', '')} {said.get('message', '')}".strip()
-    return by_status(status, detail, (sid,) if isinstance(sid, str) else ())
+    if isinstance(sid, str):
+        return by_status(status, detail, (sid,))
+    return by_status(status, detail) if status >= 300 else Result("uncertain", detail=f"{status} without a sid")

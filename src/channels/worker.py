@@ -2,7 +2,7 @@
 
 Effects with a key are claimed in the log before they are done, because their provider cannot tell a repetition. A
 claim whose end we did not live to tell is *uncertain*: it is shown, never silently repeated. The others may be done
-twice without harm, so after a crash they simply are.
+twice without harm, so after a crash, or when their end is unclear, they simply are.
 """
 
 import asyncio
@@ -17,8 +17,9 @@ from channels.accounts import Accounts
 from channels.base import Account, Call, Mail, Outgoing, Provider, Result, Unsendable, Webhook
 from channels.gateway import Intake, look_into
 from channels.ports import Bus, Contents, Unavailable
-from router.effects import AnyEffect, Deliver, Effect, RingLeg
-from router.inputs import ClaimSend, EndSend
+from router.effects import AnyEffect, Deliver, Effect, HoldCaller, JoinCaller, RingLeg
+from router.inputs import ClaimSend, EndCall, EndSend
+from router.model import Thread
 from router.state import Pool
 
 log = structlog.get_logger("channels.worker")
@@ -27,6 +28,8 @@ LANES = 4
 LANE_JOBS = 10_000
 TRIES = 5
 BACKOFF_S = (1.0, 5.0, 30.0, 120.0)
+MOVE_AGAIN_S = 1.0
+"""When a caller who could not be moved is tried again: perhaps the provider was still answering the call."""
 MAX_RESPONSE_BYTES = 1_000_000
 
 
@@ -90,7 +93,7 @@ class Worker:
             self._taken[key] = None
             while len(self._taken) > LANE_JOBS:
                 del self._taken[next(iter(self._taken))]
-        about = getattr(job.effect, "contact", None) or getattr(job.effect, "call", None) or ""
+        about = next(filter(None, (getattr(job.effect, name, "") for name in ("contact", "call", "leg"))), "")
         lane = (job.workspace, job.effect.channel, sum(about.encode()) % LANES)
         if lane not in self._lanes:
             self._lanes[lane] = asyncio.Queue(LANE_JOBS)
@@ -120,13 +123,30 @@ class Worker:
     async def _do(self, job: Job) -> None:
         account = self._accounts.of(job.workspace, job.effect.channel)
         if isinstance(job.effect, (Deliver, RingLeg)):
-            if not await self._claim(job.workspace, job.effect.key):
-                return
-            await self._end(job.workspace, job.effect.key, await self._carry_out(account, job))
-        else:
+            if await self._claim(job.workspace, job.effect.key):
+                await self._end(job.workspace, job.effect.key, await self._claimed(account, job))
+            return
+        result = await self._carry_out(account, job)
+        if account is not None and result.kind == "rejected" and isinstance(job.effect, (JoinCaller, HoldCaller)):
+            await self._sleep(MOVE_AGAIN_S)
             result = await self._carry_out(account, job)
-            if result.kind != "accepted":
-                log.warning("effect.failed", channel=job.effect.channel, detail=result.detail)
+            if result.kind == "rejected":
+                await self._gone(job.workspace, job.effect)
+        if result.kind != "accepted":
+            log.warning("effect.failed", channel=job.effect.channel, detail=result.detail)
+
+    async def _claimed(self, account: Account | None, job: Job) -> Result:
+        """What is claimed is ended, whatever happens."""
+        try:
+            return await self._carry_out(account, job)
+        except Exception as error:
+            log.exception("effect.broken", channel=job.effect.channel, kind=type(job.effect).__name__)
+            return Result("uncertain", detail=f"{type(error).__name__}: {error}"[:500])
+
+    async def _gone(self, workspace: str, effect: JoinCaller | HoldCaller) -> None:
+        """The provider knows no such call: its end was told when nobody listened, or before its beginning."""
+        body = EndCall(channel=effect.channel, thread=Thread(external=effect.call, kind="call"), cause="gone")
+        await self._tell(workspace, f"gone:{effect.call}", body)
 
     async def _claim(self, workspace: str, key: str) -> bool:
         """Whether the log names us as the one to do it."""
@@ -138,16 +158,19 @@ class Worker:
             except Unavailable:
                 answer = None
             if answer is not None:
-                return answer.status < 400
+                return answer.code == "ok"
             await self._sleep(1.0)
 
     async def _end(self, workspace: str, key: str, result: Result) -> None:
         kind = "rejected" if result.kind == "retry" else result.kind
         body = EndSend(key=key, result=kind, externals=result.externals, detail=result.detail)
         self.observe(key, kind)
+        await self._tell(workspace, f"end:{key}", body)
+
+    async def _tell(self, workspace: str, key: str, body: EndSend | EndCall) -> None:
         while True:
             try:
-                await self._bus.take(workspace, self._me, f"end:{key}", body)
+                await self._bus.take(workspace, self._me, key, body)
                 return
             except Unavailable:
                 await self._sleep(1.0)
@@ -163,6 +186,8 @@ class Worker:
             message = await self._contents.outgoing(job.workspace, job.effect.conversation, job.effect.key)
             if message is None:
                 return Result("rejected", detail="what was said cannot be found")
+        again = ("retry",) if isinstance(job.effect, (Deliver, RingLeg)) else ("retry", "uncertain")
+        patience_s = job.effect.timeout_s if isinstance(job.effect, RingLeg) else float("inf")
         result = Result("retry")
         for attempt in range(TRIES):
             try:
@@ -170,9 +195,11 @@ class Worker:
             except Unsendable as error:
                 return Result("rejected", detail=str(error))
             result = await self._try(account, provider, request)
-            if result.kind != "retry" or attempt == TRIES - 1:
+            pause_s = max(result.after_s, BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
+            patience_s -= pause_s
+            if result.kind not in again or attempt == TRIES - 1 or patience_s <= 0:
                 break
-            await self._sleep(max(result.after_s, BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]))
+            await self._sleep(pause_s)
         return result
 
     async def _try(self, account: Account, provider: Provider, request: Call | Mail) -> Result:

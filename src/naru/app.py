@@ -8,7 +8,7 @@ import os
 import secrets as chance_source
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,14 @@ from channels.accounts import Accounts as ChannelAccounts
 from channels.chat import Chats
 from channels.gateway import Intake, hook_routes
 from channels.worker import Worker
-from naru import __version__, web
+from naru import __version__, retention, web
 from naru.admin.accounts import Accounts
 from naru.admin.config import Configurations
 from naru.admin.secrets import Secrets
 from naru.bus.base import JOURNAL, LogUnavailable
 from naru.bus.sqlite import SqliteLog
 from naru.center import SPOOL, Center, TooLarge
-from naru.fold import Applied, Fold, Journal, SnapshotWriter
+from naru.fold import Applied, Cursor, Fold, Journal, SnapshotWriter
 from naru.keyring import Keyring, load_master
 from naru.language import detect
 from naru.observe import Metrics, configure_logs
@@ -291,6 +291,7 @@ class Naru:
         for shard in range(self.settings.shards):
             self._supervise(f"effects {shard}", functools.partial(self._effects, shard), StoreUnavailable)
         self.worker.connect()
+        self._supervise("retention", self._retention, LogUnavailable, StoreUnavailable)
         self._supervise("seconds", self._seconds, LogUnavailable)
         self.ready = True
         log.info("naru.started", version=__version__, data=str(self.settings.folder), url=self.settings.base_url)
@@ -312,6 +313,17 @@ class Naru:
                     raise
 
         self.tasks[name] = asyncio.create_task(supervised(), name=name)
+
+    async def _retention(self) -> None:
+        async def needed(shard: int) -> list[Cursor]:
+            oldest = await self.snapshots.oldest(shard)
+            worker = await load_cursor(self.database, WORKER_READER, shard)
+            return [self.projectors[shard].cursor, self.fold.cursors[shard], worker, oldest or Cursor(shard=shard)]
+
+        while True:
+            for shard in range(self.settings.shards):
+                await retention.trim(self.log, shard, needed, self.clock())
+            await asyncio.sleep(retention.EVERY_S)
 
     async def _effects(self, shard: int) -> None:
         """Feed the worker from its own cursor, so that what was ordered before a crash is done after it."""
@@ -450,6 +462,13 @@ class Server(uvicorn.Server):
         )
         self._house = house
         self.up = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn does, without raising the signal again: that would end the process before the house is closed."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets)

@@ -4,7 +4,6 @@ Exit codes: 0 done, 1 failed, 2 wrong use or bad configuration, 3 there are chan
 everything else to stderr. Heavy imports wait until a command needs them.
 """
 
-import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -17,13 +16,19 @@ if TYPE_CHECKING:
     from naru.app import Naru
     from naru.settings import Settings
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Naru, a contact center."
-)
-keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
-db_app = typer.Typer(no_args_is_help=True, help="The database.")
-channels_app = typer.Typer(no_args_is_help=True, help="Channels.")
-bench_app = typer.Typer(no_args_is_help=True, help="Measurements.")
+
+def _commands(help_: str) -> typer.Typer:
+    # Without rich, whose import takes longer than everything else that `--help` does.
+    return typer.Typer(
+        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=help_
+    )
+
+
+app = _commands("Naru, a contact center.")
+keys_app = _commands("API keys.")
+db_app = _commands("The database.")
+channels_app = _commands("Channels.")
+bench_app = _commands("Measurements.")
 app.add_typer(keys_app, name="keys")
 app.add_typer(db_app, name="db")
 app.add_typer(channels_app, name="channels")
@@ -54,6 +59,13 @@ def settings_of(data: str | None, **given: Any) -> "Settings":
         fail(str(error), 2)
 
 
+def _writable(settings: "Settings") -> None:
+    try:
+        settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"{settings.folder} cannot be the data folder: {error.strerror}; name another with --data")
+
+
 def show(as_json: bool, value: Any, text: str) -> None:
     print(json.dumps(value, ensure_ascii=False) if as_json else text)
 
@@ -72,6 +84,7 @@ def serve(
     if role != "all":
         fail(f"role '{role}' needs the Kafka bus, which this version does not have yet; use 'all'", 2)
     settings = settings_of(data, host=host, port=port)
+    _writable(settings)
     from naru.app import Busy
     from naru.app import serve as run
 
@@ -79,6 +92,8 @@ def serve(
         ended_well = _run(run(settings))
     except Busy as error:
         fail(f"{error}; stop it first, or name another folder with --data")
+    except SystemExit:  # uvicorn's, which has said why
+        fail(f"cannot listen on {settings.host}:{settings.port}; choose another port with --port")
     raise typer.Exit(0 if ended_well else 1)
 
 
@@ -149,6 +164,9 @@ def init(
 
 def _offline(settings: "Settings", work: Callable[["Naru"], Awaitable[T]]) -> T:
     """Do something on the files themselves, which no server may be using."""
+    import asyncio
+
+    _writable(settings)
     from naru.app import Busy, Naru
     from naru.observe import configure_logs
 
@@ -199,6 +217,13 @@ class Remote:
         return remote
 
 
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file} cannot be read: {error}", 2)
+
+
 Document = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The workspace's YAML document.")]
 
 
@@ -206,7 +231,7 @@ Document = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The
 def plan(file: Document, workspace: Workspace = "main", data: Data = None, as_json: AsJson = False) -> None:
     """Say what a document would change, and what that would do to what waits now. Changes nothing."""
     settings = settings_of(data)
-    text = file.read_text()
+    text = _text(file)
     remote = Remote.running(settings, workspace)
     if remote is not None:
         found = remote.request("POST", "/v1/config/plan", content=text.encode()).json()
@@ -229,7 +254,7 @@ def plan(file: Document, workspace: Workspace = "main", data: Data = None, as_js
 def apply(file: Document, workspace: Workspace = "main", data: Data = None, as_json: AsJson = False) -> None:
     """Put a document in force. What waits follows it at once."""
     settings = settings_of(data)
-    text = file.read_text()
+    text = _text(file)
     remote = Remote.running(settings, workspace)
     if remote is not None:
         version = remote.request("PUT", "/v1/config", content=text.encode()).json()["version"]
@@ -333,7 +358,7 @@ def db_upgrade(data: Data = None) -> None:
     from naru.store.database import sqlite_url
     from naru.store.migrate import newest, upgrade
 
-    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _writable(settings)
     upgrade(sqlite_url(settings.folder / "store.sqlite"))
     print(f"schema {newest()}", file=sys.stderr)
 

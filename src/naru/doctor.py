@@ -9,6 +9,8 @@ import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 
+from sqlalchemy.exc import DatabaseError
+
 from naru.settings import Settings
 from naru.store.database import sqlite_url
 from naru.store.migrate import is_newest
@@ -62,9 +64,11 @@ def _disk(settings: Settings) -> Row:
 
 def _port(settings: Settings) -> Row:
     where = f"{settings.host}:{settings.port}"
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        taken = probe.connect_ex((settings.host, settings.port)) == 0
+    try:
+        socket.create_connection((settings.host, settings.port), 1).close()
+        taken = True
+    except OSError:
+        taken = False
     return _row(
         "port",
         "warn" if taken else "pass",
@@ -77,7 +81,10 @@ def _schema(settings: Settings) -> Row:
     file = settings.folder / "store.sqlite"
     if not file.exists():
         return _row("schema", "pass", "no database yet")
-    newest = is_newest(sqlite_url(file))
+    try:
+        newest = is_newest(sqlite_url(file))
+    except DatabaseError as error:
+        return _row("schema", "fail", f"{file}: {error.orig}", "put back a backup (naru db backup makes them)")
     mend = "" if newest else "naru db upgrade (the server does so at start, after a backup)"
     return _row("schema", "pass" if newest else "warn", "newest" if newest else "older", mend)
 
@@ -103,6 +110,9 @@ def backup(folder: Path, target: Path) -> None:
     """SQLite's own online backup for both databases, then files and key. Raises OSError."""
     if target.exists() and any(target.iterdir()):
         raise OSError(f"{target} is not empty")
+    for name in ("store.sqlite", "log.sqlite"):
+        if not (folder / name).exists():
+            raise OSError(f"{folder} is no data folder: there is no {name}")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     # The log last: it may know more than the database, and the projector catches up; never the other way round.
     for name in ("store.sqlite", "log.sqlite"):
@@ -112,9 +122,8 @@ def backup(folder: Path, target: Path) -> None:
             source.backup(copy)
         source.close()
         copy.close()
-    for name in ("files",):
-        if (folder / name).exists():
-            shutil.copytree(folder / name, target / name)
+    if (folder / "files").exists():
+        shutil.copytree(folder / "files", target / "files", ignore=shutil.ignore_patterns("*.part"))
     if (folder / "master.key").exists():
         shutil.copy2(folder / "master.key", target / "master.key")
         (target / "master.key").chmod(0o600)

@@ -160,6 +160,7 @@ class Fold:
         self.pools: dict[str, Pool] = {}
         self.workspaces: dict[str, str] = {}
         self.cursors: dict[int, Cursor] = {}
+        self._homes: dict[str, int] = {}  # pool -> its shard
         self.ignored = 0
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -172,6 +173,7 @@ class Fold:
             self.cursors[shard] = snapshot.cursor
             self.workspaces |= snapshot.workspaces
             self.pools |= {pool: Pool(memory) for pool, memory in snapshot.pools.items()}
+            self._homes |= dict.fromkeys(snapshot.pools, shard)
             end = await self._log.end(JOURNAL, shard)
             if self.cursors[shard].offset < end:
                 await self._run(shard, until=end)
@@ -199,9 +201,19 @@ class Fold:
         pool = fold(self.pools, entry.record)
         self.cursors[entry.cursor.shard] = entry.cursor
         self.workspaces[entry.record.pool] = entry.record.workspace
+        self._homes[entry.record.pool] = entry.cursor.shard
         applied = Applied(entry, pool, self._content(entry))
         for subscriber in self._subscribers:
             subscriber(applied)
+
+    def snapshot(self, shard: int) -> Snapshot:
+        """A shard's own pools as they are now. Another shard's would come back older or newer than their own journal."""
+        own = [pool for pool, home in self._homes.items() if home == shard]
+        return Snapshot(
+            cursor=self.cursors[shard],
+            pools={pool: self.pools[pool].memory for pool in own},
+            workspaces={pool: self.workspaces[pool] for pool in own},
+        )
 
     def _content(self, entry: Entry) -> Content | None:
         return open_content(self._keyring, entry.envelope)
@@ -241,14 +253,15 @@ class SnapshotWriter:
         while True:
             await sleep(1.0)
             waited += 1.0
+            due = waited >= self._every_s
             for shard, cursor in list(self._fold.cursors.items()):
                 grown = cursor.offset - self._saved.get(shard, 0)
-                if grown >= self._every_records or (grown > 0 and waited >= self._every_s):
+                if grown >= self._every_records or (grown > 0 and due):
                     await self.save(shard)
-                    waited = 0.0
+            if due:
+                waited = 0.0
 
     async def save(self, shard: int) -> None:
-        cursor = self._fold.cursors[shard]
-        pools = {name: pool.memory for name, pool in self._fold.pools.items()}
-        await self._snapshots.save(Snapshot(cursor=cursor, pools=pools, workspaces=dict(self._fold.workspaces)))
-        self._saved[shard] = cursor.offset
+        snapshot = self._fold.snapshot(shard)
+        await self._snapshots.save(snapshot)
+        self._saved[shard] = snapshot.cursor.offset

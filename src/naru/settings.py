@@ -1,11 +1,14 @@
 """Settings: environment variables `NARU_…`, checked at start. An unknown one is a mistake, said so with the nearest name."""
 
+import base64
 import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 
 class BadSettings(Exception):
@@ -17,13 +20,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     data: str = "naru-data"
     host: str = "127.0.0.1"
-    port: int = 8620
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8620
     public_url: str = ""
-    shards: int = 1
+    shards: Annotated[int, Meta(ge=1, le=1024)] = 1
     spool_dir: str = ""
     master_key: str = ""
     worker: str = "naru"
-    log_format: str = "console"
+    log_format: Literal["console", "json"] = "console"
 
     @property
     def folder(self) -> Path:
@@ -53,6 +56,17 @@ def load(environment: Mapping[str, str] | None = None, **given: str | int | None
             values[known[variable]] = value
     values |= {name: value for name, value in given.items() if value is not None}
     try:
-        return msgspec.convert(values, Settings, strict=False)
+        settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise BadSettings(str(error)) from error
+        said, _, name = str(error).partition(" - at `$.")
+        raise BadSettings(f"NARU_{name.rstrip('`').upper()}: {said}") from error
+    if settings.master_key and not _is_key(settings.master_key):
+        raise BadSettings("NARU_MASTER_KEY: not 32 bytes in base64")
+    return settings
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == 32
+    except ValueError:
+        return False

@@ -1,5 +1,6 @@
 """HTTP around the routes: problem details everywhere, bounds on bodies, security headers, request ids, pages, probes."""
 
+import errno
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+import agents.ports
+import channels.ports
 from naru import __version__
 from naru.bus.base import LogUnavailable
+from naru.center import TooLarge
 from naru.observe import Metrics, stopwatch
 from naru.store.database import StoreUnavailable
 
@@ -22,6 +26,7 @@ STATIC = Path(__file__).parent / "static"
 MAX_BODY_BYTES = 1_000_000
 MAX_FILE_BODY_BYTES = 26_000_000
 FILE_PATHS = ("/v1/files", "/chat/files")
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 PAGES = {"/desk": "desk.html", "/wallboard": "wallboard.html", "/shop": "customer.html"}
 CSP = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; frame-src 'self'; "
@@ -60,8 +65,11 @@ def problem(status: int, code: str, detail: str | None = None, headers: Any = No
 def install(app: FastAPI, metrics: Metrics) -> None:
     app.add_exception_handler(StarletteHTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
-    for kind in (LogUnavailable, StoreUnavailable):
+    for kind in (LogUnavailable, StoreUnavailable, agents.ports.Unavailable, channels.ports.Unavailable):
         app.add_exception_handler(kind, _unavailable_problem)
+    app.add_exception_handler(OSError, _disk_problem)
+    app.add_exception_handler(TooLarge, _too_large)
+    app.add_exception_handler(Exception, _our_fault)
     app.add_exception_handler(RecursionError, _too_deep)
     app.add_middleware(Bounds)
     app.middleware("http")(_observed(metrics))
@@ -85,6 +93,22 @@ async def _validation_problem(request: Request, error: Exception) -> Response:
 async def _unavailable_problem(request: Request, error: Exception) -> Response:
     log.warning("unavailable", path=request.url.path, error=str(error))
     return problem(503, "unavailable", headers={"Retry-After": "2"})
+
+
+async def _disk_problem(request: Request, error: Exception) -> Response:
+    """A full disk passes; any other failure of the system is ours to look into."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return await _unavailable_problem(request, error)
+    log.error("request.failed", path=request.url.path, error=repr(error))
+    return await _our_fault(request, error)
+
+
+async def _too_large(request: Request, error: Exception) -> Response:
+    return problem(413, "too-large")
+
+
+async def _our_fault(request: Request, error: Exception) -> Response:
+    return problem(500, "internal")
 
 
 async def _too_deep(request: Request, error: Exception) -> Response:
@@ -124,7 +148,8 @@ def _observed(metrics: Metrics) -> Callable[..., Awaitable[Response]]:
         elapsed = stopwatch()
         response = await call_next(request)
         route = getattr(request.scope.get("route"), "path", "none")
-        metrics.http.labels(request.method, route, response.status_code).observe(elapsed())
+        method = request.method if request.method in METHODS else "other"
+        metrics.http.labels(method, route, response.status_code).observe(elapsed())
         for name, value in SECURITY.items():
             response.headers.setdefault(name, value)
         if request.url.path.startswith("/chat/"):

@@ -13,7 +13,7 @@ from router.inputs import AnswerLeg, ClaimSend, EndCall, EndLeg, EndSend, Receiv
 from router.intake import customer_left, finish, open_channel, open_conversation, open_inbound
 from router.memory import Contact, Send
 from router.model import conversation_id, derive_id
-from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, joined
+from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, joined, over
 from router.presence import after_work
 from router.turn import OK, Answer, Refusal, Turn
 
@@ -47,8 +47,9 @@ def _caller_gone(turn: Turn, contact: Contact | None) -> Answer:
 
 
 def _cancel_agent_leg(turn: Turn, contact: Contact) -> None:
-    if contact.leg is not None:
-        turn.do(CancelLeg(channel=contact.channel, leg=contact.leg))
+    for leg in (contact.leg, contact.ringing):
+        if leg is not None:
+            turn.do(CancelLeg(channel=contact.channel, leg=leg))
 
 
 def _contact_of_call(turn: Turn, channel: str, call: str) -> Contact | None:
@@ -138,6 +139,8 @@ def end_leg(turn: Turn, wish: EndLeg) -> Answer:
 def _hang_up_caller(turn: Turn, contact: Contact) -> None:
     if contact.call is not None:
         turn.do(EndCaller(channel=contact.channel, call=contact.call))
+    if contact.ringing is not None:
+        turn.do(CancelLeg(channel=contact.channel, leg=contact.ringing))
 
 
 def _unanswered(turn: Turn, contact: Contact, cause: str) -> None:
@@ -159,16 +162,15 @@ def _unanswered(turn: Turn, contact: Contact, cause: str) -> None:
                 cools_until=turn.now + LEG_COOLDOWN_S,
             )
         )
-    if contact.direction == "outbound" and contact.call is None:
-        turn.emit(events.ContactCompleted(contact=contact.id, outcome="failed"))
-    after_work(turn, agent)
+    over(turn, contact, agent)
 
 
 def _unreached(turn: Turn, contact: Contact, side: Side) -> None:
     """A phone that was dialled for a contact in an agent's hands did not answer, or could not be dialled."""
     agent = contact.agent or ""
     if side == "customer":
-        _cancel_agent_leg(turn, contact)
+        if contact.leg is not None:
+            turn.do(CancelLeg(channel=contact.channel, leg=contact.leg))
         finish(turn, contact)
     elif contact.call is None:
         turn.emit(events.ContactCompleted(contact=contact.id, outcome="failed"))

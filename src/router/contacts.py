@@ -66,6 +66,7 @@ def _say(turn: Turn, contact: Contact, agent: str, private: bool) -> None:
 
 def hold(turn: Turn, wish: HoldContact) -> Answer:
     contact = turn.owned(wish.contact, wish.agent, "active")
+    _needs_a_talk(contact)
     turn.emit(events.ContactHeld(contact=contact.id))
     if contact.call is not None:
         turn.do(HoldCaller(channel=contact.channel, contact=contact.id, call=contact.call))
@@ -102,6 +103,7 @@ def transfer(turn: Turn, wish: TransferContact) -> Answer:
         raise Refusal(404, "unknown-queue")
     if wish.to_agent is not None and (wish.to_agent == wish.agent or not reachable(turn.pool, wish.to_agent)):
         raise Refusal(409, "agent-not-there")
+    _needs_a_talk(contact)
     leg, was_held = contact.leg, contact.status == "held"
     queue = wish.queue or contact.queue
     until = turn.now + turn.pool.lookup.queues[queue].prefer_for_s if queue in turn.pool.lookup.queues else None
@@ -133,8 +135,16 @@ def wrap_up(turn: Turn, wish: WrapUpContact) -> Answer:
     return OK
 
 
+def _needs_a_talk(contact: Contact) -> None:
+    """A call can be held or handed on once both are on the line."""
+    if contact.kind == "voice" and (contact.call is None or contact.leg is None):
+        raise Refusal(409, "nobody-on-the-line")
+
+
 def end_call_of(turn: Turn, contact: Contact) -> None:
-    """Hang up whatever a contact still has on the line."""
+    """Hang up whatever a contact still has on the line, or lets ring."""
+    if contact.ringing is not None:
+        turn.do(CancelLeg(channel=contact.channel, leg=contact.ringing))
     if contact.call is not None:
         turn.do(EndCaller(channel=contact.channel, call=contact.call))
     if contact.leg is not None:

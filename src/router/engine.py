@@ -38,6 +38,8 @@ def _move_from_lost_queue(turn: Turn, contact: Contact) -> None:
     """A queue was deleted under its waiting contacts: they go to their brand's default queue, in their old place."""
     if contact.status == "offered":
         offers.withdraw(turn, contact, "queue-deleted")
+        if contact.id not in turn.pool.contacts:
+            return
     brand = turn.pool.brand(contact.brand)
     queue = brand.default_queue if brand else next(iter(turn.pool.lookup.queues), contact.queue)
     turn.emit(events.ContactRequeued(contact=contact.id, queue=queue, reason="queue-deleted"))

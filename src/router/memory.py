@@ -67,6 +67,7 @@ class Contact(msgspec.Struct):
     last_word_at: float = 0
     call: str | None = None
     leg: str | None = None
+    ringing: str | None = None
     follows: str | None = None
     answered: bool = False
     target_s: float = 0

@@ -92,7 +92,7 @@ def declined(turn: Turn, contact: Contact, offer: Offer, reason: str | None) -> 
     turn.emit(
         events.OfferDeclined(offer=offer.id, contact=contact.id, agent=offer.agent, reason=reason, excluded_until=until)
     )
-    after_work(turn, offer.agent)
+    over(turn, contact, offer.agent)
 
 
 def timed_out(turn: Turn, contact: Contact, lateness_s: float) -> None:
@@ -108,7 +108,7 @@ def timed_out(turn: Turn, contact: Contact, lateness_s: float) -> None:
             blame=lateness_s <= OUTAGE_S,
         )
     )
-    after_work(turn, offer.agent)
+    over(turn, contact, offer.agent)
 
 
 def withdraw(turn: Turn, contact: Contact, reason: str, cools_until: float | None = None) -> None:
@@ -120,7 +120,14 @@ def withdraw(turn: Turn, contact: Contact, reason: str, cools_until: float | Non
             offer=offer.id, contact=contact.id, agent=offer.agent, reason=reason, cools_until=cools_until
         )
     )
-    after_work(turn, offer.agent)
+    over(turn, contact, offer.agent)
+
+
+def over(turn: Turn, contact: Contact, agent: str) -> None:
+    """An offer has ended unaccepted. An own call that its agent did not take is over with it: nobody is on the line."""
+    if contact.direction == "outbound" and contact.kind == "voice" and contact.call is None:
+        turn.emit(events.ContactCompleted(contact=contact.id, outcome="failed"))
+    after_work(turn, agent)
 
 
 def hang_up(turn: Turn, contact: Contact, offer: Offer) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from router import events
 from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S, Brand, Channel, Lookup, Queue
 from router.config import Agent as Profile
+from router.effects import RingLeg
 from router.matching import Waiting
 from router.memory import (
     KEEP_CONVERSATION_S,
@@ -362,7 +363,7 @@ def _contact_requeued(pool: Pool, event: events.ContactRequeued) -> None:
     contact.since = pool.t
     contact.prefers = event.prefers
     contact.prefer_until = event.prefer_until
-    contact.leg = None
+    contact.leg = contact.ringing = None
     contact.parked_for = None
     contact.accepted_at = None
     contact.replied = contact.nudged = False
@@ -508,6 +509,7 @@ def _contact_completed(pool: Pool, event: events.ContactCompleted) -> None:
 @_on(events.LegJoined)
 def _leg_joined(pool: Pool, event: events.LegJoined) -> None:
     contact = pool.contacts[event.contact]
+    contact.ringing = None
     if event.side == "agent":
         contact.leg = event.leg
     else:
@@ -570,7 +572,11 @@ def _send_claimed(pool: Pool, event: events.SendClaimed) -> None:
 
 @_on(events.SendEnded)
 def _send_ended(pool: Pool, event: events.SendEnded) -> None:
-    pool.memory.sends.pop(event.key, None)
-    contact = pool.contact_of_offer(event.key)
-    if contact is not None and contact.offer is not None and event.externals:
-        contact.offer.leg = event.externals[0]
+    send = pool.memory.sends.pop(event.key, None)
+    if not event.externals or send is None or not isinstance(send.effect, RingLeg):
+        return
+    offered, contact = pool.contact_of_offer(event.key), pool.contacts.get(event.contact)
+    if offered is not None and offered.offer is not None:
+        offered.offer.leg = event.externals[0]
+    elif contact is not None and contact.agent is not None and event.externals[0] not in (contact.leg, contact.call):
+        contact.ringing = event.externals[0]

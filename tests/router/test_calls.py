@@ -304,8 +304,7 @@ def test_caller_gone_before_the_leg_was_dialled() -> None:
     (ring,) = story.call_comes().effects
     assert isinstance(ring, RingLeg)
     story.call_ends()
-    claim = story.do(inputs.ClaimSend(key=ring.key, worker="w:1"))
-    assert (claim.answer.status, claim.answer.code) == (409, "not-wanted")
+    assert story.do(inputs.ClaimSend(key=ring.key, worker="w:1")).answer.code == "not-wanted"
     assert story.pool.memory.sends == {}
 
 
@@ -600,3 +599,61 @@ def test_only_apply_changes_what_is_remembered() -> None:
             for target in targets:
                 own = isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self"
                 assert own or not isinstance(target, ast.Attribute | ast.Subscript), f"{name}.py:{node.lineno}"
+
+
+# -- own calls and legs that ring while something else ends
+
+
+def test_an_own_call_that_nobody_answers_at_the_desk_ends_and_goes_to_nobody_else() -> None:
+    story = Story().here("mina", "jun")
+    story.ring(story.dials_out())
+    (decision,) = story.pass_(20.6)
+    assert outcome(decision) == "failed"
+    assert decision.effects == [cancel()]
+    assert story.pool.contacts == {}
+
+
+def test_an_own_call_declined_at_the_desk_ends() -> None:
+    story = Story().here("mina", "jun")
+    story.ring(story.dials_out())
+    offer = story.contact.offer
+    assert offer is not None
+    assert outcome(story.do(inputs.DeclineOffer(agent="mina", offer=offer.id))) == "failed"
+
+
+def test_an_own_call_ends_when_its_agent_goes_away() -> None:
+    story = Story().here("mina", "jun")
+    story.ring(story.dials_out())
+    assert outcome(story.do(inputs.SetPresence(agent="mina", presence="away"))) == "failed"
+
+
+def test_giving_up_stops_the_customers_phone() -> None:
+    story = Story().here("mina")
+    own = story.ring(story.dials_out())
+    story.ring(story.answered(own), CUSTOMER)
+    assert story.leg_ends(own).effects == [cancel(CUSTOMER)]
+
+
+def test_wrapping_up_stops_the_customers_phone() -> None:
+    story = Story().here("mina")
+    own = story.ring(story.dials_out())
+    story.ring(story.answered(own), CUSTOMER)
+    wrapped = story.do(inputs.WrapUpContact(agent="mina", contact=story.contact.id))
+    assert cancel(CUSTOMER) in wrapped.effects
+
+
+def test_a_caller_who_leaves_stops_the_phone_that_was_to_be_dialled_after_accepting() -> None:
+    story, ring = _accepted_at_desk()
+    story.dialled(ring, "CA-leg-1")
+    assert story.call_ends().effects == [cancel()]
+
+
+def test_hold_and_transfer_need_somebody_on_the_line() -> None:
+    story = Story().here("mina")
+    own = story.ring(story.dials_out())
+    story.ring(story.answered(own), CUSTOMER)
+    story.here("jun")
+    contact = story.contact.id
+    assert story.do(inputs.HoldContact(agent="mina", contact=contact)).answer.code == "nobody-on-the-line"
+    moved = story.do(inputs.TransferContact(agent="mina", contact=contact, to_agent="jun"))
+    assert moved.answer.code == "nobody-on-the-line"

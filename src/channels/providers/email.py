@@ -2,16 +2,22 @@
 
 A conversation is a thread of mails. Our Message-IDs carry its name and a token that only we can make, so an answer
 finds it through In-Reply-To or References; else the oldest Message-ID that a mail names is its thread. Out-of-office
-replies, bounces and our own mails never become contacts (RFC 3834, RFC 3464).
+replies, bounces and our own mails never become contacts (RFC 3834, RFC 3464). Every other mail does, however odd: it
+comes with its original bytes, so that nothing of what could not be read is lost.
 """
 
 import hashlib
 import hmac
 import re
+from email.errors import HeaderParseError
+from email.header import Header
 from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import formatdate, getaddresses, parseaddr
+from email.message import EmailMessage, Message
+from email.policy import EmailPolicy
+from email.utils import formatdate
+from typing import Any
+
+import structlog
 
 from channels import mail
 from channels.base import (
@@ -30,12 +36,42 @@ from channels.base import (
 )
 from router.effects import AnyEffect, Deliver
 from router.inputs import ReceiveMessage, ReceiveReceipt
-from router.model import Content, Identity, Kind, Part, ReplyPolicy, Text, Thread
+from router.model import Content, Identity, Kind, ReplyPolicy, Text, Thread
 
 OURS = re.compile(r"<([0-9a-f-]{36})\.([0-9a-z]{8,64})\.([0-9a-z]{12})@")
 MAX_FILES = 20
 MAX_FILES_BYTES = 25_000_000
 MAX_REFERENCES = 20
+UNKNOWN = "unknown@sender.invalid"
+"""Who wrote a mail that names nobody (RFC 2606: a mail to it can reach no one)."""
+
+log = structlog.get_logger("channels.email")
+
+
+class _Wire(EmailPolicy):
+    """As other programs read it: seven bits, thread names whole, and every letter of a long name or subject.
+
+    Where a header does not fit on a line, Python writes Message-IDs as encoded words (RFC 2047), which no program then
+    finds, and loses spaces between Korean words.
+    """
+
+    def _fold(self, name: str, value: Any, refold_binary: bool = False) -> str:
+        if name.lower() in ("in-reply-to", "references"):
+            return f"{name}: " + "\r\n ".join(str(value).split()) + "\r\n"
+        if name.lower() == "subject" and not str(value).isascii():
+            return f"{name}: {_encoded(str(value), name)}\r\n"
+        if name.lower() == "from" and not str(value).isascii():
+            [sender] = value.addresses
+            return f"{name}: {_encoded(sender.display_name, name)}\r\n <{sender.addr_spec}>\r\n"
+        folded: str = super()._fold(name, value, refold_binary)  # type: ignore[misc]
+        return folded
+
+
+def _encoded(text: str, name: str) -> str:
+    return Header(text, "utf-8", header_name=name).encode(linesep="\r\n")
+
+
+WIRE = _Wire(linesep="\r\n", cte_type="7bit")
 
 
 class Email:
@@ -49,35 +85,39 @@ class Email:
         return False  # mails come from the mailbox, never from a hook
 
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
-        """A mail's raw bytes as a message, a receipt, or nothing."""
-        message = mail.parse(webhook.body)
-        sender_name, sender = parseaddr(mail.header(message, "From"))
-        sender = sender.lower()[:320]
-        bounced = _bounce(account, message, webhook.body)
+        """A mail's raw bytes as a message, a receipt, or nothing. A fault of ours still leaves the original."""
+        try:
+            return self._read(account, webhook.body)
+        except Exception:
+            log.exception("mail.unreadable", channel=account.channel, size_bytes=len(webhook.body))
+            return _unreadable(account, webhook.body)
+
+    def _read(self, account: Account, raw: bytes) -> Reading:
+        message = mail.parse(raw)
+        bounced = _bounce(account, message, raw)
         if bounced is not None:
             return Reading((bounced,))
-        if not sender or "@" not in sender or sender == account.setting("address").lower() or _automatic(message):
+        if _automatic(message) or _from_ourselves(account, message):
             return Reading(reply=HookReply(200, "no message of a customer's"))
         plain, html, files = mail.bodies(message)
-        words = mail.new_words(plain or mail.text_of(html))
-        parts: list[Part] = [Text(text=words, html=mail.cleaned(html) if html else None)]
-        message_id = mail.header(message, "Message-ID", 998)
+        words = mail.new_words(plain if plain.strip() else mail.text_of(html))
+        message_id = mail.source(message, "Message-ID", 998)
         references = _references(message)
         subject = mail.header(message, "Subject")
+        name, sender = _sender(account, message)
         body = ReceiveMessage(
             channel=account.channel,
-            thread=Thread(external=_thread(account, message_id, references, webhook.body), kind="email"),
-            identity=Identity(scope="email", kind="email", value=sender, name=sender_name[:200] or None),
-            dedupe_key=_key(message_id, webhook.body),
+            thread=Thread(external=_thread(account, message_id, references, raw), kind="email"),
+            identity=Identity(scope="email", kind="email", value=sender, name=name or None),
+            dedupe_key=_key(message_id, raw),
             to=_addressed(account, message),
         )
         content = Content(
-            parts=tuple(parts),
+            parts=(Text(text=words, html=mail.cleaned(html) if html else None),),
             subject=subject or None,
             headers={"message-id": message_id, "references": " ".join(references)},
         )
-        original = File("original.eml", "message/rfc822", webhook.body, "original")
-        return Reading((Item(body.dedupe_key, body, content, (*_bounded(files), original), late=True),))
+        return Reading((Item(body.dedupe_key, body, content, (*_bounded(files), _original(raw)), late=True),))
 
     def policy(self, account: Account) -> ReplyPolicy:
         return ReplyPolicy(max_length=100_000)
@@ -85,9 +125,18 @@ class Email:
     def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Mail:
         if not isinstance(effect, Deliver) or message is None:
             raise Unsendable("not a mail")
-        address = account.setting("address")
-        made = EmailMessage(policy=SMTP)
-        user, _, domain = address.partition("@")
+        to = effect.identity.value
+        if to == UNKNOWN or not to.isascii() or mail.addresses(to) != [("", to.lower())]:
+            raise Unsendable(f"'{to}' is no address that a mail can be sent to")
+        try:
+            raw = self._written(account, effect, message, now)
+        except (ValueError, LookupError, HeaderParseError) as error:
+            raise Unsendable(f"this cannot be written as a mail: {error}") from error
+        return Mail(sender=account.setting("address"), recipient=to, raw=raw)
+
+    def _written(self, account: Account, effect: Deliver, message: Outgoing, now: float) -> bytes:
+        made = EmailMessage(policy=WIRE)
+        user, _, domain = account.setting("address").partition("@")
         made["From"] = Address(account.setting("from_name", account.brand), user, domain)
         made["To"] = effect.identity.value
         made["Subject"] = _subject(message)
@@ -100,9 +149,13 @@ class Email:
         signature = account.setting("signature")
         made.set_content(message.content.text + (f"\n\n-- \n{signature}" if signature else "") + "\n")
         for file in message.files:
-            main, _, sub = file.media_type.partition("/")
-            made.add_attachment(file.body, maintype=main, subtype=sub or "octet-stream", filename=file.name)
-        return Mail(sender=address, recipient=effect.identity.value, raw=made.as_bytes())
+            kind = file.media_type if mail.MEDIA_TYPE.fullmatch(file.media_type) else "application/octet-stream"
+            main, _, sub = kind.partition("/")
+            if main in ("message", "multipart"):  # these may not travel as base64 (RFC 2046)
+                main, sub = "application", "octet-stream"
+            name = " ".join(mail.readable(file.name).split()) or "file"
+            made.add_attachment(file.body, maintype=main, subtype=sub, filename=name)
+        return made.as_bytes()
 
     def outcome(self, status: int, body: bytes) -> Result:
         return Result("rejected", detail="mail is not sent by HTTP")
@@ -124,8 +177,9 @@ def _ours(account: Account, text: str) -> tuple[str, str] | None:
     return None
 
 
-def _references(message: EmailMessage) -> list[str]:
-    named = f"{mail.header(message, 'References', 20_000)} {mail.header(message, 'In-Reply-To', 998)}"
+def _references(message: Message) -> list[str]:
+    """The Message-IDs a mail names, the oldest first; also those that its program wrote as encoded words."""
+    named = mail.words(f"{mail.source(message, 'References')} {mail.source(message, 'In-Reply-To', 998)}")
     return list(dict.fromkeys(re.findall(r"<[^<>\s]{1,500}>", named)))[:100]
 
 
@@ -144,23 +198,63 @@ def _key(message_id: str, raw: bytes) -> str:
     return hashlib.sha256(message_id.encode() + b"\n" + body).hexdigest()[:40]
 
 
-def _automatic(message: EmailMessage) -> bool:
+def _automatic(message: Message) -> bool:
+    """Nobody wrote it, or it went to a list: an answer would answer a machine (RFC 3834, 2)."""
     submitted = mail.header(message, "Auto-Submitted").lower()
     if submitted and not submitted.startswith("no"):
         return True
     if mail.header(message, "Precedence").lower() in ("bulk", "list", "junk", "auto_reply"):
         return True
+    if mail.source(message, "Return-Path") == "<>" or message.get_content_type() == "multipart/report":
+        return True
+    if mail.address(message, "From")[1].startswith("mailer-daemon@"):
+        return True
     return any(message.get(name) is not None for name in ("List-Id", "X-Autoreply", "X-Auto-Response-Suppress"))
 
 
-def _bounce(account: Account, message: EmailMessage, raw: bytes) -> Item | None:
+def _sender(account: Account, message: Message) -> tuple[str, str]:
+    """(name, address) of whom an answer goes to: whom the mail asks us to answer, else who sent it."""
+    own = account.setting("address").lower()
+    for field in ("Reply-To", "From", "Sender", "Return-Path"):
+        name, sender = mail.address(message, field)
+        if sender and sender != own:
+            return name or mail.address(message, "From")[0], sender
+    return mail.header(message, "From", 200), UNKNOWN
+
+
+def _from_ourselves(account: Account, message: Message) -> bool:
+    """Our own mail come round; a form of the shop's own that asks us to answer its customer is none."""
+    own = account.setting("address").lower()
+    return mail.address(message, "From")[1] == own and mail.address(message, "Reply-To")[1] in ("", own)
+
+
+def _unreadable(account: Account, raw: bytes) -> Reading:
+    """A mail that could not be taken apart: its sender and its whole, as a file."""
+    found = mail.ADDRESS.search(raw[:20_000].decode("ascii", "ignore"))
+    sender = (found[1] or found[2]).lower()[:320] if found else UNKNOWN
+    key = hashlib.sha256(raw).hexdigest()[:40]
+    body = ReceiveMessage(
+        channel=account.channel,
+        thread=Thread(external=key[:24], kind="email"),
+        identity=Identity(scope="email", kind="email", value=sender),
+        dedupe_key=key,
+        to=account.setting("address").lower(),
+    )
+    return Reading((Item(key, body, Content(parts=(Text(text=""),)), (_original(raw),), late=True),))
+
+
+def _original(raw: bytes) -> File:
+    return File("original.eml", "message/rfc822", raw, "original")
+
+
+def _bounce(account: Account, message: Message, raw: bytes) -> Item | None:
     """A delivery report about a mail of ours, as a receipt; reports about anything else are none of ours."""
     if message.get_content_type() != "multipart/report":
         return None
-    ours = _ours(account, raw.decode("latin-1"))
+    text = raw.decode("latin-1")
+    ours = _ours(account, text)
     if ours is None:
         return None
-    text = raw.decode("latin-1")
     failed = re.search(r"^Action:\s*failed", text, re.IGNORECASE | re.MULTILINE)
     if failed is None:
         return None
@@ -169,11 +263,10 @@ def _bounce(account: Account, message: EmailMessage, raw: bytes) -> Item | None:
     return Item(f"{ours[0]}:bounced", body)
 
 
-def _addressed(account: Account, message: EmailMessage) -> str | None:
-    named = getaddresses([mail.header(message, "To", 2000), mail.header(message, "Cc", 2000)])
-    known = [address.lower() for _, address in named if "@" in address]
+def _addressed(account: Account, message: Message) -> str | None:
+    known = [address for field in ("To", "Cc") for _, address in mail.addresses(mail.source(message, field))]
     own = account.setting("address").lower()
-    return own if own in known else (known[0][:320] if known else None)
+    return own if own in known else (known[0] if known else None)
 
 
 def _bounded(files: tuple[File, ...]) -> tuple[File, ...]:

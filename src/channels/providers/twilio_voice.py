@@ -29,6 +29,8 @@ from router.inputs import AnswerLeg, EndCall, EndLeg, ReceiveCall
 from router.model import Identity, Kind, ReplyPolicy, Thread
 
 FINAL = ("completed", "busy", "no-answer", "failed", "canceled")
+LEFT_FOR_EVER = ("hangup", "error", "system-error", "queue-full")
+"""Results of a queue after which nobody is on the line: our answer to them ends the call."""
 SAY = {
     "ko": ("ko-KR", "잠시만 기다려 주세요. 대기 순서는 {position}번입니다."),
     "en": ("en-US", "Please hold. You are number {position} in line."),
@@ -121,7 +123,7 @@ def _room(contact: str) -> HookReply:
 
 
 def _ended(account: Account, path: str, fields: dict[str, str], call: str) -> Reading:
-    over = fields.get("QueueResult") == "hangup" if path == "left" else fields.get("CallStatus") in FINAL
+    over = fields.get("QueueResult") in LEFT_FOR_EVER if path == "left" else fields.get("CallStatus") in FINAL
     if not over:
         return Reading(reply=_twiml())
     body = EndCall(channel=account.channel, thread=Thread(external=call, kind="call"))

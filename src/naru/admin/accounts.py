@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from agents.auth import Principal
 from naru.store import tables as db
@@ -61,6 +61,9 @@ class Accounts:
     async def sync_people(self, workspace: str, config: Config) -> None:
         """Make the people of a workspace those of its configuration; who is gone from it is disabled at once."""
         async with self._database.write() as connection:
+            # Addresses are unique: all are let go first, so that they may change hands in one document.
+            everybody = update(db.people).where(db.people.c.workspace == workspace)
+            await connection.execute(everybody.values(email=None))
             for agent in config.agents:
                 await put_if_absent(
                     connection,
@@ -179,9 +182,9 @@ class Accounts:
         c = db.tokens.c
         async with self._database.write() as connection:
             gone = await connection.execute(
-                delete(db.tokens).where(c.workspace == workspace, c.use == "key", c.hash.like(f"{id_[:16]}%"))
+                delete(db.tokens).where(c.workspace == workspace, c.use == "key", func.substr(c.hash, 1, 16) == id_)
             )
-        return len(id_) == 16 and gone.rowcount > 0
+        return gone.rowcount > 0
 
     async def key(self, key: str) -> Principal | None:
         c = db.tokens.c

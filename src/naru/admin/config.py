@@ -21,6 +21,31 @@ from router.skills import lacks, requirements
 from router.state import Pool
 
 MAX_DOCUMENT_BYTES = 900_000
+MAX_SETTINGS_DEPTH = 20
+
+
+class _Loader(yaml.SafeLoader):
+    """No aliases: a few lines of them stand for a document of any size."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not read")
+        return super().compose_node(parent, index)
+
+
+class _Dumper(yaml.SafeDumper):
+    """No aliases either, and texts with rare line breaks in double quotes: PyYAML misreads its own single quotes."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> Any:
+    rare = any(mark in text for mark in "\x85\u2028\u2029")
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if rare else None)
+
+
+_Dumper.add_representer(str, _text)
 
 
 class BadConfig(Exception):
@@ -44,28 +69,64 @@ def parse(text: str) -> Config:
     if len(text.encode()) > MAX_DOCUMENT_BYTES:
         raise BadConfig([f"the document is over {MAX_DOCUMENT_BYTES} bytes"])
     try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+        data = yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         raise BadConfig([f"not YAML: {error}"]) from error
-    return check(data if data is not None else {})
+    if data is None:
+        raise BadConfig(["the document is empty"])
+    return check(data)
 
 
 def check(data: Any) -> Config:
     """A document as data. Raises BadConfig."""
     try:
         config = msgspec.convert(data, Config)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
         raise BadConfig([str(error)]) from error
-    found = faults(config)
+    found = _unstorable(config) or faults(config) + _shared_addresses(config)
     if found:
         raise BadConfig(found)
     return canonical(config)
 
 
+def _unstorable(config: Config) -> list[str]:
+    """Free-form settings take whatever YAML knows; only what JSON can carry there and back comes through the log."""
+    plain = "the settings hold something that is no text, number, list or mapping of texts"
+    for channel in config.channels:
+        if _deeper(channel.settings, MAX_SETTINGS_DEPTH):
+            return [f"channel '{channel.id}': the settings are nested deeper than {MAX_SETTINGS_DEPTH}"]
+    try:
+        body = msgspec.json.encode(config)
+        if len(body) > MAX_DOCUMENT_BYTES:
+            return [f"the configuration is over {MAX_DOCUMENT_BYTES} bytes"]
+        same = msgspec.json.decode(body, type=Config) == config
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        return [f"{plain}: {error}"]
+    return [] if same else [plain]
+
+
+def _deeper(value: Any, depth: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth < 0 or any(_deeper(part, depth - 1) for part in inner)
+
+
+def _shared_addresses(config: Config) -> list[str]:
+    """People sign in by address, so no two have the same."""
+    owners: dict[str, str] = {}
+    found: list[str] = []
+    for agent in config.agents:
+        if agent.email is None:
+            continue
+        first = owners.setdefault(agent.email, agent.id)
+        if first != agent.id:
+            found.append(f"agents '{first}' and '{agent.id}': both have the address {agent.email}")
+    return found
+
+
 def export(config: Config) -> str:
     """The canonical document: sorted, nothing that is a default, the same text for the same configuration."""
-    data = msgspec.to_builtins(canonical(config))
-    return yaml.safe_dump({"version": 1, **data}, allow_unicode=True, sort_keys=False, width=120)
+    data = msgspec.to_builtins(canonical(config), order="deterministic")
+    return yaml.dump({"version": 1, **data}, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
 
 
 class Configurations:

@@ -1,5 +1,6 @@
 """REST for setting up: signing in, invites, keys, secrets, and the configuration as a whole or piece by piece."""
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -153,7 +154,7 @@ def routes(  # noqa: C901 - one list of routes
 
     # -- configuration
 
-    @router.get("/config", operation_id="get_config")
+    @router.get("/config", operation_id="get_config", responses={200: {"content": {"application/yaml": {}}}})
     async def get_config(who: Who, response: Response, format: Literal["json", "yaml"] = "json") -> Any:
         require("supervisor", who)
         version, config = await configurations.current(who.workspace)
@@ -174,14 +175,11 @@ def routes(  # noqa: C901 - one list of routes
     async def put_config(who: Who, request: Request, response: Response) -> dict[str, Any]:
         """Put a whole document in force; `If-Match` names the version that it was made from."""
         require("admin", who)
-        return await applied(who, request, response, await document(request))
+        return await applied(who, response, await document(request), wanted(request))
 
-    async def applied(who: Principal, request: Request, response: Response, config: Config) -> dict[str, Any]:
-        expected = request.headers.get("if-match", "").strip('"W/')
+    async def applied(who: Principal, response: Response, config: Config, expected: int | None) -> dict[str, Any]:
         try:
-            version = await configurations.apply(
-                who.workspace, config, who.id, int(expected) if expected.isdigit() else None
-            )
+            version = await configurations.apply(who.workspace, config, who.id, expected)
         except Conflict as error:
             raise HTTPException(412, "changed-meanwhile", {"ETag": f'"{error.version}"'}) from error
         response.headers["ETag"] = f'"{version}"'
@@ -221,42 +219,54 @@ def _collection(router: APIRouter, name: str, Who: Any, configurations: Configur
     async def put_one(who: Who, id_: str, body: dict[str, Any], request: Request, response: Response) -> dict[str, Any]:
         """Replace what is there. New ones are posted."""
         require("admin", who)
-        config = await changed(who, id_, {**body, "id": id_}, new=False)
-        found: dict[str, Any] = await applied(who, request, response, config)
+        found: dict[str, Any] = await applied(who, response, *await changed(who, id_, {**body, "id": id_}, request))
         return found
 
     async def post_one(who: Who, body: dict[str, Any], request: Request, response: Response) -> dict[str, Any]:
         require("admin", who)
-        config = await changed(who, str(body.get("id", "")), body, new=True)
-        found: dict[str, Any] = await applied(who, request, response, config)
+        id_ = str(body.get("id", ""))
+        found: dict[str, Any] = await applied(who, response, *await changed(who, id_, body, request, new=True))
         return found
 
     async def delete_one(who: Who, id_: str, request: Request, response: Response) -> dict[str, Any]:
         require("admin", who)
-        config = await changed(who, id_, None, new=False)
-        found: dict[str, Any] = await applied(who, request, response, config)
+        found: dict[str, Any] = await applied(who, response, *await changed(who, id_, None, request))
         return found
 
-    async def changed(who: Any, id_: str, body: dict[str, Any] | None, new: bool) -> Config:
-        _, config = await configurations.current(who.workspace)
-        data = msgspec.to_builtins(config)
-        items = data.get(name, [])
-        places = [index for index, item in enumerate(items) if item["id"] == id_]
-        if bool(places) == new:
+    async def changed(
+        who: Principal, id_: str, body: dict[str, Any] | None, request: Request, new: bool = False
+    ) -> tuple[Config, int]:
+        """The configuration with that piece changed, and the version it was made from."""
+        version, config = await configurations.current(who.workspace)
+        if wanted(request) not in (None, version):
+            raise HTTPException(412, "changed-meanwhile", {"ETag": f'"{version}"'})
+        if any(item.id == id_ for item in getattr(config, name)) == new:
             raise HTTPException(409 if new else 404, f"{one}-exists" if new else f"unknown-{one}")
-        if new:
-            items = [*items, body]
-        elif body is None:
-            items = [item for item in items if item["id"] != id_]
-        else:
-            items = [*items[: places[0]], body, *items[places[0] + 1 :]]
-        return checked({**data, name: items})
+        return checked(replaced(config, name, id_, body)), version
 
     router.add_api_route(f"/{name}", list_all, methods=["GET"], operation_id=f"list_{name}")
     router.add_api_route(f"/{name}", post_one, methods=["POST"], operation_id=f"create_{one}", status_code=201)
     router.add_api_route(f"/{name}/{{id_}}", get_one, methods=["GET"], operation_id=f"get_{one}")
     router.add_api_route(f"/{name}/{{id_}}", put_one, methods=["PUT"], operation_id=f"put_{one}")
     router.add_api_route(f"/{name}/{{id_}}", delete_one, methods=["DELETE"], operation_id=f"delete_{one}")
+
+
+def replaced(config: Config, collection: str, id_: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    """The configuration as data, with one piece put in the place of its namesake, added, or (None) left out."""
+    data: dict[str, Any] = msgspec.to_builtins(config)
+    items = data.get(collection, [])
+    places = [index for index, item in enumerate(items) if item["id"] == id_]
+    at = places[0] if places else len(items)
+    return {**data, collection: [*items[:at], *([] if body is None else [body]), *items[at + len(places) :]]}
+
+
+def wanted(request: Request) -> int | None:
+    """The version that `If-Match` names; None when any will do, -1 when it is none of ours."""
+    given = request.headers.get("if-match", "*").strip()
+    if given == "*":
+        return None
+    number = given.removeprefix("W/").strip('"')
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 16 else -1
 
 
 def checked(data: Any) -> Config:
@@ -270,7 +280,7 @@ async def document(request: Request) -> Config:
     """The request's body as a configuration: JSON or YAML by its content type (JSON is YAML too)."""
     body = await request.body()
     try:
-        return parse(body.decode())
+        return await asyncio.to_thread(parse, body.decode())
     except UnicodeDecodeError as error:
         raise HTTPException(422, "bad-config\nnot UTF-8") from error
     except BadConfig as error:
