@@ -360,7 +360,7 @@ class Owners:
             self._holder[contact] = holder
 
 
-def frames_of(
+def frames_of(  # noqa: C901 - one line per kind of event
     pool: Pool, happened: tuple[events.Event, ...], content: Content | None, t: float, cursor: str, owners: Owners
 ) -> list[tuple[str, Frame]]:
     """The frames of one record, as (agent, frame). `pool` is as it stands after the record."""

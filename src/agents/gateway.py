@@ -289,12 +289,13 @@ def start_input(pool: Pool, agent: str, key: str, body: Start) -> StartContact:
         raise HTTPException(404, "unknown-channel")
     scope, kind = ("e164", "phone") if channel.kind in ("voice", "sms") else ("email", "email")
     own = hashlib.sha256(f"{agent} {key}".encode()).hexdigest()[:24]
-    external = body.to if channel.kind == "sms" else own
+    to = body.to.strip().lower()
+    external = to if channel.kind == "sms" else own
     return StartContact(
         agent=agent,
         channel=body.channel,
         thread=Thread(external=external, kind=THREADS.get(channel.kind, "dm")),  # type: ignore[arg-type]
-        identity=Identity(scope=scope, kind=kind, value=body.to),  # type: ignore[arg-type]
+        identity=Identity(scope=scope, kind=kind, value=to),  # type: ignore[arg-type]
         queue=body.queue,
     )
 

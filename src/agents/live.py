@@ -56,7 +56,7 @@ def person_view(pool: Pool, agent_id: str) -> dict[str, Any]:
         "name": view.name,
         "presence": view.presence,
         "reason": view.reason,
-        "since": view.since,
+        "since": view.since or None,
         "connected": view.connected,
         "used_units": view.used_units,
         "units": view.units,

@@ -333,7 +333,7 @@ class Chats:
                 scope=session.account.channel,
                 kind="visitor",
                 value=session.visitor,
-                name=name[:100] if isinstance(name, str) else None,
+                name=name[:100] if isinstance(name, str) and name.strip() else f"Visitor {session.visitor[:4]}",
             ),
             dedupe_key=f"{session.visitor}:{client_id}",
             attributes=_page_facts(hello),

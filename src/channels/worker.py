@@ -246,7 +246,8 @@ class Worker:
 
         async def deliver(raw: bytes) -> None:
             hook = Webhook(method="MAIL", url="", path="", headers={}, query={}, body=raw, t=self._clock())
-            for item in provider.read(account, hook, look).items:
+            reading = await asyncio.to_thread(provider.read, account, hook, look)  # a mail may be large
+            for item in reading.items:
                 await self._intake.take(account, item)
 
         return mailbox.Mailbox(

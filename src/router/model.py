@@ -52,7 +52,7 @@ class Text(Value, tag="text", frozen=True, kw_only=True):
 
 
 class Media(Value, tag="media", frozen=True, kw_only=True):
-    """A file, kept outside the log and named by the SHA-256 of its bytes."""
+    """A file, kept outside the log. `sha256` is over name, type and bytes: the same bytes may have two names."""
 
     sha256: str
     media_type: str

@@ -2,14 +2,13 @@
 
 import asyncio
 import base64
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import aiosmtplib
 import pytest
 from imap_tools import AND, H, MailBoxUnencrypted, MailMessage
 
-from support.mail import MailServers, servers_or_skip
+from support.mail import MailServers
 
 pytestmark = pytest.mark.mail
 
@@ -19,11 +18,6 @@ TEXT = "지난주에 산 운동화를 한 치수 큰 것으로 교환하고 싶�
 FILE_NAME = "영수증 사진.png"
 FILE_BYTES = bytes(range(256))
 MESSAGE_ID = "<korean-exchange@customer.test>"
-
-
-@pytest.fixture(scope="session")
-def mail_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailServers]:
-    yield from servers_or_skip(tmp_path_factory)
 
 
 def korean_mail() -> bytes:

@@ -1,4 +1,4 @@
-"""Files kept outside the log, named by the SHA-256 of their bytes, sealed with the workspace's key."""
+"""Files kept outside the log, named by the SHA-256 of name, type and bytes, sealed with the workspace's key."""
 
 import asyncio
 import hashlib
@@ -23,8 +23,8 @@ class StoredFiles:
         self._clock = clock
 
     async def save(self, workspace: str, name: str, media_type: str, body: bytes) -> Media:
-        """Durable on return. The same bytes twice are one file."""
-        sha256 = hashlib.sha256(body).hexdigest()
+        """Durable on return. The same bytes under the same name twice are one file."""
+        sha256 = hashlib.sha256(f"{name}\0{media_type}\0".encode() + body).hexdigest()
         await asyncio.to_thread(self._write, self._path(workspace, sha256), workspace, body)
         async with self._database.write() as connection:
             await put_if_absent(

@@ -137,6 +137,7 @@ class StoredHistory:
         content = self._open(workspace, rows[0].content) if rows else None
         if content is None:
             return None
+        subject = await self._first_subject(workspace, conversation)
         last = await self._rows(
             select(c.content)
             .where(c.workspace == workspace, c.conversation == conversation, c.author == "customer")
@@ -149,7 +150,16 @@ class StoredHistory:
             for part in content.parts
             if isinstance(part, Media)
         ]
-        return Outgoing(content, tuple(files), said.subject if said else None, dict(said.headers) if said else {})
+        return Outgoing(
+            content, tuple(files), (said.subject if said else None) or subject, dict(said.headers) if said else {}
+        )
+
+    async def _first_subject(self, workspace: str, conversation: str) -> str | None:
+        c = db.messages.c
+        where = (c.workspace == workspace) & (c.conversation == conversation)
+        rows = await self._rows(select(c.content).where(where).order_by(c.number).limit(1))
+        first = self._open(workspace, rows[0].content) if rows else None
+        return first.subject if first else None
 
     async def known(self, workspace: str, channel: str, dedupe_key: str) -> bool:
         c = db.messages.c

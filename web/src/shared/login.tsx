@@ -173,7 +173,7 @@ function InviteForm({ token }: { token: string }) {
       <p>{t("invite.lead")}</p>
       <label>
         {t("invite.password")}
-        <input name="password" type="password" required minLength={8} autocomplete="new-password" data-test="invite-password" />
+        <input name="password" type="password" required minLength={10} autocomplete="new-password" data-test="invite-password" />
       </label>
       <label>
         {t("invite.again")}

@@ -29,7 +29,7 @@ interface AgentNow {
   name?: string;
   presence?: string;
   reason?: string | null;
-  since?: number;
+  since?: number | null;
   connected?: boolean;
   used_units?: number;
   units?: number;
@@ -160,7 +160,7 @@ function People({ agents, at }: { agents: AgentNow[]; at: number }) {
                   <span class="soft">
                     {word("status", presence)}
                     {agent.reason && ` (${word("reason", agent.reason)})`}
-                    {agent.since !== undefined && ` ${span(at - agent.since)}`}
+                    {agent.since ? ` ${span(at - agent.since)}` : ""}
                     {presence !== "offline" && agent.connected === false && ` · ${t("board.disconnected")}`}
                   </span>
                 </span>
