@@ -31,7 +31,7 @@ SILENT_S = 40.0
 HELLO_S = 5.0
 COMMANDS_AT_ONCE = 16
 MAX_FRAME_BYTES = 100_000
-NOT_SIGNED_IN, SILENT, SLOW, RESTART = 4401, 4408, 1013, 1012
+NOT_SIGNED_IN, SILENT, SLOW, RESTART, NOT_TEXT = 4401, 4408, 1013, 1012, 1003
 
 log = structlog.get_logger("agents.socket")
 encode = msgspec.json.Encoder().encode
@@ -191,7 +191,11 @@ class Desks:
         commands: set[asyncio.Task[None]] = set()
 
         async def on_frame(frame: dict[str, Any]) -> None:
-            if frame.get("type") == "do" and len(commands) < COMMANDS_AT_ONCE:
+            if frame.get("type") != "do":
+                return
+            if len(commands) >= COMMANDS_AT_ONCE:
+                connection.send(encode(AnswerFrame(str(frame.get("id", ""))[:100], 429, "too-many-at-once")))
+            else:
                 task = asyncio.create_task(self._do(who, connection, frame))
                 commands.add(task)
                 task.add_done_callback(commands.discard)
@@ -315,15 +319,21 @@ async def converse(connection: Connection, on_frame: Any, clock: Clock, draining
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
-            ended = task.exception() or task.result()
-            if isinstance(ended, tuple):
-                await _close(socket, *ended)
-            elif isinstance(ended, Exception) and not isinstance(ended, (WebSocketDisconnect, RuntimeError, KeyError)):
-                raise ended
+            await _say_goodbye(socket, task.exception() or task.result())
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _say_goodbye(socket: WebSocket, ended: Any) -> None:
+    """Close as the part that ended says; an exception that is no end of a connection goes on."""
+    if isinstance(ended, tuple):
+        await _close(socket, *ended)
+    elif isinstance(ended, KeyError):
+        await _close(socket, NOT_TEXT, "text only")
+    elif isinstance(ended, Exception) and not isinstance(ended, (WebSocketDisconnect, RuntimeError)):
+        raise ended
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:

@@ -36,6 +36,7 @@ MAX_TEXT = 5_000
 MAX_FILE_BYTES = 10_000_000
 MAX_FILES = 5
 BURST, PER_S = 20.0, 3.0
+MAX_NUMBER = 2**53
 
 encode = msgspec.json.encode
 
@@ -255,7 +256,7 @@ class Chats:
         account = session.account
         session.pages.add(page)  # from now on new messages queue up behind the welcome
         after = hello.get("after")
-        after = after if isinstance(after, int) and after >= 0 else 0
+        after = min(after, MAX_NUMBER) if isinstance(after, int) and after >= 0 else 0
         history = await self._transcript.said(account.workspace, session.conversation, after, 200)
         pool = self._bus.pool(account.workspace)
         brand = pool.brand(account.brand) if pool else None

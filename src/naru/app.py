@@ -476,6 +476,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         await self._house.drain()
+        await asyncio.sleep(0.2)  # for the close frames that say when to come back; uvicorn's own say nothing
         await super().shutdown(sockets)
 
 

@@ -130,7 +130,10 @@ class Center:
         value = encode(envelope)
         if len(value) > MAX_VALUE_BYTES:
             raise TooLarge(f"{len(value)} bytes")
-        await asyncio.wait_for(self._spool.append(SPOOL, 0, [value]), APPEND_TIMEOUT_S)
+        try:
+            await asyncio.wait_for(self._spool.append(SPOOL, 0, [value]), APPEND_TIMEOUT_S)
+        except TimeoutError as error:
+            raise LogUnavailable("the spool did not answer in time") from error
 
     async def drain(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Bring what was spooled into the log, in order, for ever. What was appended twice is decided once."""

@@ -23,6 +23,7 @@ INVITE_S = 7 * 86400.0
 TICKET_S = 30.0
 LOGIN_TOKEN_S = 3600.0
 MIN_PASSWORD = 10
+MAX_WRONG, WRONG_S, MAX_NAMES = 10, 600.0, 10_000
 
 
 class KeyRow(msgspec.Struct, frozen=True):
@@ -45,6 +46,7 @@ class Accounts:
         self._clock = clock
         self._chance = chance
         self._hasher = PasswordHasher()
+        self._wrong: dict[tuple[str, str], tuple[float, int]] = {}
         # Checked when there is nobody of that name, so that a wrong name takes as long as a wrong password.
         self._nobody = self._hasher.hash("nobody's password")
 
@@ -105,6 +107,19 @@ class Accounts:
             await connection.execute(delete(db.tokens).where(sessions & (db.tokens.c.use == "session")))
         return row
 
+    def may_try(self, workspace: str, email: str) -> bool:
+        """Ten wrong passwords for one name within ten minutes, then no more tries until these are over."""
+        now = self._clock()
+        since, count = self._wrong.get((workspace, email), (now, 0))
+        return count < MAX_WRONG or now - since > WRONG_S
+
+    def _count_wrong(self, workspace: str, email: str) -> None:
+        now = self._clock()
+        since, count = self._wrong.pop((workspace, email), (now, 0))
+        self._wrong[workspace, email] = (since, count + 1) if now - since <= WRONG_S else (now, 1)
+        while len(self._wrong) > MAX_NAMES:
+            del self._wrong[next(iter(self._wrong))]
+
     async def login(self, workspace: str, email: str, password: str) -> str | None:
         """The person's id when the password is right."""
         c = db.people.c
@@ -117,7 +132,9 @@ class Accounts:
         try:
             await asyncio.to_thread(self._hasher.verify, digest, password)
         except VerificationError:
+            self._count_wrong(workspace, email)
             return None
+        self._wrong.pop((workspace, email), None)
         return row.id if row and row.password_hash else None
 
     # -- sessions, tickets, one-time tokens

@@ -80,6 +80,8 @@ def routes(  # noqa: C901 - one list of routes
 
     @router.post("/login", operation_id="login")
     async def login(response: Response, body: Login) -> dict[str, Any]:
+        if not accounts.may_try(body.workspace, body.email):
+            raise HTTPException(429, "too-many-tries", {"Retry-After": "600"})
         person = await accounts.login(body.workspace, body.email, body.password)
         if person is None:
             raise HTTPException(401, "wrong-name-or-password")

@@ -4,6 +4,8 @@ Measured on SQLAlchemy 2.1 with aiosqlite: 394 of 480 read-then-write transactio
 write transaction here begins IMMEDIATE, and reads have an engine of their own.
 """
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,12 +25,14 @@ class Database:
         self.url = url
         self._writer = _engine(url, "BEGIN IMMEDIATE")
         self._reader = _engine(url, "BEGIN")
+        # SQLite has one writer and no queue for it: a projector that catches up would shut everybody else out.
+        self._turn = asyncio.Lock() if url.startswith("sqlite") else contextlib.nullcontext()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that commits at the end, or not at all. Raises StoreUnavailable."""
         try:
-            async with self._writer.begin() as connection:
+            async with self._turn, self._writer.begin() as connection:
                 yield connection
         except OperationalError as error:
             raise StoreUnavailable(str(error.orig)) from error
