@@ -128,8 +128,10 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("workspace", "id"),
         sa.UniqueConstraint("workspace", "channel", "dedupe_key"),
-        sa.UniqueConstraint("workspace", "conversation", "number"),
     )
+    with op.batch_alter_table("messages", schema=None) as batch_op:
+        batch_op.create_index("messages_by_number", ["workspace", "conversation", "number"], unique=False)
+
     op.create_table(
         "people",
         sa.Column("workspace", sa.String(length=64), nullable=False),
@@ -215,6 +217,9 @@ def downgrade() -> None:
     op.drop_table("reader_cursors")
     op.drop_table("presence_log")
     op.drop_table("people")
+    with op.batch_alter_table("messages", schema=None) as batch_op:
+        batch_op.drop_index("messages_by_number")
+
     op.drop_table("messages")
     op.drop_table("identities")
     op.drop_table("files")

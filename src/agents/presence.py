@@ -3,7 +3,7 @@
 A desk's socket is its own lease; see agents.socket.
 """
 
-from agents.ports import Bus, Clock
+from agents.ports import Bus, Clock, Unavailable
 from router.inputs import Connect, Disconnect
 
 LEASE_S = 60.0
@@ -22,18 +22,23 @@ class Leases:
 
     async def renew(self, workspace: str, agent: str) -> None:
         key = (workspace, agent)
-        fresh = key not in self._until
-        self._until[key] = self._clock() + LEASE_S
-        if fresh:
+        if key not in self._connection:
             self._count += 1
             connection = self._connection[key] = f"{self._name}:rest{self._count}"
-            await self._bus.ask(workspace, "naru", connection, Connect(agent=agent, connection=connection))
+            try:
+                await self._bus.ask(workspace, "naru", connection, Connect(agent=agent, connection=connection))
+            except Unavailable:
+                del self._connection[key]  # not told: the next request tells
+                return
+        self._until[key] = self._clock() + LEASE_S
 
     async def expire(self) -> None:
-        """End the leases that are over. Called every second or so."""
+        """End the leases that are over. Called every second or so; what cannot be told now is told next time."""
         now = self._clock()
         for key in [key for key, until in self._until.items() if until < now]:
-            del self._until[key]
-            connection = self._connection.pop(key)
             workspace, agent = key
-            await self._bus.take(workspace, "naru", f"{connection}:end", Disconnect(agent=agent, connection=connection))
+            connection = self._connection[key]
+            body = Disconnect(agent=agent, connection=connection)
+            await self._bus.take(workspace, "naru", f"{connection}:end", body)
+            if self._until.get(key, now) < now:
+                del self._until[key], self._connection[key]

@@ -54,16 +54,17 @@ class Seat:
 
     def add(self, offset: int, frame: bytes) -> None:
         self.frames.append((offset, frame))
-        if len(self.frames) > SEAT_FRAMES:
-            self.floor = self.frames.popleft()[0]
+        while len(self.frames) > SEAT_FRAMES or (self.frames and self.frames[0][0] < self.floor):
+            # One record can make several frames: they are kept together or not at all.
+            self.floor = self.frames.popleft()[0] + 1
         for desk in list(self.desks):
             desk.send(frame)
 
     def since(self, offset: int) -> list[bytes] | None:
-        """The frames after this offset; None when some of them are gone."""
+        """The frames from this offset on, its own too, for the line may have broken between them. None: some are gone."""
         if offset < self.floor:
             return None
-        return [frame for known, frame in self.frames if known > offset]
+        return [frame for known, frame in self.frames if known >= offset]
 
 
 class Connection:
@@ -98,6 +99,7 @@ class Desks:
         self._owners: dict[str, Owners] = {}
         self._position: dict[str, tuple[int, int]] = {}
         self._count = 0
+        self._untold: dict[str, tuple[str, Disconnect]] = {}
         self.draining = asyncio.Event()
         self.observe: Callable[[str], None] = lambda what: None
 
@@ -159,11 +161,11 @@ class Desks:
             await socket.close(SLOW, "the log is away")
             return
         connection = Connection(socket)
-        seat = self._sit(who, connection, hello.get("cursor"))
         try:
+            self._sit(who, connection, hello.get("cursor"))
             await self._talk(who, connection)
         finally:
-            seat.desks.discard(connection)
+            self._seats[who.workspace, who.agent].desks.discard(connection)
             await self._leave(who, name)
 
     def _sit(self, who: Principal, connection: Connection, cursor: Any) -> Seat:
@@ -171,7 +173,8 @@ class Desks:
         shard, offset = self._position.get(who.workspace, (0, 0))
         agent = who.agent or ""
         seat = self._seats.setdefault((who.workspace, agent), Seat(offset))
-        missed = seat.since(_offset_of(cursor, shard)) if isinstance(cursor, str) else None
+        known = _offset_of(cursor, shard) if isinstance(cursor, str) else -1
+        missed = seat.since(known) if 0 <= known <= offset else None
         self.observe("replay" if missed is not None else "view")
         if missed is None:
             pool = self._bus.pool(who.workspace) or Pool()
@@ -186,6 +189,13 @@ class Desks:
             await asyncio.shield(self._bus.take(who.workspace, "naru", f"{name}:end", body))
         except Unavailable:
             log.warning("desk.left.untold", connection=name)
+            self._untold[name] = (who.workspace, body)
+
+    async def tell_left(self) -> None:
+        """Tell what could not be told when it happened."""
+        for name, (workspace, body) in list(self._untold.items()):
+            await self._bus.take(workspace, "naru", f"{name}:end", body)
+            del self._untold[name]
 
     async def _talk(self, who: Principal, connection: Connection) -> None:
         commands: set[asyncio.Task[None]] = set()
@@ -221,7 +231,8 @@ class Desks:
 def _offset_of(cursor: str, shard: int) -> int:
     """A cursor's offset, -1 when it is not one of ours."""
     known, _, offset = cursor.partition(".")
-    return int(offset) if known == str(shard) and offset.isascii() and offset.isdigit() else -1
+    good = known == str(shard) and offset.isascii() and offset.isdigit() and len(offset) < 18
+    return int(offset) if good else -1
 
 
 class Boards:

@@ -150,33 +150,48 @@ class Chats:
             key = (workspace, found.conversation) if found else None
             if key in self._sessions:
                 self._tell_state(self._sessions[key], pool)
-        if any(isinstance(event, (events.ContactCompleted, events.ContactWrapping)) for event in happened):
-            self.tick(workspace)
 
     def tick(self, workspace: str | None = None) -> None:
         """Positions move when others leave; those who closed their page while waiting have left. Once a second."""
+        positions: dict[str, dict[str, int]] = {}
         for (owner, _), session in list(self._sessions.items()):
             pool = self._bus.pool(owner)
             if pool is not None and workspace in (None, owner):
-                self._tell_state(session, pool)
+                if owner not in positions:
+                    positions[owner] = pool.waiting.positions()
+                self._tell_state(session, pool, positions[owner])
+
+    def start(self, pools: dict[str, Pool]) -> None:
+        """After a restart: those who wait have no page yet, and are given the usual time to come back."""
+        for workspace, pool in pools.items():
+            for contact in pool.contacts.values():
+                account = self._accounts.of(workspace, contact.channel)
+                if contact.kind == "chat" and contact.status in ("queued", "offered") and account is not None:
+                    thread = pool.conversations[contact.conversation].thread
+                    key = (workspace, contact.conversation)
+                    self._sessions[key] = Session(account, thread.external)
+                    self._leaving[key] = self._clock()
 
     async def expire(self) -> None:
+        """End the contacts of those who closed their page while waiting; what cannot be told now is told next time."""
         now = self._clock()
         for key in [key for key, since in self._leaving.items() if now - since > LEFT_S]:
-            del self._leaving[key]
-            session = self._sessions.pop(key, None)
+            session = self._sessions.get(key)
             pool = self._bus.pool(key[0])
             conversation = pool.conversations.get(key[1]) if pool else None
             contact = pool.contacts.get(conversation.contact or "") if pool and conversation else None
             if session is not None and contact is not None and contact.status in ("queued", "offered"):
                 await self._end(session, f"left:{contact.id}")
+            if self._leaving.get(key, now) <= now - LEFT_S:
+                del self._leaving[key]
+                self._sessions.pop(key, None)
 
     async def _end(self, session: Session, key: str) -> None:
         body = EndSession(channel=session.account.channel, thread=session.thread)
         await self._bus.take(session.account.workspace, f"visitor:{session.visitor}", key, body)
 
-    def _tell_state(self, session: Session, pool: Pool) -> None:
-        state = state_of(pool, session.conversation)
+    def _tell_state(self, session: Session, pool: Pool, positions: dict[str, int] | None = None) -> None:
+        state = state_of(pool, session.conversation, positions)
         if state != session.state:
             session.state = state
             session.send({"type": "state", "state": state})
@@ -406,8 +421,8 @@ class Chats:
         return router
 
 
-def state_of(pool: Pool, conversation_id: str) -> dict[str, Any]:
-    """What the customer is told of where the contact is."""
+def state_of(pool: Pool, conversation_id: str, positions: dict[str, int] | None = None) -> dict[str, Any]:
+    """What the customer is told of where the contact is. `positions` are everybody's, when many are asked at once."""
     conversation = pool.conversations.get(conversation_id)
     contact = pool.contacts.get(conversation.contact or "") if conversation else None
     if conversation is None or (contact is None and conversation.last_contact is None):
@@ -415,7 +430,8 @@ def state_of(pool: Pool, conversation_id: str) -> dict[str, Any]:
     if contact is None:
         return {"status": "ended", "position": None, "agent": None}
     if contact.status in ("queued", "offered"):
-        return {"status": "waiting", "position": max(1, pool.waiting.position(contact)), "agent": None}
+        position = pool.waiting.position(contact) if positions is None else positions.get(contact.id, 1)
+        return {"status": "waiting", "position": max(1, position), "agent": None}
     profile = pool.profile(contact.agent or "")
     return {"status": "talking", "position": None, "agent": profile.name if profile else None}
 

@@ -5,6 +5,7 @@ server numbered it anew: up to there only what nobody has read is ours. What we 
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import imaplib
 import threading
@@ -54,11 +55,12 @@ class Mailbox:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
+        thread = concurrent.futures.ThreadPoolExecutor(1, "mailbox")  # its own: it waits in IDLE nearly all the time
         backoff_s = 1.0
         try:
             while True:
                 try:
-                    await asyncio.to_thread(self._follow, loop, await self._load())
+                    await loop.run_in_executor(thread, self._follow, loop, await self._load())
                 except (OSError, ImapToolsError, imaplib.IMAP4.error, Unavailable, ValueError) as error:
                     backoff_s = self._failed(error, backoff_s)
                 except Exception as error:
@@ -68,6 +70,7 @@ class Mailbox:
                 await asyncio.sleep(backoff_s)
         finally:
             self._stop.set()
+            thread.shutdown(wait=False)
 
     def _failed(self, error: Exception, backoff_s: float) -> float:
         """How long to wait: ever longer, and short again after a connection that worked."""

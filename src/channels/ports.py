@@ -31,7 +31,9 @@ class Bus(Protocol):
 class Contents(Protocol):
     """What was said, from the history."""
 
-    async def outgoing(self, workspace: str, conversation: str, message: str) -> Outgoing | None: ...
+    async def outgoing(self, workspace: str, conversation: str, message: str) -> Outgoing | None:
+        """A message of ours; None if there is none. Raises Unavailable while the history cannot tell yet."""
+        ...
 
     async def known(self, workspace: str, channel: str, dedupe_key: str) -> bool: ...
 

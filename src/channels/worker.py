@@ -36,6 +36,7 @@ MAX_RESPONSE_BYTES = 1_000_000
 class Job(msgspec.Struct, frozen=True):
     workspace: str
     effect: AnyEffect
+    number: int = 0
 
 
 class Worker:
@@ -66,7 +67,8 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._mailboxes: dict[tuple[str, str], tuple[Account, mailbox.Mailbox, asyncio.Task[None]]] = {}
         self._taken: dict[str, None] = {}
-        self.pending = 0
+        self.ordered = 0  # effects so far, and those of them that are not done
+        self._open: dict[int, None] = {}
         self.observe: Callable[[str, str], None] = lambda channel, result: None
 
     # -- what to do
@@ -74,18 +76,25 @@ class Worker:
     def record(self, workspace: str, effects: Iterable[Effect]) -> None:
         """Put a record's effects in their lanes."""
         for effect in effects:
-            self._put(Job(workspace, effect))  # type: ignore[arg-type]
+            self._put(workspace, effect)  # type: ignore[arg-type]
 
     async def recover(self, pools: dict[str, Pool]) -> None:
         """After a start: take up what nobody claimed, and own up to what we claimed and did not finish."""
         for workspace, pool in pools.items():
             for key, send in list(pool.memory.sends.items()):
                 if send.worker is None:
-                    self._put(Job(workspace, send.effect))
+                    self._put(workspace, send.effect)
                 elif send.worker.partition(":")[0] == self._name and send.worker != self._me:
                     await self._end(workspace, key, Result("uncertain", detail="we stopped while sending"))
 
-    def _put(self, job: Job) -> None:
+    @property
+    def done_up_to(self) -> int:
+        """The number of the last effect before which, and with which, all are done."""
+        return next(iter(self._open)) - 1 if self._open else self.ordered
+
+    def _put(self, workspace: str, effect: AnyEffect) -> None:
+        self.ordered += 1
+        job = Job(workspace, effect, self.ordered)
         key = getattr(job.effect, "key", None)
         if key is not None:
             if key in self._taken:
@@ -100,7 +109,7 @@ class Worker:
             self._start(self._run(self._lanes[lane]))
         try:
             self._lanes[lane].put_nowait(job)
-            self.pending += 1
+            self._open[job.number] = None
         except asyncio.QueueFull:
             log.error("lane.full", channel=job.effect.channel)
 
@@ -118,13 +127,14 @@ class Worker:
                 # One effect that nobody foresaw must not stop its channel; it is told, and the next one is done.
                 log.exception("effect.broken", channel=job.effect.channel, kind=type(job.effect).__name__)
             finally:
-                self.pending -= 1
+                self._open.pop(job.number, None)
 
     async def _do(self, job: Job) -> None:
         account = self._accounts.of(job.workspace, job.effect.channel)
         if isinstance(job.effect, (Deliver, RingLeg)):
+            message = await self._message(job)  # before the claim: until then nothing can have been sent
             if await self._claim(job.workspace, job.effect.key):
-                await self._end(job.workspace, job.effect.key, await self._claimed(account, job))
+                await self._end(job.workspace, job.effect.key, await self._claimed(account, job, message))
             return
         result = await self._carry_out(account, job)
         if account is not None and result.kind == "rejected" and isinstance(job.effect, (JoinCaller, HoldCaller)):
@@ -135,10 +145,19 @@ class Worker:
         if result.kind != "accepted":
             log.warning("effect.failed", channel=job.effect.channel, detail=result.detail)
 
-    async def _claimed(self, account: Account | None, job: Job) -> Result:
+    async def _message(self, job: Job) -> Outgoing | None:
+        """What was said, from the history, however long that is behind or away; None only if it is not there."""
+        while isinstance(job.effect, Deliver):
+            try:
+                return await self._contents.outgoing(job.workspace, job.effect.conversation, job.effect.key)
+            except Unavailable:
+                await self._sleep(1.0)
+        return None
+
+    async def _claimed(self, account: Account | None, job: Job, message: Outgoing | None) -> Result:
         """What is claimed is ended, whatever happens."""
         try:
-            return await self._carry_out(account, job)
+            return await self._carry_out(account, job, message)
         except Exception as error:
             log.exception("effect.broken", channel=job.effect.channel, kind=type(job.effect).__name__)
             return Result("uncertain", detail=f"{type(error).__name__}: {error}"[:500])
@@ -177,15 +196,12 @@ class Worker:
 
     # -- doing it
 
-    async def _carry_out(self, account: Account | None, job: Job) -> Result:
+    async def _carry_out(self, account: Account | None, job: Job, message: Outgoing | None = None) -> Result:
         if account is None:
             return Result("rejected", detail="the channel is not connected")
         provider = self._accounts.providers[account.provider]
-        message: Outgoing | None = None
-        if isinstance(job.effect, Deliver):
-            message = await self._contents.outgoing(job.workspace, job.effect.conversation, job.effect.key)
-            if message is None:
-                return Result("rejected", detail="what was said cannot be found")
+        if isinstance(job.effect, Deliver) and message is None:
+            return Result("rejected", detail="what was said cannot be found")
         again = ("retry",) if isinstance(job.effect, (Deliver, RingLeg)) else ("retry", "uncertain")
         patience_s = job.effect.timeout_s if isinstance(job.effect, RingLeg) else float("inf")
         result = Result("retry")

@@ -1,6 +1,7 @@
 """The composition root: the only place that makes things, and the only one that knows the real clock and real chance."""
 
 import asyncio
+import collections
 import contextlib
 import fcntl
 import functools
@@ -274,22 +275,27 @@ class Naru:
     # -- running
 
     async def _run(self) -> None:
-        self._supervise("fold", self.fold.run)
+        self._supervise("fold", self.fold.run, LogUnavailable)
         for owner in self.owners:
             self._supervise(f"owner {owner}", owner.run)
         for projector in self.projectors:
-            self._supervise(f"projector {projector.cursor.shard}", projector.run, StoreUnavailable, Overtaken)
+            self._supervise(
+                f"projector {projector.cursor.shard}", projector.run, LogUnavailable, StoreUnavailable, Overtaken
+            )
         await asyncio.gather(*(owner.owning.wait() for owner in self.owners))
         writer = SnapshotWriter(self.fold, self.snapshots, SNAPSHOT_S, SNAPSHOT_RECORDS)
         self._supervise("snapshots", lambda: writer.run(asyncio.sleep), StoreUnavailable)
-        self._supervise("spool", self.center.drain)
+        self._supervise("spool", self.center.drain, LogUnavailable)
         for workspace in list(self.fold.pools):
             if workspace:
                 body = inputs.StartGateway(gateway=GATEWAY)
                 await self.center.ask(workspace, "naru", f"gateway:{self.boot}", body)
+        self.chats.start(self.fold.pools)
         await self.worker.recover(self.fold.pools)
         for shard in range(self.settings.shards):
-            self._supervise(f"effects {shard}", functools.partial(self._effects, shard), StoreUnavailable)
+            self._supervise(
+                f"effects {shard}", functools.partial(self._effects, shard), LogUnavailable, StoreUnavailable
+            )
         self.worker.connect()
         self._supervise("retention", self._retention, LogUnavailable, StoreUnavailable)
         self._supervise("seconds", self._seconds, LogUnavailable)
@@ -326,18 +332,26 @@ class Naru:
             await asyncio.sleep(retention.EVERY_S)
 
     async def _effects(self, shard: int) -> None:
-        """Feed the worker from its own cursor, so that what was ordered before a crash is done after it."""
-        cursor = saved = await load_cursor(self.database, WORKER_READER, shard)
+        """Feed the worker from its own cursor, so that what was ordered before a crash is done after it.
+
+        The cursor follows to the newest place before which everything is done; it is moved once a second at most.
+        """
+        saved = await load_cursor(self.database, WORKER_READER, shard)
         saved_at = self.clock()
-        journal = Journal(self.log, cursor, with_inputs=False)
+        passed: collections.deque[tuple[int, Cursor]] = collections.deque()
+        journal = Journal(self.log, saved, with_inputs=False)
         async for entries in journal.entries():
             await self.fold.reach(shard, journal.cursor.offset, 60)
             for entry in entries:
                 self.worker.record(entry.record.workspace, entry.record.fx)
-            if self.worker.pending == 0 and self.clock() - saved_at >= 1.0:
+            passed.append((self.worker.ordered, journal.cursor))
+            done: Cursor | None = None
+            while passed and passed[0][0] <= self.worker.done_up_to:
+                done = passed.popleft()[1]
+            if done is not None and self.clock() - saved_at >= 1.0:
                 async with self.database.write() as connection:
-                    await move_cursor(connection, WORKER_READER, saved, journal.cursor)
-                saved, saved_at = journal.cursor, self.clock()
+                    await move_cursor(connection, WORKER_READER, saved, done)
+                saved, saved_at = done, self.clock()
 
     async def _seconds(self) -> None:
         while True:
@@ -347,6 +361,7 @@ class Naru:
             try:
                 await self.leases.expire()
                 await self.chats.expire()
+                await self.desks.tell_left()
             except (agents.ports.Unavailable, channels.ports.Unavailable) as error:
                 log.warning("lease.waits", error=str(error))
 
@@ -365,13 +380,14 @@ class Naru:
         shard = self.center.shard(workspace)
         return shard, self.fold.cursors[shard].offset
 
-    async def _settled(self) -> None:
-        """Wait until the projector is where the fold is now, at most two seconds."""
+    async def _settled(self) -> bool:
+        """Wait until the projector is where the fold is now, at most two seconds; whether it has come there."""
         wanted = {shard: cursor.offset for shard, cursor in self.fold.cursors.items()}
         for _ in range(200):
             if all(projector.cursor.offset >= wanted[projector.cursor.shard] for projector in self.projectors):
-                return
+                return True
             await asyncio.sleep(0.01)
+        return False
 
     async def announce(self) -> None:
         """Leave word for the command line on this machine: where we are, and a key for each workspace, for us alone."""

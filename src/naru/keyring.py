@@ -57,9 +57,11 @@ def load_master(path: Path, given: str | None, chance: Callable[[int], bytes]) -
     if given:
         return base64.b64decode(given, validate=True)
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        partial = path.with_suffix(".part")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(base64.b64encode(chance(32)))
             file.flush()
             os.fsync(file.fileno())
+        partial.replace(path)
     return base64.b64decode(path.read_bytes(), validate=True)

@@ -5,6 +5,7 @@ one append; a turn's records go together.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -22,6 +23,8 @@ from router.turn import Answer
 
 TURN_INPUTS = 50
 LONGEST_BACKOFF_S = 5.0
+LONGEST_WAIT_S = 5.0
+TICK_AGAIN_S = 1.0
 
 log = structlog.get_logger("naru.runtime")
 
@@ -74,9 +77,8 @@ class Owner:
             except (LogUnavailable, Fenced, Poisoned) as error:
                 log.warning("shard.restart", shard=self._shard, error=str(error), kind=type(error).__name__)
                 self.owning.clear()
-                if isinstance(error, LogUnavailable):
-                    await sleep(backoff_s)
-                    backoff_s = min(LONGEST_BACKOFF_S, backoff_s * 2)
+                await sleep(backoff_s)
+                backoff_s = min(LONGEST_BACKOFF_S, backoff_s * 2) if isinstance(error, LogUnavailable) else 0.05
 
     # -- claiming
 
@@ -132,18 +134,21 @@ class Owner:
             pumping.cancel()
 
     async def _next(self, arrived: "asyncio.Queue[list[Stored]]", pumping: "asyncio.Task[None]") -> list[Stored]:
-        """The next inputs; when the wall passes a due time first, ask for a tick."""
+        """The next inputs; when the wall passes a due time first, ask for a tick, and again if it does not come."""
         while True:
             due_at = self._due_at()
-            wait_s = None if due_at is None else max(0.0, due_at - self._clock())
+            wait_s = LONGEST_WAIT_S if due_at is None else min(LONGEST_WAIT_S, max(0.0, due_at - self._clock()))
             try:
                 return await asyncio.wait_for(arrived.get(), wait_s)
             except TimeoutError:
                 if pumping.done():
                     pumping.result()
+                    raise LogUnavailable("the input topic has ended") from None
+            if due_at is not None and due_at <= self._clock():
                 await self._append(IN, [encode(self._tick())])
                 self._ticks += 1
-                return await arrived.get()
+                with contextlib.suppress(TimeoutError):
+                    return await asyncio.wait_for(arrived.get(), TICK_AGAIN_S)
 
     def _tick(self) -> Envelope:
         id_ = derive_id("tick", self._nonce, str(self._ticks))
@@ -165,7 +170,8 @@ class Owner:
             envelope, reason = self._decode(stored)
             if envelope is None:
                 rejected.append(stored.value)
-                records.append(self._record(stored.offset + 1, stored.t, "", [], _no_decision(422, reason)))
+                records.append(self._record(stored.offset + 1, stored.t, "", self._rejected(stored), None))
+                log.error("input.rejected", shard=self._shard, offset=stored.offset, error=reason)
             elif envelope.pool:
                 records.append(self._answer(stored, envelope))
             else:
@@ -174,6 +180,14 @@ class Owner:
         if rejected:
             await self._append(DLQ, rejected)
         await self._append(JOURNAL, [encode(record) for record in records])
+
+    def _rejected(self, stored: Stored) -> list[Reply]:
+        """Whoever asked is told, if it can be made out who."""
+        try:
+            envelope = decode_envelope(stored.value)
+        except msgspec.MsgspecError:
+            return []
+        return [Reply(input=envelope.id, hash=envelope.hash, status=500, code="rejected")]
 
     def _decode(self, stored: Stored) -> tuple[Envelope | None, str]:
         if stored.offset in self._poison:
@@ -188,7 +202,8 @@ class Owner:
         while (due_at := self._due_at()) is not None and due_at <= stored.t:
             name = min((n for n, p in self._pools.items() if p.due_at() == due_at))
             pool = self._pools[name]
-            decision = self._safely(stored, lambda pool=pool: engine.expire(pool, stored.t))  # type: ignore[misc]
+            # A timer that breaks is no input's fault and would break again: it ends the process, loudly.
+            decision = engine.expire(pool, stored.t)
             if decision is not None:
                 records.append(self._record(stored.offset, pool.t, name, [], decision))
 
@@ -241,7 +256,3 @@ class Owner:
             ev=tuple(decision.events) if decision else (),  # type: ignore[arg-type]
             fx=tuple(decision.effects) if decision else (),  # type: ignore[arg-type]
         )
-
-
-def _no_decision(status: int, code: str) -> Decision:
-    return Decision([], [], Answer(status=status, code=code))

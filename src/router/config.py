@@ -4,6 +4,7 @@ The same structures are the YAML document (`naru plan / apply / export`) and the
 definition of every field. Secrets are references (`env:NAME`, `secret:NAME`), never values.
 """
 
+import zoneinfo
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -62,7 +63,7 @@ class Queue(Value, frozen=True, kw_only=True):
     max_length: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     offer_timeout_s: Annotated[float, Meta(ge=1, le=600)] = 20
     wrap_up_s: Annotated[float, Meta(ge=0, le=3600)] = 30
-    first_reply_s: Seconds | None = None
+    first_reply_s: Annotated[float, Meta(ge=1, le=366 * 86400)] | None = None
     auto_accept: bool = False
     prefer_for_s: Seconds = 60
     leg: Literal["ring", "on_accept"] = "ring"
@@ -199,6 +200,10 @@ def faults(config: Config) -> list[str]:
         ids = [item.id for item in getattr(config, kind)]
         found += [f"{kind}: '{twice}' is there twice" for twice in sorted({i for i in ids if ids.count(i) > 1})]
     known = Lookup(config)
+    try:
+        zoneinfo.ZoneInfo(config.timezone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        found.append(f"timezone: there is no time zone '{config.timezone[:60]}'")
     for brand in config.brands:
         if brand.default_queue not in known.queues:
             found.append(f"brand '{brand.id}': default queue '{brand.default_queue}' does not exist")

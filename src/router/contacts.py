@@ -75,7 +75,9 @@ def hold(turn: Turn, wish: HoldContact) -> Answer:
 
 def resume(turn: Turn, wish: ResumeContact) -> Answer:
     contact = turn.owned(wish.contact, wish.agent, "held", "parked")
-    agent, profile = turn.pool.agents[wish.agent], turn.pool.lookup.agents[wish.agent]
+    agent, profile = turn.pool.agents[wish.agent], turn.pool.profile(wish.agent)
+    if profile is None:
+        raise Refusal(409, "not-configured")
     if contact.status == "parked":
         fits, short = capacity.fits(contact.kind, held_kinds(turn.pool, agent), profile.units, profile.maximum)
         if not fits or short:

@@ -28,6 +28,8 @@ def apply_config(turn: Turn, wish: inputs.ApplyConfig) -> Answer:
     if wish.version <= turn.pool.memory.version:
         raise Refusal(409, "older-version")
     turn.emit(events.ConfigApplied(version=wish.version, config=wish.config))
+    for agent in [agent for agent in turn.pool.agents if turn.pool.profile(agent) is None]:
+        presence.dismiss(turn, agent)
     for contact in list(turn.pool.contacts.values()):
         if contact.queue not in turn.pool.lookup.queues and contact.status in ("queued", "offered"):
             _move_from_lost_queue(turn, contact)

@@ -144,7 +144,7 @@ def _wake(turn: Turn, contact: Contact) -> None:
     """The customer speaks in a parked contact: its agent takes it up if open, else it queues, preferring the agent."""
     agent = turn.pool.agents[contact.agent or ""]
     profile = turn.pool.profile(agent.id)
-    if profile and agent.connections:
+    if profile and agent.connections and agent.presence == "available":
         open_, short = fits(contact.kind, held_kinds(turn.pool, agent), profile.units, profile.maximum)
         if open_ and not short:
             turn.emit(events.ContactResumed(contact=contact.id))

@@ -65,6 +65,14 @@ class Waiting:
         mine = sorted((now[0], id_) for id_, now in self.current.items() if now[1][0] == queue)
         return [self.pool.contacts[id_] for _, id_ in mine]
 
+    def positions(self) -> dict[str, int]:
+        """Everybody's position in line at once."""
+        counts: dict[str, int] = {}
+        found: dict[str, int] = {}
+        for _, queue, id_ in sorted((now[0], now[1][0], id_) for id_, now in self.current.items()):
+            found[id_] = counts[queue] = counts.get(queue, 0) + 1
+        return found
+
     def position(self, contact: Contact) -> int:
         """1 for the next one of its queue; 0 when it does not wait."""
         mine = self.current.get(contact.id)
@@ -72,14 +80,14 @@ class Waiting:
             return 0
         return 1 + sum(1 for now in self.current.values() if now[1][0] == contact.queue and now[0] < mine[0])
 
-    def best(self, heap: list[Entry], group: Group | None, agent: str) -> Entry | None:
+    def best(self, heap: list[Entry], group: Group, agent: str) -> Entry | None:
         """The first entry of a heap that still counts and is not excluded for this agent."""
         aside: list[Entry] = []
         found: Entry | None = None
         while heap:
             entry = heap[0]
             now = self.current.get(entry[1])
-            if now is None or now[0] != entry[0] or (now[1] != group if group else agent not in now[2]):
+            if now is None or now[0] != entry[0] or now[1] != group:
                 heapq.heappop(heap)
             elif excluded(self.pool, self.pool.contacts[entry[1]], agent):
                 aside.append(heapq.heappop(heap))
@@ -89,6 +97,16 @@ class Waiting:
         for entry in aside:
             heapq.heappush(heap, entry)
         return found
+
+    def first_for(self, agent: Agent) -> Entry | None:
+        """The first of those who wait for this agent in person that the agent can take now."""
+        heap = self.personal.get(agent.id)
+        if not heap:
+            return None
+        waiting = sorted({e for e in heap if (now := self.current.get(e[1])) and now[0] == e[0] and agent.id in now[2]})
+        self.personal[agent.id] = waiting  # sorted is a heap, and what is over has gone
+        takes = (entry for entry in waiting if why_not(self.pool, self.pool.contacts[entry[1]], agent) is None)
+        return next(takes, None)
 
 
 def reachable(pool: "Pool", agent_id: str) -> bool:
@@ -208,11 +226,9 @@ def contact_for(pool: "Pool", agent: Agent) -> Contact | None:
             head = pool.waiting.best(heap, group, agent.id)
             if head is not None:
                 heads.append(head)
-    personal = pool.waiting.personal.get(agent.id)
-    if personal:
-        head = pool.waiting.best(personal, None, agent.id)
-        if head is not None and why_not(pool, pool.contacts[head[1]], agent) is None:
-            heads.append(head)
+    own = pool.waiting.first_for(agent)
+    if own is not None:
+        heads.append(own)
     return pool.contacts[min(heads)[1]] if heads else None
 
 

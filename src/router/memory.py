@@ -21,6 +21,8 @@ REMEMBER_INPUTS = 50_000
 REMEMBER_S = 900.0
 REMEMBER_KEYS = 64
 KEEP_CONVERSATION_S = 86_400.0
+REMEMBER_NUMBERS = 500_000
+"""Conversations that are forgotten leave only how many messages they had, so that the count goes on."""
 WORKING = ("active", "held", "parked", "wrapping")
 
 Status = Literal["queued", "offered", "active", "held", "parked", "wrapping"]
@@ -71,6 +73,7 @@ class Contact(msgspec.Struct):
     follows: str | None = None
     answered: bool = False
     target_s: float = 0
+    waits_from: float = 0
 
 
 class Conversation(msgspec.Struct):
@@ -144,6 +147,7 @@ class Memory(msgspec.Struct):
     contacts: dict[str, Contact] = {}
     conversations: dict[str, Conversation] = {}
     agents: dict[str, Agent] = {}
+    numbers: dict[str, int] = {}
     sends: dict[str, Send] = {}
     seen: dict[str, Seen] = {}
     day: str = ""

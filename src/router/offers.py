@@ -10,7 +10,7 @@ from router.inputs import AcceptOffer, DeclineOffer
 from router.matching import agent_for, contact_for, used_units
 from router.memory import Agent, Contact, Offer
 from router.model import derive_id
-from router.presence import after_work
+from router.presence import after_work, free_those_who_wait_for
 from router.queueing import place
 from router.turn import Answer, Refusal, Turn
 
@@ -42,14 +42,14 @@ def make(turn: Turn, contact: Contact, agent: Agent) -> None:
 
 
 def ring_agent(turn: Turn, contact: Contact, agent: str, key: str) -> None:
-    profile = turn.pool.lookup.agents[agent]
+    profile = turn.pool.profile(agent)
     turn.request(
         RingLeg(
             channel=contact.channel,
             key=key,
             contact=contact.id,
             side="agent",
-            address=profile.phone or "",
+            address=(profile.phone if profile else None) or "",
             timeout_s=turn.pool.queue(contact).offer_timeout_s,
         )
     )
@@ -72,7 +72,8 @@ def accepted(turn: Turn, contact: Contact) -> None:
     assert offer is not None
     turn.emit(events.OfferAccepted(offer=offer.id, contact=contact.id, agent=offer.agent))
     agent = turn.pool.agents[offer.agent]
-    units = turn.pool.lookup.agents[offer.agent].units
+    profile = turn.pool.profile(offer.agent)
+    units = profile.units if profile else 0
     for other in list(turn.pool.assigned(agent)):
         if used_units(turn.pool, agent) <= units:
             return
@@ -108,6 +109,7 @@ def timed_out(turn: Turn, contact: Contact, lateness_s: float) -> None:
             blame=lateness_s <= OUTAGE_S,
         )
     )
+    free_those_who_wait_for(turn, offer.agent)
     over(turn, contact, offer.agent)
 
 

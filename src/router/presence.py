@@ -1,15 +1,20 @@
 """Who is there: connections, presence, and what happens to the work of an agent who is lost.
 
 An agent is lost when the last connection is gone. Nothing new is offered from that moment; offers go back after 5 s,
-chats after 45 s; mail stays, and a call lives as long as its leg. Coming back in time changes nothing.
+chats, SMS and social messages after 45 s; mail stays, parked, and a call lives as long as its leg. Coming back in time
+changes nothing.
 """
 
 from router import events
-from router.capacity import cost
+from router.capacity import INTERRUPTIBLE, cost
 from router.inputs import Connect, Disconnect, SetPresence, StartGateway
 from router.matching import reachable, used_units
 from router.memory import Agent
+from router.model import Kind
 from router.turn import OK, Answer, Turn
+
+LIVE: tuple[Kind, ...] = ("chat", "sms", "social")
+"""Conversations in which somebody waits for an answer now."""
 
 
 def connect(turn: Turn, wish: Connect) -> Answer:
@@ -42,20 +47,34 @@ def set_presence(turn: Turn, wish: SetPresence) -> Answer:
         return Answer(code="planned")
     if wish.presence == "draining" and not agent.contacts:
         change(turn, agent.id, "offline", wish.reason)
-    elif (agent.presence, agent.reason) != (wish.presence, wish.reason):
+    elif (agent.presence, agent.reason) != (wish.presence, wish.reason) or agent.planned is not None:
         change(turn, agent.id, wish.presence, wish.reason)
     return OK
 
 
 def change(turn: Turn, agent: str, presence: str, reason: str | None = None) -> None:
-    """Change presence; offers open to somebody who is no longer available go back without blame."""
+    """Change presence. Offers open to somebody who is no longer available go back without blame; who goes offline
+    leaves live conversations to others, while mail and tasks are parked until their customer's next word."""
     from router.offers import withdraw
 
     for contact in list(turn.pool.assigned(turn.pool.agents[agent])) if agent in turn.pool.agents else ():
         if contact.status == "offered" and presence != "available":
             withdraw(turn, contact, "agent-left")
+        elif presence == "offline" and contact.kind in LIVE and contact.status in ("active", "held", "parked"):
+            why = "agent-lost" if reason == "lost" else "agent-left"
+            turn.emit(events.ContactRequeued(contact=contact.id, queue=contact.queue, reason=why))
+        elif presence == "offline" and contact.kind in INTERRUPTIBLE and contact.status in ("active", "held"):
+            turn.emit(events.ContactParked(contact=contact.id, reason="by_agent"))
     turn.emit(events.PresenceChanged(agent=agent, presence=presence, reason=reason))  # type: ignore[arg-type]
     free_those_who_wait_for(turn, agent)
+
+
+def dismiss(turn: Turn, agent: str) -> None:
+    """Somebody is no longer configured: what is held goes to others, but for a call, which lives as long as its leg."""
+    change(turn, agent, "offline", "removed")
+    for contact in list(turn.pool.assigned(turn.pool.agents[agent])):
+        if contact.kind in INTERRUPTIBLE and contact.status == "parked":
+            turn.emit(events.ContactRequeued(contact=contact.id, queue=contact.queue, reason="agent-left"))
 
 
 def free_those_who_wait_for(turn: Turn, agent: str) -> None:
@@ -93,7 +112,4 @@ def lost_offers(turn: Turn, agent: Agent) -> None:
 
 
 def lost(turn: Turn, agent: Agent) -> None:
-    for contact in list(turn.pool.assigned(agent)):
-        if contact.kind == "chat" and contact.status in ("active", "held", "parked"):
-            turn.emit(events.ContactRequeued(contact=contact.id, queue=contact.queue, reason="agent-lost"))
     change(turn, agent.id, "offline", "lost")

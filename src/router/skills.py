@@ -20,7 +20,9 @@ def requirements(contact: Contact, queue: Queue) -> Requirements:
 
 
 def walls(contact: Contact, queue: Queue) -> Requirements:
-    found = [Requirement(skill=f"brand:{contact.brand}"), Requirement(skill=f"mode:{contact.direction}")]
+    # What we began is outbound work until somebody has begun it; then it is a conversation like any other.
+    mode = "inbound" if contact.answered else contact.direction
+    found = [Requirement(skill=f"brand:{contact.brand}"), Requirement(skill=f"mode:{mode}")]
     if queue.language_wall and contact.language:
         found.append(Requirement(skill=f"lang:{contact.language}"))
     return tuple(found)

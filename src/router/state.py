@@ -21,6 +21,7 @@ from router.memory import (
     OFFER_GRACE_S,
     REMEMBER_INPUTS,
     REMEMBER_KEYS,
+    REMEMBER_NUMBERS,
     REMEMBER_S,
     Agent,
     Contact,
@@ -173,16 +174,17 @@ def contact_deadlines(contact: Contact, queue: Queue) -> dict[str, float]:
         due["offer"] = contact.offer.shown_until + OFFER_GRACE_S
     elif contact.status == "queued":
         if contact.step < len(queue.steps):
-            due["step"] = contact.enqueued_at + queue.steps[contact.step].after_s
+            due["step"] = contact.waits_from + queue.steps[contact.step].after_s
         if queue.max_wait_s is not None and not contact.promoted:
-            due["promote"] = contact.enqueued_at + queue.max_wait_s
+            due["promote"] = contact.waits_from + queue.max_wait_s
         if contact.prefers and contact.prefer_until is not None:
             due["prefer"] = contact.prefer_until
     elif contact.status == "wrapping" and contact.wrap_until is not None:
         due["wrap"] = contact.wrap_until
     else:
         due["silence"] = max(contact.last_word_at, contact.since) + CLOSE_AFTER_S[contact.kind]
-        if queue.first_reply_s is not None and not contact.replied and contact.status == "active":
+        awaited = contact.status == "active" and not contact.replied and contact.direction == "inbound"
+        if queue.first_reply_s is not None and awaited and contact.kind != "voice":
             times = 2 if contact.nudged else 1
             due["reply"] = (contact.accepted_at or contact.since) + times * queue.first_reply_s
     if contact.excluded and contact.status == "queued":
@@ -249,6 +251,7 @@ def _conversation_opened(pool: Pool, event: events.ConversationOpened) -> None:
         identity=event.identity,
         language=event.language,
         opened_at=pool.t,
+        messages=pool.memory.numbers.pop(event.conversation, 0),
         keys={},
     )
     pool._watch_conversation(pool.conversations[event.conversation])
@@ -256,7 +259,10 @@ def _conversation_opened(pool: Pool, event: events.ConversationOpened) -> None:
 
 @_on(events.ConversationForgotten)
 def _conversation_forgotten(pool: Pool, event: events.ConversationForgotten) -> None:
-    del pool.conversations[event.conversation]
+    numbers = pool.memory.numbers
+    numbers[event.conversation] = pool.conversations.pop(event.conversation).messages
+    while len(numbers) > REMEMBER_NUMBERS:
+        del numbers[next(iter(numbers))]
 
 
 @_on(events.MessageAdded)
@@ -299,6 +305,7 @@ def _contact_opened(pool: Pool, event: events.ContactOpened) -> None:
         tier=event.tier,
         head_start_s=event.head_start_s,
         target_s=event.target_s,
+        waits_from=event.enqueued_at,
         requires=event.requires,
         attributes=dict(event.attributes),
         language=event.language,
@@ -360,7 +367,7 @@ def _contact_requeued(pool: Pool, event: events.ContactRequeued) -> None:
         contact.requires = ()
         contact.tier = None
     contact.status = "queued"
-    contact.since = pool.t
+    contact.since = contact.waits_from = pool.t
     contact.prefers = event.prefers
     contact.prefer_until = event.prefer_until
     contact.leg = contact.ringing = None
@@ -398,8 +405,8 @@ def _offer_accepted(pool: Pool, event: events.OfferAccepted) -> None:
     contact.excluded = {}
     conversation = pool.conversations[contact.conversation]
     conversation.last_agent = event.agent
-    if not contact.answered and contact.direction == "inbound":
-        contact.answered = True
+    first, contact.answered = not contact.answered, True
+    if first and contact.direction == "inbound":
         stats = pool._stats(contact)
         wait = pool.t - contact.enqueued_at
         stats.answered += 1

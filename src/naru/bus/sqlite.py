@@ -6,11 +6,13 @@ The newest records are kept in memory, so readers that keep up never touch the d
 
 import asyncio
 import collections
+import concurrent.futures
 import queue
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from naru.bus.base import LogUnavailable, Stored
 
@@ -18,6 +20,7 @@ TAIL_RECORDS = 4096
 READ_BATCH = 256
 COMMIT_RECORDS = 512
 
+T = TypeVar("T")
 _Key = tuple[str, int]
 _Job = tuple[asyncio.AbstractEventLoop, "asyncio.Future[list[Stored]]", _Key, Sequence[bytes]]
 
@@ -33,6 +36,7 @@ class SqliteLog:
         self._last_t = 0.0
         self._grown: dict[_Key, asyncio.Event] = {}
         self._closed = False
+        self._threads = concurrent.futures.ThreadPoolExecutor(2, "log-reader")
         self._reader = self._connect()
         self._reading = threading.Lock()
         self._load()
@@ -81,7 +85,7 @@ class SqliteLog:
             batch = self._from_tail(key, at)
             if batch is None:
                 end = self._visible.get(key, 0)
-                batch = await asyncio.to_thread(self._from_disk, key, at)
+                batch = await self._in_thread(self._from_disk, key, at)
                 if not batch:
                     at = end  # all that was there is trimmed
                     continue
@@ -125,7 +129,7 @@ class SqliteLog:
             return None if row is None else row[0]
 
         end = self._visible.get((topic, part), 0)
-        found = await asyncio.to_thread(first)
+        found = await self._in_thread(first)
         return end if found is None else found
 
     async def trim(self, topic: str, part: int, before: int) -> None:
@@ -142,7 +146,14 @@ class SqliteLog:
                     pass
             connection.close()
 
-        await asyncio.to_thread(delete)
+        await self._in_thread(delete)
+
+    async def _in_thread(self, work: Callable[..., T], *args: object) -> T:
+        """In a thread of the log's own, so that nobody else's waiting can hold it up. Raises LogUnavailable."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args))
+        except sqlite3.Error as error:
+            raise LogUnavailable(str(error)) from error
 
     async def close(self) -> None:
         if self._closed:
@@ -152,6 +163,7 @@ class SqliteLog:
             grown.set()
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
+        self._threads.shutdown()
         self._reader.close()
 
     # -- the writer thread

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,12 +57,22 @@ class StoredFiles:
         return self._folder / hashlib.sha256(workspace.encode()).hexdigest()[:16] / sha256[:2] / sha256
 
     def _write(self, path: Path, workspace: str, body: bytes) -> None:
+        """Under a name of its own first, so that neither a crash nor a second saver ever leaves half a file."""
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
-        with partial.open("wb") as file:
-            file.write(self._keyring.seal(workspace, "file", body))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            partial = Path(file.name)
+            try:
+                file.write(self._keyring.seal(workspace, "file", body))
+                file.flush()
+                os.fsync(file.fileno())
+                partial.replace(path)
+            except OSError:
+                partial.unlink(missing_ok=True)
+                raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

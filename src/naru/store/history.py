@@ -3,7 +3,6 @@
 The projector may be a moment behind the journal; whoever reads what was just said waits for it, at most two seconds.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,20 +11,20 @@ from sqlalchemy import func, select, update
 from agents.frames import MessageView, parts_view
 from channels.base import File, Outgoing
 from channels.chat import Said
+from channels.ports import Unavailable
 from naru.keyring import Keyring
 from naru.store import tables as db
-from naru.store.database import Database
+from naru.store.database import Database, StoreUnavailable
 from naru.store.files import StoredFiles
 from naru.store.projector import put_if_absent
 from naru.wire import decode_content
 from router.model import Content, Media
 
-Settled = Callable[[], Awaitable[None]]
-CONTENT_TRIES = 50
+Settled = Callable[[], Awaitable[bool]]
 
 
 class StoredHistory:
-    """`settled()` returns once the projector has come to where the fold is now, or after two seconds."""
+    """`settled()` returns once the projector has come to where the fold is now, or, False, after two seconds."""
 
     def __init__(self, database: Database, keyring: Keyring, files: StoredFiles, settled: Settled) -> None:
         self._database = database
@@ -127,13 +126,16 @@ class StoredHistory:
 
     async def outgoing(self, workspace: str, conversation: str, message: str) -> Outgoing | None:
         """A message of ours with its attachments, and the customer's last one that it answers."""
+        try:
+            return await self._outgoing(workspace, conversation, message)
+        except (StoreUnavailable, OSError) as error:
+            raise Unavailable(str(error)) from error
+
+    async def _outgoing(self, workspace: str, conversation: str, message: str) -> Outgoing | None:
         c = db.messages.c
-        rows: list[Any] = []
-        for _ in range(CONTENT_TRIES):
-            rows = await self._rows(select(c.content).where(c.workspace == workspace, c.id == message))
-            if rows:
-                break
-            await asyncio.sleep(0.1)  # the projector follows the journal too, and has not come to it yet
+        if not await self._settled():
+            raise Unavailable("the projector is behind")
+        rows = await self._rows(select(c.content).where(c.workspace == workspace, c.id == message))
         content = self._open(workspace, rows[0].content) if rows else None
         if content is None:
             return None

@@ -153,7 +153,7 @@ messages = Table(
     Column("status", String(20)),
     Column("detail", Text),
     UniqueConstraint("workspace", "channel", "dedupe_key"),
-    UniqueConstraint("workspace", "conversation", "number"),
+    Index("messages_by_number", "workspace", "conversation", "number"),
 )
 presence_log = Table(
     "presence_log",
