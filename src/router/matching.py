@@ -170,11 +170,11 @@ def held_kinds(pool: "Pool", agent: Agent) -> list[tuple[Kind, bool]]:
     return [(c.kind, c.status in ("active", "held")) for c in pool.assigned(agent) if c.status != "parked"]
 
 
-def why_not(pool: "Pool", contact: Contact, agent: Agent) -> str | None:
+def why_not(pool: "Pool", contact: Contact, agent: Agent, requires: Requirements | None = None) -> str | None:
     """Why an agent is passed over for a contact: the first reason; None when eligible."""
     profile = pool.profile(agent.id)
     if profile is not None:
-        need = lacks(profile, requirements(contact, pool.queue(contact)))
+        need = lacks(profile, requirements(contact, pool.queue(contact)) if requires is None else requires)
         if need is not None:
             level = profile.level(need.skill)
             return f"lacks {need.skill}" if level is None else f"skill {need.skill} {level} < {need.level}"
@@ -195,7 +195,8 @@ def agent_for(pool: "Pool", contact: Contact) -> Agent | None:
             return agent
     if prefers:
         return None
-    eligible = [agent for agent in pool.agents.values() if why_not(pool, contact, agent) is None]
+    requires = requirements(contact, pool.queue(contact))
+    eligible = [agent for agent in pool.agents.values() if why_not(pool, contact, agent, requires) is None]
     return min(eligible, key=lambda agent: _order(pool, contact, agent), default=None)
 
 
@@ -217,7 +218,7 @@ def _order(pool: "Pool", contact: Contact, agent: Agent) -> tuple[int, int, int,
 def contact_for(pool: "Pool", agent: Agent) -> Contact | None:
     """The waiting contact a freed agent should be offered: the least place over the groups and the personal heap."""
     profile = pool.profile(agent.id)
-    if profile is None or not _signed_in(agent):
+    if profile is None or not pool.waiting.current or not _signed_in(agent):
         return None
     open_for = {kind: why_not_open(pool, agent, kind) is None for kind in capacity.MAXIMUM}
     heads: list[Entry] = []

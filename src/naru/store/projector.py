@@ -3,6 +3,7 @@
 A second projector, or one that comes back from the dead, loses the compare-and-set on the cursor and writes nothing.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -18,6 +19,8 @@ from router import events
 from router.model import RECEIPT_RANK
 
 READER = "projector"
+GATHER_S = 0.03
+"""History may be this late, so that under load many records share a transaction and routing keeps the processor."""
 
 
 class Overtaken(Exception):
@@ -68,6 +71,7 @@ class Projector:
                     await project(connection, entry)
                 await move_cursor(connection, READER, self.cursor, journal.cursor)
             self.cursor = journal.cursor
+            await asyncio.sleep(GATHER_S)
 
 
 async def project(connection: AsyncConnection, entry: Entry) -> None:
