@@ -199,16 +199,17 @@ class Desks:
 
     async def _talk(self, who: Principal, connection: Connection) -> None:
         commands: set[asyncio.Task[None]] = set()
+        free = asyncio.Semaphore(COMMANDS_AT_ONCE)
 
         async def on_frame(frame: dict[str, Any]) -> None:
+            """A desk that asks faster than it is answered is not read until there is room: every command is answered."""
             if frame.get("type") != "do":
                 return
-            if len(commands) >= COMMANDS_AT_ONCE:
-                connection.send(encode(AnswerFrame(str(frame.get("id", ""))[:100], 429, "too-many-at-once")))
-            else:
-                task = asyncio.create_task(self._do(who, connection, frame))
-                commands.add(task)
-                task.add_done_callback(commands.discard)
+            await free.acquire()
+            task = asyncio.create_task(self._do(who, connection, frame))
+            commands.add(task)
+            task.add_done_callback(commands.discard)
+            task.add_done_callback(lambda _: free.release())
 
         await converse(connection, on_frame, self._clock, self.draining)
 

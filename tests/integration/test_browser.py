@@ -91,9 +91,10 @@ async def people(browser: Browser, center: Center) -> AsyncIterator[People]:
         await context.close()
     for agent in ("mina", "jun"):
         key = center.agent_key(agent)
-        center.request("PUT", "/v1/agents/me/status", key, json={"presence": "offline"})
+        center.request("PUT", "/v1/agents/me/status", key, json={"presence": "away"})
         for contact in center.request("GET", "/v1/agents/me/contacts", key).json()["items"]:
             center.request("POST", f"/v1/contacts/{contact['id']}/complete", key, json={})
+        center.request("PUT", "/v1/agents/me/status", key, json={"presence": "offline"})
 
 
 def at(page: Page | Locator, name: str) -> Locator:
