@@ -85,7 +85,8 @@ class Center:
         waiting = self._asked.setdefault(envelope.id, asyncio.get_running_loop().create_future())
         try:
             await self._append(envelope)
-            return await asyncio.wait_for(asyncio.shield(waiting), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.shield(waiting)
         except TimeoutError:
             return None, ""
         finally:
@@ -109,7 +110,8 @@ class Center:
         if len(value) > MAX_VALUE_BYTES:
             raise TooLarge(f"{len(value)} bytes")
         try:
-            await asyncio.wait_for(self._bus.append(IN, self.shard(envelope.pool), [value]), APPEND_TIMEOUT_S)
+            async with asyncio.timeout(APPEND_TIMEOUT_S):
+                await self._bus.append(IN, self.shard(envelope.pool), [value])
         except TimeoutError as error:
             raise LogUnavailable("the log did not answer in time") from error
 

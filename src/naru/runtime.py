@@ -5,7 +5,6 @@ one append; a turn's records go together.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -64,6 +63,7 @@ class Owner:
         self._seq = -1
         self._in_next = 0
         self._ticks = 0
+        self._decided = asyncio.Event()
         self.owning = asyncio.Event()
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -118,37 +118,39 @@ class Owner:
     # -- deciding
 
     async def _decide_for_ever(self) -> None:
-        arrived: asyncio.Queue[list[Stored]] = asyncio.Queue(maxsize=4)
-
-        async def pump() -> None:
-            async for batch in self._log.read(IN, self._shard, self._in_next):
-                await arrived.put(batch)
-
-        pumping = asyncio.create_task(pump())
+        ticking = asyncio.create_task(self._tick_for_ever())
         try:
-            while True:
-                batch = await self._next(arrived, pumping)
+            async for batch in self._log.read(IN, self._shard, self._in_next):
                 for start in range(0, len(batch), TURN_INPUTS):
                     await self._turn(batch[start : start + TURN_INPUTS])
+                self._decided.set()
+                if ticking.done():
+                    ticking.result()
         finally:
-            pumping.cancel()
+            ticking.cancel()
+        raise LogUnavailable("the input topic has ended")
 
-    async def _next(self, arrived: "asyncio.Queue[list[Stored]]", pumping: "asyncio.Task[None]") -> list[Stored]:
-        """The next inputs; when the wall passes a due time first, ask for a tick, and again if it does not come."""
+    async def _tick_for_ever(self) -> None:
+        """When the wall passes a due time and no input has, ask for a tick, and again if it does not come."""
         while True:
+            self._decided.clear()
             due_at = self._due_at()
             wait_s = LONGEST_WAIT_S if due_at is None else min(LONGEST_WAIT_S, max(0.0, due_at - self._clock()))
             try:
-                return await asyncio.wait_for(arrived.get(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._decided.wait()
             except TimeoutError:
-                if pumping.done():
-                    pumping.result()
-                    raise LogUnavailable("the input topic has ended") from None
-            if due_at is not None and due_at <= self._clock():
-                await self._append(IN, [encode(self._tick())])
-                self._ticks += 1
-                with contextlib.suppress(TimeoutError):
-                    return await asyncio.wait_for(arrived.get(), TICK_AGAIN_S)
+                if due_at is not None and due_at <= self._clock():
+                    await self._ask_for_tick()
+
+    async def _ask_for_tick(self) -> None:
+        self._ticks += 1
+        try:
+            await self._append(IN, [encode(self._tick())])
+            async with asyncio.timeout(TICK_AGAIN_S):
+                await self._decided.wait()
+        except (LogUnavailable, TimeoutError):
+            await asyncio.sleep(TICK_AGAIN_S)
 
     def _tick(self) -> Envelope:
         id_ = derive_id("tick", self._nonce, str(self._ticks))

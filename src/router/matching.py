@@ -154,7 +154,7 @@ def why_not_open(pool: "Pool", agent: Agent, kind: Kind) -> str | None:
         return f"cooling down until {pool.local(agent.cools_until):%H:%M:%S}"
     if kind == "voice" and not profile.phone:
         return "has no phone"
-    if any(contact.status == "offered" for contact in pool.assigned(agent)):
+    if agent.contacts and any(contact.status == "offered" for contact in pool.assigned(agent)):
         return "has an open offer"
     held = held_kinds(pool, agent)
     fits, _ = capacity.fits(kind, held, profile.units, profile.maximum)
@@ -167,6 +167,8 @@ def why_not_open(pool: "Pool", agent: Agent, kind: Kind) -> str | None:
 
 def held_kinds(pool: "Pool", agent: Agent) -> list[tuple[Kind, bool]]:
     """(kind, can be interrupted now) of everything that holds an agent's units."""
+    if not agent.contacts:
+        return []
     return [(c.kind, c.status in ("active", "held")) for c in pool.assigned(agent) if c.status != "parked"]
 
 
@@ -197,21 +199,23 @@ def agent_for(pool: "Pool", contact: Contact) -> Agent | None:
         return None
     requires = requirements(contact, pool.queue(contact))
     eligible = [agent for agent in pool.agents.values() if why_not(pool, contact, agent, requires) is None]
-    return min(eligible, key=lambda agent: _order(pool, contact, agent), default=None)
+    return min(eligible, key=lambda agent: _order(pool, contact, agent, requires), default=None)
 
 
-def _order(pool: "Pool", contact: Contact, agent: Agent) -> tuple[int, int, int, str]:
+def _order(pool: "Pool", contact: Contact, agent: Agent, requires: Requirements) -> tuple[int, int, int, str]:
     """Least first: nobody's work interrupted, then the queue's strategy, then longest idle, then id."""
-    queue = pool.queue(contact)
     profile = pool.lookup.agents[agent.id]
-    _, interrupts = capacity.fits(contact.kind, held_kinds(pool, agent), profile.units, profile.maximum)
-    load = used_units(pool, agent) * 8 // profile.units
-    by = {
-        "longest_idle": 0,
-        "best_skill": -score(profile, requirements(contact, queue)),
-        "least_loaded": load,
-        "most_loaded": -load,
-    }[queue.strategy]
+    interrupts = 0
+    if agent.contacts:
+        _, interrupts = capacity.fits(contact.kind, held_kinds(pool, agent), profile.units, profile.maximum)
+    by = 0
+    match pool.queue(contact).strategy:
+        case "best_skill":
+            by = -score(profile, requires)
+        case "least_loaded":
+            by = used_units(pool, agent) * 8 // profile.units
+        case "most_loaded":
+            by = -(used_units(pool, agent) * 8 // profile.units)
     return interrupts, by, agent.idle_stamp, agent.id
 
 
