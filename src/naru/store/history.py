@@ -73,11 +73,13 @@ class StoredHistory:
         )
 
     async def contact(self, workspace: str, contact: str) -> dict[str, Any] | None:
+        await self._settled()
         c = db.contacts.c
         rows = await self._rows(select(db.contacts).where(c.workspace == workspace, c.id == contact))
         return _contact(rows[0]) if rows else None
 
     async def customer(self, workspace: str, customer: str) -> dict[str, Any] | None:
+        await self._settled()
         c, i = db.customers.c, db.identities.c
         rows = await self._rows(select(db.customers).where(c.workspace == workspace, c.id == customer))
         if not rows:
