@@ -11,16 +11,6 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
-        "audit",
-        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
-        sa.Column("workspace", sa.String(length=64), nullable=False),
-        sa.Column("at", sa.Float(), nullable=False),
-        sa.Column("who", sa.String(length=200), nullable=False),
-        sa.Column("what", sa.String(length=200), nullable=False),
-        sa.Column("target", sa.String(length=400), nullable=True),
-        sa.PrimaryKeyConstraint("number"),
-    )
-    op.create_table(
         "channel_cursors",
         sa.Column("workspace", sa.String(length=64), nullable=False),
         sa.Column("channel", sa.String(length=64), nullable=False),
@@ -235,4 +225,3 @@ def downgrade() -> None:
     op.drop_table("contacts")
     op.drop_table("config_versions")
     op.drop_table("channel_cursors")
-    op.drop_table("audit")

@@ -191,20 +191,6 @@ Frame = (
 )
 
 
-# -- what the desk sends
-
-
-class Command(msgspec.Struct, frozen=True):
-    """`{"id": …, "do": "accept", "args": {…}}`: the same id is answered the same way, however often it is sent.
-
-    `do` is one of the names in agents.commands.COMMANDS; the arguments are those of the REST route of that name.
-    """
-
-    id: str
-    do: str
-    args: dict[str, Any] = {}
-
-
 # -- views
 
 

@@ -7,7 +7,7 @@ number it saw gets the rest, or, when that is too long ago, the view anew. A slo
 import asyncio
 import collections
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import structlog
@@ -35,13 +35,6 @@ NOT_SIGNED_IN, SILENT, SLOW, RESTART, NOT_TEXT = 4401, 4408, 1013, 1012, 1003
 
 log = structlog.get_logger("agents.socket")
 encode = msgspec.json.Encoder().encode
-
-
-class Position(Protocol):
-    """Where a record stands: (shard, offset)."""
-
-    shard: int
-    offset: int
 
 
 class Seat:

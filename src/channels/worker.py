@@ -273,9 +273,6 @@ class Worker:
             lambda cursor: self._contents.move_cursor(account.workspace, account.channel, cursor),
         )
 
-    def states(self) -> dict[tuple[str, str], str]:
-        return {key: box.state for key, (_, box, _) in self._mailboxes.items()}
-
     async def close(self) -> None:
         tasks = [*self._tasks, *(task for _, _, task in self._mailboxes.values())]
         for task in tasks:

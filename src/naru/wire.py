@@ -4,7 +4,6 @@ JSON by msgspec; the tag `type` names an input, event or effect. A Python import
 """
 
 import hashlib
-from typing import Any
 
 import msgspec
 
@@ -107,13 +106,3 @@ class JournalReader:
 def input_id(workspace: str, principal: str, key: str) -> str:
     """The id of an input: what is sent again under the same key is the same input."""
     return derive_id("input", workspace, principal, key)
-
-
-def effect_id(shard: int, record: Record, index: int) -> str:
-    """Names an effect by the record that ordered it, so a zombie's effects never collide with real ones."""
-    return derive_id("effect", str(shard), record.n, str(record.s), str(index))
-
-
-def as_dict(value: Any) -> Any:
-    """Plain JSON-able data of any of our structures."""
-    return msgspec.to_builtins(value)

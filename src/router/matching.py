@@ -135,12 +135,6 @@ def _signed_in(agent: Agent) -> bool:
     return agent.presence == "available" and bool(agent.connections)
 
 
-def somebody_could(pool: "Pool", contact: Contact) -> bool:
-    """Whether anybody signed in meets what the contact requires now."""
-    requires = requirements(contact, pool.queue(contact))
-    return any(_could_serve(pool, agent, requires) for agent in pool.agents.values())
-
-
 def why_not_open(pool: "Pool", agent: Agent, kind: Kind) -> str | None:
     """Why an agent can be given nothing of this kind now, in plain words; None when open."""
     profile = pool.profile(agent.id)

@@ -23,7 +23,6 @@ REMEMBER_KEYS = 64
 KEEP_CONVERSATION_S = 86_400.0
 REMEMBER_NUMBERS = 500_000
 """Conversations that are forgotten leave only how many messages they had, so that the count goes on."""
-WORKING = ("active", "held", "parked", "wrapping")
 
 Status = Literal["queued", "offered", "active", "held", "parked", "wrapping"]
 

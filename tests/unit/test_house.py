@@ -77,7 +77,7 @@ def test_every_table_belongs_to_a_workspace_but_the_readers_own() -> None:
     for name, table in db.metadata.tables.items():
         if name not in without:
             assert not table.c.workspace.nullable, name
-            assert table.c.workspace.primary_key or name in ("tokens", "audit"), name
+            assert table.c.workspace.primary_key or name == "tokens", name
 
 
 # -- lint

@@ -1,1 +1,1 @@
-"""Setting up: accounts and keys, configuration as versions, secrets, audit."""
+"""Setting up: accounts and keys, configuration as versions, secrets."""

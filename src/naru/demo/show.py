@@ -96,7 +96,6 @@ class Demo:
         self._world = World(self._url, hooks, secret, self._carrier, self._chance, self._speed, house.clock)
         await self._people(house, self._world)
         await self._tell(house, hooks)
-        await self._first_routed(house)
 
     async def _carrier_sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self._speed)
@@ -115,7 +114,6 @@ class Demo:
         app.mount("/", self._carrier.app)
         config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off", access_log=False)
         server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         self._tasks.append(asyncio.create_task(server._serve()))
 
     async def _people(self, house: Naru, world: World) -> None:
@@ -143,10 +141,6 @@ class Demo:
             Panel("\n".join(lines), title="Naru is running", expand=False)
         )
         sys.stdout.flush()
-
-    async def _first_routed(self, house: Naru) -> None:
-        """Stay for as long as the center runs."""
-        await asyncio.Event().wait()
 
     def summary(self) -> dict[str, Any]:
         """What has happened: contacts sent by kind, and offers accepted, by the center's own count."""

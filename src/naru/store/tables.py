@@ -181,16 +181,6 @@ channel_cursors = Table(
     Column("channel", String(64), primary_key=True),
     Column("cursor", JSON, nullable=False),
 )
-audit = Table(
-    "audit",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("workspace", String(64), nullable=False),
-    Column("at", Float, nullable=False),
-    Column("who", String(200), nullable=False),
-    Column("what", String(200), nullable=False),
-    Column("target", String(400)),
-)
 reader_cursors = Table(
     "reader_cursors",
     metadata,
