@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from router import events
-from router.matching import used_units, why_not_open
+from router.eligible import used_units, why_not_open
 from router.memory import Agent, Contact, Conversation
 from router.model import KINDS, Content, Media, Text
 from router.state import Pool
@@ -215,7 +215,7 @@ def offer_view(pool: Pool, contact: Contact) -> OfferView:
         made_at=offer.made_at,
         expires_at=offer.shown_until,
         waiting_since=contact.enqueued_at,
-        answer="phone" if contact.kind == "voice" and queue.leg == "ring" else "desk",
+        answer="phone" if contact.has_legs and queue.leg == "ring" else "desk",
         language=contact.language,
         attributes=contact.attributes,
         direction=contact.direction,

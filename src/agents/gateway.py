@@ -205,7 +205,7 @@ def routes(  # noqa: C901 - one list of routes
         pool = pool_of(who)
         return {
             "queues": [
-                {"id": queue.id, "name": queue.name, "waiting": pool.waiting.lengths.get(queue.id, 0)}
+                {"id": queue.id, "name": queue.name, "waiting": pool.length(queue.id)}
                 for queue in pool.memory.config.queues
             ],
             "agents": [

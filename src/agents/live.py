@@ -70,7 +70,7 @@ def person_view(pool: Pool, agent_id: str) -> dict[str, Any]:
 def waiting_view(pool: Pool) -> list[dict[str, Any]]:
     rows = []
     for queue in pool.memory.config.queues:
-        for position, contact in enumerate(pool.waiting.of(queue.id)[:SHOWN_WAITING], 1):
+        for position, contact in enumerate(pool.in_line(queue.id)[:SHOWN_WAITING], 1):
             identity = pool.conversations[contact.conversation].identity
             rows.append(
                 {

@@ -1,9 +1,9 @@
 """Explaining what is: why a contact waits, or went to whom it went, and why an agent has nothing. In plain words."""
 
-from router.matching import reachable, why_not, why_not_open
+from router.eligible import reachable, why_not, why_not_open
 from router.memory import Agent, Contact
 from router.model import KINDS
-from router.queueing import place
+from router.queueing import tier
 from router.skills import requirements
 from router.state import Pool
 
@@ -11,9 +11,9 @@ from router.state import Pool
 def why_contact(pool: Pool, contact: Contact) -> list[str]:
     queue = pool.queue(contact)
     needs = ", ".join(f"{need.skill} {need.level}" for need in requirements(contact, queue))
-    tier, key, _ = place(contact, queue)
+    due_at = pool.due_by(contact, queue.target(contact.kind))
     lines = [
-        f"queue {queue.name}, tier {tier}, should be answered by {pool.local(key):%Y-%m-%d %H:%M:%S}",
+        f"queue {queue.name}, tier {tier(contact, queue)}, should be answered by {pool.local(due_at):%Y-%m-%d %H:%M:%S}",
         f"requires {needs}",
         f"configuration version {pool.memory.version}",
     ]
@@ -21,7 +21,7 @@ def why_contact(pool: Pool, contact: Contact) -> list[str]:
         return [*lines, f"held by {contact.agent} since {pool.local(contact.accepted_at or contact.since):%H:%M:%S}"]
     if contact.offer is not None:
         return [*lines, f"offered to {contact.offer.agent} (attempt {contact.attempt}), chosen by {queue.strategy}"]
-    lines.append(f"waits at position {pool.waiting.position(contact)}")
+    lines.append(f"waits at position {pool.position(contact)}")
     if contact.prefers:
         there = [agent for agent in contact.prefers if reachable(pool, agent)]
         lines.append(f"waits for {', '.join(there)} until {pool.local(contact.prefer_until or 0):%H:%M:%S}")

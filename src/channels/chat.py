@@ -158,7 +158,7 @@ class Chats:
             pool = self._bus.pool(owner)
             if pool is not None and workspace in (None, owner):
                 if owner not in positions:
-                    positions[owner] = pool.waiting.positions()
+                    positions[owner] = pool.positions()
                 self._tell_state(session, pool, positions[owner])
 
     def start(self, pools: dict[str, Pool]) -> None:
@@ -430,7 +430,7 @@ def state_of(pool: Pool, conversation_id: str, positions: dict[str, int] | None 
     if contact is None:
         return {"status": "ended", "position": None, "agent": None}
     if contact.status in ("queued", "offered"):
-        position = pool.waiting.position(contact) if positions is None else positions.get(contact.id, 1)
+        position = pool.position(contact) if positions is None else positions.get(contact.id, 1)
         return {"status": "waiting", "position": max(1, position), "agent": None}
     profile = pool.profile(contact.agent or "")
     return {"status": "talking", "position": None, "agent": profile.name if profile else None}

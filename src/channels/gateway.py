@@ -66,7 +66,7 @@ def look_into(bus: Bus, workspace: str) -> Look:
         pool = bus.pool(workspace)
         for contact in pool.contacts.values() if pool else ():
             if contact.call == call and pool is not None:
-                return CallView(contact.id, contact.status, pool.waiting.position(contact))
+                return CallView(contact.id, contact.status, pool.position(contact))
         return None
 
     return look

@@ -13,7 +13,7 @@ from router.inputs import AnswerLeg, ClaimSend, EndCall, EndLeg, EndSend, Receiv
 from router.intake import customer_left, finish, open_channel, open_conversation, open_inbound
 from router.memory import Contact, Send
 from router.model import conversation_id, derive_id
-from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, joined, over
+from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, decline_open, joined, over
 from router.presence import after_work
 from router.turn import OK, Answer, Refusal, Turn
 
@@ -29,8 +29,7 @@ def receive_call(turn: Turn, wish: ReceiveCall) -> Answer:
     conversation = open_conversation(turn, channel, wish.thread, wish.identity, wish.language)
     contact = open_inbound(turn, channel, conversation, wish)
     if contact.id not in turn.pool.contacts:
-        turn.do(EndCaller(channel=channel.id, call=wish.thread.external))
-        return Answer(status=200, code="overflowed", contact=contact.id)
+        return Answer(code="not-taken", contact=contact.id)
     return Answer(contact=contact.id)
 
 
@@ -149,8 +148,9 @@ def _unanswered(turn: Turn, contact: Contact, cause: str) -> None:
     assert offer is not None
     id_, agent, until = offer.id, offer.agent, turn.now + EXCLUDE_S
     if cause == "busy":
-        turn.emit(events.OfferDeclined(offer=id_, contact=contact.id, agent=agent, reason="busy", excluded_until=until))
-    elif cause == "no_answer":
+        decline_open(turn, contact, offer, "busy")
+        return
+    if cause == "no_answer":
         turn.emit(events.OfferTimedOut(offer=id_, contact=contact.id, agent=agent, excluded_until=until))
     else:
         turn.emit(

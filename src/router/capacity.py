@@ -1,6 +1,7 @@
 """How much an agent can hold at once, and what may interrupt what.
 
-Every kind costs units (routing.md, Capacity); an agent has `units` of them and a maximum per kind.
+Every kind costs units (routing.md, Capacity); an agent has `units` of them, a maximum per kind, and perhaps a maximum
+over all kinds.
 """
 
 from router.config import COST_UNITS
@@ -17,18 +18,26 @@ def cost(kind: Kind) -> int:
     return COST_UNITS[kind]
 
 
-def fits(kind: Kind, held: list[tuple[Kind, bool]], units: int, maximum: dict[Kind, int]) -> tuple[bool, int]:
+def fits(
+    kind: Kind, held: list[tuple[Kind, bool]], units: int, maximum: dict[Kind, int], at_once: int | None = None
+) -> tuple[bool, int]:
     """Whether one more of `kind` fits beside what is held, and how many units of it must be interrupted for that.
 
     `held` lists (kind, can be interrupted now) of everything that holds units.
     """
-    if sum(1 for other, _ in held if other == kind) >= maximum.get(kind, MAXIMUM[kind]):
+    if at_once is not None and len(held) >= at_once:
         return False, 0
-    free = units - sum(cost(other) for other, _ in held)
-    short = max(0, cost(kind) - free)
-    if short == 0:
+    most = maximum.get(kind, MAXIMUM[kind])
+    free = units
+    for other, _ in held:
+        most -= other == kind
+        free -= COST_UNITS[other]
+    if most <= 0:
+        return False, 0
+    short = COST_UNITS[kind] - free
+    if short <= 0:
         return True, 0
     if kind not in INTERRUPTING:
         return False, 0
-    yielding = sum(cost(other) for other, interruptible in held if interruptible and other in INTERRUPTIBLE)
+    yielding = sum(COST_UNITS[other] for other, interruptible in held if interruptible and other in INTERRUPTIBLE)
     return yielding >= short, short

@@ -4,19 +4,18 @@ The same structures are the YAML document (`naru plan / apply / export`) and the
 definition of every field. Secrets are references (`env:NAME`, `secret:NAME`), never values.
 """
 
-import zoneinfo
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from router.model import Kind, Requirement, Value
+from router import calendar
+from router.calendar import Calendar
+from router.model import Kind, Name, Requirement, Slug, Value
 
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.:-]{0,63}$")]
 Seconds = Annotated[float, Meta(ge=0, le=366 * 86400)]
 Level = Annotated[int, Meta(ge=1, le=5)]
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Strategy = Literal["longest_idle", "best_skill", "least_loaded", "most_loaded"]
 
 COST_UNITS: dict[Kind, int] = {"voice": 100, "chat": 33, "sms": 20, "email": 20, "social": 20, "task": 50}
@@ -40,16 +39,31 @@ REOPEN_WITHIN_S: dict[Kind, float] = {
 }
 
 
+End = Literal["voicemail", "message", "close"]
+
+
 class Step(Value, frozen=True, kw_only=True):
-    """One widening of a wait: seconds after enqueueing, what then holds. `requires` None keeps what held before."""
+    """One change of a wait, seconds after enqueueing: what then holds. `requires` None keeps what held before.
+
+    `add_queues` lets those who serve these queues take the contact too. `skip_if_nobody` passes on to the next step at
+    once while nobody who is signed in meets what this step requires.
+    """
 
     after_s: Seconds
     requires: tuple[Requirement, ...] | None = None
     tier: Annotated[int, Meta(ge=1, le=9)] | None = None
-    end: Literal["voicemail", "message", "close"] | None = None
+    add_queues: Annotated[tuple[Slug, ...], Meta(max_length=3)] = ()
+    skip_if_nobody: bool = False
+    end: End | None = None
 
 
 class Queue(Value, frozen=True, kw_only=True):
+    """`reserve` idle agents are kept from outbound work. What is over `max_length` goes to `overflow_queue`, or ends.
+
+    `hours` names a calendar (else the brand's holds): steps, `max_wait_s`, `first_reply_s` and the target count while
+    it is open, and `when_closed` says what becomes of contacts that come while it is not.
+    """
+
     id: Slug
     name: Name
     requires: tuple[Requirement, ...] = ()
@@ -61,6 +75,11 @@ class Queue(Value, frozen=True, kw_only=True):
     steps: Annotated[tuple[Step, ...], Meta(max_length=20)] = ()
     max_wait_s: Seconds | None = None
     max_length: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    overflow_queue: Slug | None = None
+    reserve: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    hours: Slug | None = None
+    when_closed: Literal["wait", "voicemail", "message", "close"] = "wait"
+    idle_after_s: Annotated[float, Meta(ge=1, le=366 * 86400)] | None = None
     offer_timeout_s: Annotated[float, Meta(ge=1, le=600)] = 20
     wrap_up_s: Annotated[float, Meta(ge=0, le=3600)] = 30
     first_reply_s: Annotated[float, Meta(ge=1, le=366 * 86400)] | None = None
@@ -78,6 +97,7 @@ class Brand(Value, frozen=True, kw_only=True):
     id: Slug
     name: Name
     default_queue: Slug
+    hours: Slug | None = None
     languages: Annotated[tuple[str, ...], Meta(min_length=1, max_length=20)] = ("ko", "en")
 
 
@@ -96,7 +116,11 @@ class Channel(Value, frozen=True, kw_only=True):
 
 
 class Agent(Value, frozen=True, kw_only=True):
-    """A person's routing profile. `skills` hold languages too, as `lang:ko`."""
+    """A person's routing profile. `skills` hold languages too, as `lang:ko`.
+
+    `units` and `maximum` per kind bound what is held at once, `at_once` bounds the number of contacts of whatever kind.
+    `serves_first` are queues whose contacts this agent takes, once free, before older ones of the same tier.
+    """
 
     id: Slug
     name: Name
@@ -107,6 +131,8 @@ class Agent(Value, frozen=True, kw_only=True):
     mode: Literal["inbound", "outbound", "blended"] = "inbound"
     units: Annotated[int, Meta(ge=1, le=10_000)] = 100
     maximum: dict[Kind, Annotated[int, Meta(ge=0, le=100)]] = {}
+    at_once: Annotated[int, Meta(ge=1, le=100)] | None = None
+    serves_first: Annotated[tuple[Slug, ...], Meta(max_length=4)] = ()
     phone: str | None = None
 
     def level(self, skill: str) -> int | None:
@@ -157,6 +183,7 @@ class Config(Value, frozen=True, kw_only=True):
     version: Literal[1] = 1
     name: Name = "Naru"
     timezone: str = "Asia/Seoul"
+    calendars: Annotated[tuple[Calendar, ...], Meta(max_length=1000)] = ()
     brands: tuple[Brand, ...] = ()
     channels: tuple[Channel, ...] = ()
     queues: tuple[Queue, ...] = ()
@@ -170,11 +197,16 @@ class Lookup:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.calendars = {calendar.id: calendar for calendar in config.calendars}
         self.brands = {brand.id: brand for brand in config.brands}
         self.channels = {channel.id: channel for channel in config.channels}
         self.queues = {queue.id: queue for queue in config.queues}
         self.skills = {skill.id: skill for skill in config.skills}
         self.agents = {agent.id: agent for agent in config.agents}
+
+    def queue(self, id_: str) -> Queue:
+        """A queue, or, when it was deleted under its contacts, an empty one of that name."""
+        return self.queues.get(id_) or Queue(id=id_, name=id_)
 
 
 def canonical(config: Config) -> Config:
@@ -185,6 +217,7 @@ def canonical(config: Config) -> Config:
 
     return msgspec.structs.replace(
         config,
+        calendars=by_id(config.calendars),
         brands=by_id(config.brands),
         channels=by_id(config.channels),
         queues=by_id(config.queues),
@@ -196,23 +229,25 @@ def canonical(config: Config) -> Config:
 def faults(config: Config) -> list[str]:
     """Everything wrong with a configuration that its types do not already refuse, in words its owner can act on."""
     found: list[str] = []
-    for kind in ("brands", "channels", "queues", "skills", "rules", "agents"):
+    for kind in ("calendars", "brands", "channels", "queues", "skills", "rules", "agents"):
         ids = [item.id for item in getattr(config, kind)]
         found += [f"{kind}: '{twice}' is there twice" for twice in sorted({i for i in ids if ids.count(i) > 1})]
     known = Lookup(config)
-    try:
-        zoneinfo.ZoneInfo(config.timezone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+    if not calendar.is_zone(config.timezone):
         found.append(f"timezone: there is no time zone '{config.timezone[:60]}'")
+    for hours in config.calendars:
+        found += calendar.faults(hours)
     for brand in config.brands:
-        if brand.default_queue not in known.queues:
-            found.append(f"brand '{brand.id}': default queue '{brand.default_queue}' does not exist")
+        found += _brand_faults(brand, known)
     for channel in config.channels:
         if channel.brand not in known.brands:
             found.append(f"channel '{channel.id}': brand '{channel.brand}' does not exist")
         if channel.queue is not None and channel.queue not in known.queues:
             found.append(f"channel '{channel.id}': queue '{channel.queue}' does not exist")
     for agent in config.agents:
+        found += [
+            f"agent '{agent.id}': queue '{q}' does not exist" for q in agent.serves_first if q not in known.queues
+        ]
         found += [f"agent '{agent.id}': brand '{b}' does not exist" for b in agent.brands if b not in known.brands]
         found += [f"agent '{agent.id}': skill '{s}' does not exist" for s in agent.skills if s not in known.skills]
     for queue in config.queues:
@@ -222,11 +257,27 @@ def faults(config: Config) -> list[str]:
     return found
 
 
+def _brand_faults(brand: Brand, known: Lookup) -> list[str]:
+    found = []
+    if brand.default_queue not in known.queues:
+        found.append(f"brand '{brand.id}': default queue '{brand.default_queue}' does not exist")
+    if brand.hours is not None and brand.hours not in known.calendars:
+        found.append(f"brand '{brand.id}': calendar '{brand.hours}' does not exist")
+    return found
+
+
 def _queue_faults(queue: Queue, known: Lookup) -> list[str]:
     found = _requirement_faults(f"queue '{queue.id}'", queue.requires, known)
+    if queue.hours is not None and queue.hours not in known.calendars:
+        found.append(f"queue '{queue.id}': calendar '{queue.hours}' does not exist")
+    if queue.overflow_queue is not None and queue.overflow_queue not in known.queues:
+        found.append(f"queue '{queue.id}': overflow queue '{queue.overflow_queue}' does not exist")
+    if queue.overflow_queue == queue.id:
+        found.append(f"queue '{queue.id}': it cannot overflow into itself")
     for number, step in enumerate(queue.steps, 1):
         where = f"queue '{queue.id}' step {number}"
         found += _requirement_faults(where, step.requires or (), known)
+        found += [f"{where}: queue '{other}' does not exist" for other in step.add_queues if other not in known.queues]
         if number > 1 and step.after_s <= queue.steps[number - 2].after_s:
             found.append(f"{where}: cannot be reached, it does not come after the step before it")
         if number > 1 and queue.steps[number - 2].end is not None:

@@ -3,8 +3,9 @@
 Only the owner may, and only in the statuses named; anything else is refused and changes nothing.
 """
 
-from router import capacity, events
+from router import events
 from router.effects import CancelLeg, Deliver, EndCaller, HoldCaller, JoinCaller
+from router.eligible import fits, reachable
 from router.inputs import (
     CompleteContact,
     ExtendWrapUp,
@@ -17,7 +18,6 @@ from router.inputs import (
     WrapUpContact,
 )
 from router.intake import finish, open_channel, open_conversation
-from router.matching import held_kinds, reachable
 from router.memory import Contact
 from router.model import conversation_id, derive_id
 from router.offers import accepted, make
@@ -75,13 +75,10 @@ def hold(turn: Turn, wish: HoldContact) -> Answer:
 
 def resume(turn: Turn, wish: ResumeContact) -> Answer:
     contact = turn.owned(wish.contact, wish.agent, "held", "parked")
-    agent, profile = turn.pool.agents[wish.agent], turn.pool.profile(wish.agent)
-    if profile is None:
+    if turn.pool.profile(wish.agent) is None:
         raise Refusal(409, "not-configured")
-    if contact.status == "parked":
-        fits, short = capacity.fits(contact.kind, held_kinds(turn.pool, agent), profile.units, profile.maximum)
-        if not fits or short:
-            raise Refusal(409, "no-capacity")
+    if contact.status == "parked" and fits(turn.pool, turn.pool.agents[wish.agent], contact.kind) != (True, 0):
+        raise Refusal(409, "no-capacity")
     turn.emit(events.ContactResumed(contact=contact.id))
     if contact.call is not None:
         turn.do(JoinCaller(channel=contact.channel, contact=contact.id, call=contact.call))
@@ -139,7 +136,7 @@ def wrap_up(turn: Turn, wish: WrapUpContact) -> Answer:
 
 def _needs_a_talk(contact: Contact) -> None:
     """A call can be held or handed on once both are on the line."""
-    if contact.kind == "voice" and (contact.call is None or contact.leg is None):
+    if contact.has_legs and (contact.call is None or contact.leg is None):
         raise Refusal(409, "nobody-on-the-line")
 
 
@@ -182,10 +179,11 @@ def start(turn: Turn, wish: StartContact) -> Answer:
     agent = turn.agent(wish.agent)
     brand = turn.pool.brand(channel.brand)
     profile = turn.pool.lookup.agents[agent.id]
-    fits, short = capacity.fits(channel.kind, held_kinds(turn.pool, agent), profile.units, profile.maximum)
     if not agent.connections or agent.presence == "offline":
         raise Refusal(409, "not-signed-in")
-    if not fits or short or any(c.status == "offered" for c in turn.pool.assigned(agent)):
+    if fits(turn.pool, agent, channel.kind) != (True, 0) or any(
+        c.status == "offered" for c in turn.pool.assigned(agent)
+    ):
         raise Refusal(409, "no-capacity")
     if channel.kind == "chat" or (channel.kind == "voice" and not profile.phone):
         raise Refusal(409, "cannot-start-here")

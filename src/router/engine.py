@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from router import calls, contacts, events, inputs, intake, offers, presence
-from router.effects import Effect, EndCaller
+from router import calls, contacts, events, inputs, intake, offers, presence, waits
+from router.effects import Effect
 from router.events import Event
 from router.memory import Contact
 from router.model import Content
@@ -27,7 +27,7 @@ class Decision(msgspec.Struct, frozen=True):
 def apply_config(turn: Turn, wish: inputs.ApplyConfig) -> Answer:
     if wish.version <= turn.pool.memory.version:
         raise Refusal(409, "older-version")
-    turn.emit(events.ConfigApplied(version=wish.version, config=wish.config))
+    turn.emit(events.ConfigApplied(version=wish.version, config=wish.config, holidays=wish.holidays))
     for agent in [agent for agent in turn.pool.agents if turn.pool.profile(agent) is None]:
         presence.dismiss(turn, agent)
     for contact in list(turn.pool.contacts.values()):
@@ -102,22 +102,18 @@ def decide(
 # -- timers
 
 
-def _step(turn: Turn, contact: Contact) -> None:
-    step = contact.step + 1
-    queue = turn.pool.queue(contact)
-    turn.emit(events.ContactStepped(contact=contact.id, step=step))
-    if queue.steps[step - 1].end is not None:
-        if contact.call is not None:
-            turn.do(EndCaller(channel=contact.channel, call=contact.call))
-        turn.emit(events.ContactCompleted(contact=contact.id, outcome="closed"))
-
-
 def _promote(turn: Turn, contact: Contact) -> None:
     turn.emit(events.ContactPromoted(contact=contact.id))
 
 
 def _prefer(turn: Turn, contact: Contact) -> None:
     turn.emit(events.PreferenceEnded(contact=contact.id))
+
+
+def _idle(turn: Turn, contact: Contact) -> None:
+    agent = contact.agent or ""
+    turn.emit(events.ContactParked(contact=contact.id, reason="silent"))
+    presence.after_work(turn, agent)
 
 
 def _exclusion(turn: Turn, contact: Contact) -> None:
@@ -162,13 +158,14 @@ def _cool(turn: Turn, agent: Any) -> None:
 
 
 CONTACT_TIMERS: dict[str, Callable[[Turn, Contact], None]] = {
-    "step": _step,
+    "step": waits.step,
     "promote": _promote,
     "prefer": _prefer,
     "exclusion": _exclusion,
     "wrap": _wrap,
     "silence": _silence,
     "reply": _reply,
+    "idle": _idle,
 }
 AGENT_TIMERS: dict[str, Callable[[Turn, Any], None]] = {
     "cool": _cool,
@@ -182,7 +179,7 @@ def expire(pool: Pool, until: float) -> Decision | None:
     due_at = pool.due_at()
     if due_at is None or due_at > until:
         return None
-    due = pool.timers.pop(pool.deadlines)
+    due = pool.timers.pop(pool.next_due)
     assert due is not None
     _, entity, id_, kind = due
     # After an outage what is overdue happens now, and once: not again and again in a past that nobody saw.

@@ -9,14 +9,19 @@ from router.config import Config
 from router.effects import AnyEffect
 from router.model import Author, Identity, Kind, Requirement, SendStatus, Thread, Value
 
+Outcome = Literal["handled", "abandoned", "closed", "failed", "overflowed", "after_hours", "spam"]
+
 
 class Event(Value, tag=True, frozen=True, kw_only=True):
     """Base of all events."""
 
 
 class ConfigApplied(Event, frozen=True, kw_only=True):
+    """`holidays` are the dates of the countries that its calendars name, as they were known when it was applied."""
+
     version: int
     config: Config
+    holidays: dict[str, dict[str, str]] = {}
 
 
 class ConversationOpened(Event, frozen=True, kw_only=True):
@@ -128,11 +133,14 @@ class OfferAccepted(Event, frozen=True, kw_only=True):
 
 
 class OfferDeclined(Event, frozen=True, kw_only=True):
+    """`cools_until`: an agent who has declined too much for now is offered nothing until then."""
+
     offer: str
     contact: str
     agent: str
     excluded_until: float
     reason: str | None = None
+    cools_until: float | None = None
 
 
 class OfferTimedOut(Event, frozen=True, kw_only=True):
@@ -163,7 +171,7 @@ class ContactResumed(Event, frozen=True, kw_only=True):
 
 class ContactParked(Event, frozen=True, kw_only=True):
     contact: str
-    reason: Literal["by_agent", "interrupted"]
+    reason: Literal["by_agent", "interrupted", "silent"]
 
 
 class ContactNudged(Event, frozen=True, kw_only=True):
@@ -179,7 +187,7 @@ class ContactWrapping(Event, frozen=True, kw_only=True):
 
 class ContactCompleted(Event, frozen=True, kw_only=True):
     contact: str
-    outcome: Literal["handled", "abandoned", "closed", "failed", "overflowed", "spam"]
+    outcome: Outcome
     disposition: str | None = None
     note: str | None = None
     by: str | None = None

@@ -205,8 +205,11 @@ class StartContact(Input, frozen=True, kw_only=True):
 
 
 class ApplyConfig(Input, frozen=True, kw_only=True):
+    """`holidays` are the dates of the countries that its calendars name, as they were known when it was applied."""
+
     version: int
     config: Config
+    holidays: dict[str, dict[str, str]] = {}
 
 
 class Tick(Input, frozen=True, kw_only=True):

@@ -4,16 +4,16 @@ Deduplication is by the provider's id of the message within its conversation, so
 """
 
 from router import events
-from router.capacity import fits
 from router.config import REOPEN_WITHIN_S, Channel
+from router.eligible import fits, reachable, signed_in
 from router.inputs import EndSession, ReceiveCall, ReceiveMessage, ReceiveReceipt
-from router.matching import held_kinds, reachable
 from router.memory import Contact, Conversation
 from router.model import Identity, Thread, conversation_id, derive_id
 from router.offers import withdraw
 from router.presence import after_work
 from router.rules import classify
 from router.turn import OK, Answer, Refusal, Turn
+from router.waits import end
 
 OLDEST_INTAKE_S = 72 * 3600.0
 """How far back a contact may have come in by its own account."""
@@ -70,9 +70,10 @@ def open_inbound(
     """Classify and enqueue. A customer who comes back within `reopen_within` prefers the last agent."""
     rule, outcome = classify(turn.pool.memory.config, channel.brand, facts(turn, channel, wish))
     brand = turn.pool.brand(channel.brand)
-    queue = outcome.queue or channel.queue or (brand.default_queue if brand else "")
+    queue = _with_room(turn, outcome.queue or channel.queue or (brand.default_queue if brand else ""))
+    is_full = _is_full(turn, queue)
     back = (
-        conversation.last_contact is not None and turn.now - conversation.last_word_at <= REOPEN_WITHIN_S[channel.kind]
+        conversation.last_contact is not None and turn.now - conversation.last_word_at < REOPEN_WITHIN_S[channel.kind]
     )
     prefers = (
         (conversation.last_agent,)
@@ -101,9 +102,25 @@ def open_inbound(
         )
     )
     contact = turn.pool.contacts[id_]
-    if rules and rules.max_length is not None and turn.pool.waiting.lengths[queue] > rules.max_length:
-        turn.emit(events.ContactCompleted(contact=id_, outcome="overflowed"))
+    hours = turn.pool.hours(queue, channel.brand)
+    if hours is not None and turn.pool.queue(contact).when_closed != "wait" and not hours.is_open(turn.now):
+        end(turn, contact, "after_hours")
+    elif is_full:
+        end(turn, contact, "overflowed")
     return contact
+
+
+def _is_full(turn: Turn, queue: str) -> bool:
+    rules = turn.pool.lookup.queues.get(queue)
+    return rules is not None and rules.max_length is not None and turn.pool.length(queue) >= rules.max_length
+
+
+def _with_room(turn: Turn, queue: str) -> str:
+    """The queue itself, or, when it is full, the one that takes what is over."""
+    overflow = turn.pool.lookup.queue(queue).overflow_queue
+    if overflow is None or overflow not in turn.pool.lookup.queues or not _is_full(turn, queue):
+        return queue
+    return overflow
 
 
 def facts(turn: Turn, channel: Channel, wish: ReceiveMessage | ReceiveCall) -> dict[str, str]:
@@ -143,12 +160,9 @@ def add_message(turn: Turn, conversation: Conversation, contact: str, key: str, 
 def _wake(turn: Turn, contact: Contact) -> None:
     """The customer speaks in a parked contact: its agent takes it up if open, else it queues, preferring the agent."""
     agent = turn.pool.agents[contact.agent or ""]
-    profile = turn.pool.profile(agent.id)
-    if profile and agent.connections and agent.presence == "available":
-        open_, short = fits(contact.kind, held_kinds(turn.pool, agent), profile.units, profile.maximum)
-        if open_ and not short:
-            turn.emit(events.ContactResumed(contact=contact.id))
-            return
+    if signed_in(agent) and fits(turn.pool, agent, contact.kind) == (True, 0):
+        turn.emit(events.ContactResumed(contact=contact.id))
+        return
     queue = turn.pool.queue(contact)
     until = turn.now + queue.prefer_for_s
     prefers = (agent.id,) if reachable(turn.pool, agent.id) else ()

@@ -1,236 +1,187 @@
-"""Who gets whom: the indexes over the waiting, and the pure choice with its explanation.
+"""Who gets whom: the two choices, made over the indexes of `cells` (agents) and `line` (the waiting).
 
-Contacts wait in one heap per group (queue, requirements, strategy), or, while they prefer somebody, in that agent's
-personal heap. Removal is lazy: an entry counts only while it is the contact's current place.
+The interface is narrow: a contact waits (`put`) or waits no longer (`drop`), an agent is now so (`set`); `agent_for` and
+`contact_for` choose and change nothing. `router.scan` makes the same choices by looking at everybody, for tests and as
+the measure to beat. Nothing here knows contacts or agents otherwise than by number, place and need.
 """
 
-import heapq
-from typing import TYPE_CHECKING
+from router.cells import Cells, Lanes, Need, Profile, State
+from router.line import Group, Line, Waiter
+from router.queueing import ARRIVAL, NOWHERE, TIER_SHIFT
 
-from router import capacity
-from router.memory import Agent, Contact
-from router.model import Kind
-from router.queueing import Place, place
-from router.skills import Requirements, lacks, requirements, score
-
-if TYPE_CHECKING:
-    from router.state import Pool
-
-Group = tuple[str, Requirements, Kind]
-Entry = tuple[Place, str]
+Rank = tuple[int, int, int]
+"""(tier, rank among the queues that an agent serves first, place): the least is taken."""
+NOBODY_WAITS: Rank = (NOWHERE, 0, NOWHERE)
+FEW_GROUPS = 6
+"""Up to so many groups their heads are looked at one by one; over more, cell by cell."""
 
 
-class Waiting:
-    """The waiting contacts of a pool, by group and by preferred agent."""
+class Matching:
+    def __init__(self, reserves: tuple[tuple[dict[str, int], int], ...] = ()) -> None:
+        self.cells = Cells(reserves)
+        self.line = Line()
+        self._serves_first: dict[int, tuple[str, ...]] = {}
 
-    def __init__(self, pool: "Pool") -> None:
-        self.pool = pool
-        self.offers: dict[str, str] = {c.offer.id: c.id for c in pool.contacts.values() if c.offer is not None}
-        self.groups: dict[Group, list[Entry]] = {}
-        self.personal: dict[str, list[Entry]] = {}
-        self.current: dict[str, tuple[Place, Group, tuple[str, ...]]] = {}
-        self.lengths: dict[str, int] = {}
-        self.excluding: dict[str, None] = {}
-        """Those who wait with an exclusion: it is ignored once nobody else is there, so they look again when one goes."""
+    # -- what there is
 
-    def put(self, contact: Contact) -> None:
-        """Index a contact as it now is, or take it out when it no longer waits."""
-        if contact.status != "queued":
-            self.drop(contact)
-            return
-        queue = self.pool.queue(contact)
-        group = (contact.queue, requirements(contact, queue), contact.kind)
-        prefers = contact.prefers
-        now = (place(contact, queue), group, prefers)
-        if self.current.get(contact.id) == now and bool(contact.excluded) == (contact.id in self.excluding):
-            return
-        self.drop(contact)
-        if contact.excluded:
-            self.excluding[contact.id] = None
-        self.current[contact.id] = now
-        self.lengths[contact.queue] = self.lengths.get(contact.queue, 0) + 1
-        for agent in prefers:
-            heapq.heappush(self.personal.setdefault(agent, []), (now[0], contact.id))
-        if not prefers:
-            heapq.heappush(self.groups.setdefault(group, []), (now[0], contact.id))
+    def group(self, queue: str, need: Need) -> Group:
+        group, is_new = self.line.group(queue, need)
+        if is_new:
+            self.cells.serve(need, group.bit)
+        return group
 
-    def drop(self, contact: Contact) -> None:
-        was = self.current.pop(contact.id, None)
-        if was is not None:
-            self.lengths[was[1][0]] -= 1
-        self.excluding.pop(contact.id, None)
+    def add(self, id_: str, profile: Profile, serves_first: tuple[str, ...] = ()) -> int:
+        number = self.cells.add(id_, profile)
+        if serves_first:
+            self._serves_first[number] = serves_first
+        return number
 
-    def of(self, queue: str) -> list[Contact]:
-        """A queue's waiting contacts in the order in which they will be served."""
-        mine = sorted((now[0], id_) for id_, now in self.current.items() if now[1][0] == queue)
-        return [self.pool.contacts[id_] for _, id_ in mine]
+    def serves_first(self, number: int) -> tuple[str, ...]:
+        return self._serves_first.get(number, ())
 
-    def positions(self) -> dict[str, int]:
-        """Everybody's position in line at once."""
-        counts: dict[str, int] = {}
-        found: dict[str, int] = {}
-        for _, queue, id_ in sorted((now[0], now[1][0], id_) for id_, now in self.current.items()):
-            found[id_] = counts[queue] = counts.get(queue, 0) + 1
-        return found
+    def set(self, number: int, state: State) -> None:
+        self.cells.set(number, state)
 
-    def position(self, contact: Contact) -> int:
-        """1 for the next one of its queue; 0 when it does not wait."""
-        mine = self.current.get(contact.id)
-        if mine is None:
-            return 0
-        return 1 + sum(1 for now in self.current.values() if now[1][0] == contact.queue and now[0] < mine[0])
+    def put(self, arrival: int, waiter: Waiter) -> None:
+        self.line.put(arrival, waiter)
 
-    def best(self, heap: list[Entry], group: Group, agent: str) -> Entry | None:
-        """The first entry of a heap that still counts and is not excluded for this agent."""
-        aside: list[Entry] = []
-        found: Entry | None = None
-        while heap:
-            entry = heap[0]
-            now = self.current.get(entry[1])
-            if now is None or now[0] != entry[0] or now[1] != group:
-                heapq.heappop(heap)
-            elif excluded(self.pool, self.pool.contacts[entry[1]], agent):
-                aside.append(heapq.heappop(heap))
-            else:
-                found = entry
-                break
-        for entry in aside:
-            heapq.heappush(heap, entry)
-        return found
+    def drop(self, arrival: int) -> None:
+        self.line.drop(arrival)
 
-    def first_for(self, agent: Agent) -> Entry | None:
-        """The first of those who wait for this agent in person that the agent can take now."""
-        heap = self.personal.get(agent.id)
-        if not heap:
+    # -- the agent for a contact
+
+    def agent_for(self, arrival: int) -> int:
+        """The number of the agent who should be offered a waiting contact now, -1 when it must wait."""
+        waiter = self.line.waiters[arrival]
+        if waiter.prefers:
+            return self._preferred(waiter)
+        for group in waiter.groups:
+            over = self._passed_over(waiter, group.need)
+            number = self.cells.best(group.need, over)
+            while number >= 0 and group.outbound and self._owed_inbound(number):
+                over = [*(over or ()), number]
+                number = self.cells.best(group.need, over)
+            if number >= 0:
+                return number
+        return -1
+
+    def _preferred(self, waiter: Waiter) -> int:
+        """The first of those preferred who is open."""
+        kind = waiter.groups[0].kind
+        for number in waiter.prefers:
+            if self.cells.states[number][2][kind] >= 0 and not self._excludes(waiter, number):
+                return number
+        return -1
+
+    def _passed_over(self, waiter: Waiter, need: Need) -> list[int] | None:
+        """Who is excluded from a contact. Exclusions are ignored while nobody else who is signed in meets the need."""
+        if not waiter.excludes:
             return None
-        waiting = sorted({e for e in heap if (now := self.current.get(e[1])) and now[0] == e[0] and agent.id in now[2]})
-        self.personal[agent.id] = waiting  # sorted is a heap, and what is over has gone
-        takes = (entry for entry in waiting if why_not(self.pool, self.pool.contacts[entry[1]], agent) is None)
-        return next(takes, None)
+        others = self.cells.signed_in(need)
+        for number in waiter.excludes:
+            others -= self.cells.is_able(number, need)
+        return list(waiter.excludes) if others > 0 else None
 
+    def _excludes(self, waiter: Waiter, number: int) -> bool:
+        return number in waiter.excludes and any(
+            self._passed_over(waiter, group.need) is not None
+            for group in waiter.groups
+            if self.cells.profile_of[number].meets(group.need)
+        )
 
-def reachable(pool: "Pool", agent_id: str) -> bool:
-    """On shift, if perhaps busy or away for a moment: worth waiting for."""
-    agent = pool.agents.get(agent_id)
-    return agent is not None and agent.presence in ("available", "away")
+    def _owed_inbound(self, number: int) -> bool:
+        """Inbound work waits that this blended agent could take, so outbound work must wait."""
+        profile = self.cells.refreshed(number)
+        return profile.blended and bool(self._groups(number, profile) & self.line.inbound)
 
+    # -- the contact for an agent
 
-def excluded(pool: "Pool", contact: Contact, agent_id: str) -> bool:
-    """An exclusion is ignored while nobody else who is signed in could take the contact."""
-    if agent_id not in contact.excluded:
-        return False
-    requires = requirements(contact, pool.queue(contact))
-    return any(
-        other != agent_id and other not in contact.excluded and _could_serve(pool, pool.agents[other], requires)
-        for other in pool.agents
-    )
+    def contact_for(self, number: int) -> int:
+        """The arrival number of the contact that a freed agent should be offered, -1 when there is none."""
+        lanes = self.cells.states[number][2]
+        profile = self.cells.refreshed(number)
+        groups = self._groups(number, profile)
+        inbound = groups & self.line.inbound
+        if profile.blended and (inbound or not self.cells.beyond_reserve(profile.reserves)):
+            groups = inbound
+        first = self.serves_first(number)
+        best = self._first_of(groups, number, lanes, profile, first) if groups else NOBODY_WAITS
+        for kind, queue in self.line.personal_heaps(number):
+            if lanes[kind] >= 0:
+                place = self.line.personal(number, (kind, queue), lambda waiter: not self._excludes(waiter, number))
+                if place != NOWHERE:
+                    best = min(best, self._rank(place, queue, first))
+        return best[2] & ARRIVAL if best != NOBODY_WAITS else -1
 
+    def _groups(self, number: int, profile: Profile) -> int:
+        """The groups where somebody waits whom the agent could take, as bits."""
+        waiting = 0
+        for lane, bits in zip(self.cells.states[number][2], self.line.waiting, strict=True):
+            if lane >= 0:
+                waiting |= bits
+        return waiting & profile.groups
 
-def _could_serve(pool: "Pool", agent: Agent, requires: Requirements) -> bool:
-    profile = pool.profile(agent.id)
-    return profile is not None and _signed_in(agent) and lacks(profile, requires) is None
+    def _first_of(self, groups: int, number: int, lanes: Lanes, profile: Profile, first: tuple[str, ...]) -> Rank:
+        """The best over the heads of these groups. Heads from which the agent is excluded are set aside, and put back."""
+        line = self.line
+        aside: list[tuple[Group, int]] = []
+        while True:
+            rank = self._best_head(groups, lanes, profile, first)
+            if rank == NOBODY_WAITS:
+                break
+            place = rank[2]
+            group = self._group_of(place, groups, first, rank[1])
+            waiter = line.waiters[place & ARRIVAL]
+            if number not in waiter.excludes or self._passed_over(waiter, group.need) is None:
+                break
+            group.heap.take(place)
+            aside.append((group, place))
+            line.settle(group)
+        for group, place in aside:
+            group.heap.push(place, group.counts)
+            line.settle(group)
+        return rank
 
+    def _best_head(self, groups: int, lanes: Lanes, profile: Profile, first: tuple[str, ...]) -> Rank:
+        place = self._least(groups, lanes, profile)
+        if place == NOWHERE:
+            return NOBODY_WAITS
+        tier = place >> TIER_SHIFT
+        for number, queue in enumerate(first):
+            mine = self.line.among(groups & self.line.of_queue.get(queue, 0))
+            head = min((group.head() for group in mine), default=NOWHERE)
+            if head >> TIER_SHIFT == tier:
+                return tier, number, head
+        return tier, len(first), place
 
-def _signed_in(agent: Agent) -> bool:
-    return agent.presence == "available" and bool(agent.connections)
+    def _least(self, groups: int, lanes: Lanes, profile: Profile) -> int:
+        """The first among the heads of these groups. Many of them are looked at cell by cell, in one call each."""
+        heads = self.line.heads
+        best = NOWHERE
+        if groups.bit_count() <= FEW_GROUPS:
+            while groups:
+                bit = groups & -groups
+                groups ^= bit
+                place = heads[bit.bit_length() - 1]
+                if place < best:
+                    best = place
+            return best
+        for kind, cells in profile.cells:
+            if lanes[kind] >= 0:
+                for cell in cells:
+                    if cell.groups & groups:
+                        place = min(cell.heads(heads))
+                        if place < best:
+                            best = place
+        return best
 
+    def _rank(self, place: int, queue: str, first: tuple[str, ...]) -> Rank:
+        return place >> TIER_SHIFT, first.index(queue) if queue in first else len(first), place
 
-def why_not_open(pool: "Pool", agent: Agent, kind: Kind) -> str | None:
-    """Why an agent can be given nothing of this kind now, in plain words; None when open."""
-    profile = pool.profile(agent.id)
-    if profile is None:
-        return "not in the configuration"
-    if agent.presence != "available":
-        return agent.presence + (f" ({agent.reason})" if agent.reason else "")
-    if not agent.connections:
-        return "not connected"
-    if agent.cools_until is not None and agent.cools_until > pool.t:
-        return f"cooling down until {pool.local(agent.cools_until):%H:%M:%S}"
-    if kind == "voice" and not profile.phone:
-        return "has no phone"
-    if agent.contacts and any(contact.status == "offered" for contact in pool.assigned(agent)):
-        return "has an open offer"
-    held = held_kinds(pool, agent)
-    fits, _ = capacity.fits(kind, held, profile.units, profile.maximum)
-    if not fits:
-        same = sum(1 for other, _ in held if other == kind)
-        most = profile.maximum.get(kind, capacity.MAXIMUM[kind])
-        return f"{kind} {same} of {most}" if same >= most else f"{used_units(pool, agent)} of {profile.units} units"
-    return None
-
-
-def held_kinds(pool: "Pool", agent: Agent) -> list[tuple[Kind, bool]]:
-    """(kind, can be interrupted now) of everything that holds an agent's units."""
-    if not agent.contacts:
-        return []
-    return [(c.kind, c.status in ("active", "held")) for c in pool.assigned(agent) if c.status != "parked"]
-
-
-def why_not(pool: "Pool", contact: Contact, agent: Agent, requires: Requirements | None = None) -> str | None:
-    """Why an agent is passed over for a contact: the first reason; None when eligible."""
-    profile = pool.profile(agent.id)
-    if profile is not None:
-        need = lacks(profile, requirements(contact, pool.queue(contact)) if requires is None else requires)
-        if need is not None:
-            level = profile.level(need.skill)
-            return f"lacks {need.skill}" if level is None else f"skill {need.skill} {level} < {need.level}"
-    closed = why_not_open(pool, agent, contact.kind)
-    if closed is not None:
-        return closed
-    if excluded(pool, contact, agent.id):
-        return f"excluded until {pool.local(contact.excluded[agent.id]):%H:%M:%S}"
-    return None
-
-
-def agent_for(pool: "Pool", contact: Contact) -> Agent | None:
-    """The agent who should be offered a waiting contact now; None when it must wait."""
-    prefers = pool.waiting.current[contact.id][2]
-    for preferred in prefers:
-        agent = pool.agents.get(preferred)
-        if agent is not None and why_not(pool, contact, agent) is None:
-            return agent
-    if prefers:
-        return None
-    requires = requirements(contact, pool.queue(contact))
-    eligible = [agent for agent in pool.agents.values() if why_not(pool, contact, agent, requires) is None]
-    return min(eligible, key=lambda agent: _order(pool, contact, agent, requires), default=None)
-
-
-def _order(pool: "Pool", contact: Contact, agent: Agent, requires: Requirements) -> tuple[int, int, int, str]:
-    """Least first: nobody's work interrupted, then the queue's strategy, then longest idle, then id."""
-    profile = pool.lookup.agents[agent.id]
-    interrupts = 0
-    if agent.contacts:
-        _, interrupts = capacity.fits(contact.kind, held_kinds(pool, agent), profile.units, profile.maximum)
-    by = 0
-    match pool.queue(contact).strategy:
-        case "best_skill":
-            by = -score(profile, requires)
-        case "least_loaded":
-            by = used_units(pool, agent) * 8 // profile.units
-        case "most_loaded":
-            by = -(used_units(pool, agent) * 8 // profile.units)
-    return interrupts, by, agent.idle_stamp, agent.id
-
-
-def contact_for(pool: "Pool", agent: Agent) -> Contact | None:
-    """The waiting contact a freed agent should be offered: the least place over the groups and the personal heap."""
-    profile = pool.profile(agent.id)
-    if profile is None or not pool.waiting.current or not _signed_in(agent):
-        return None
-    open_for = {kind: why_not_open(pool, agent, kind) is None for kind in capacity.MAXIMUM}
-    heads: list[Entry] = []
-    for group, heap in pool.waiting.groups.items():
-        if heap and open_for[group[2]] and lacks(profile, group[1]) is None:
-            head = pool.waiting.best(heap, group, agent.id)
-            if head is not None:
-                heads.append(head)
-    own = pool.waiting.first_for(agent)
-    if own is not None:
-        heads.append(own)
-    return pool.contacts[min(heads)[1]] if heads else None
-
-
-def used_units(pool: "Pool", agent: Agent) -> int:
-    """Capacity units in use: offers and wrap-up hold theirs, parked contacts do not."""
-    return sum(capacity.cost(contact.kind) for contact in pool.assigned(agent) if contact.status != "parked")
+    def _group_of(self, place: int, groups: int, first: tuple[str, ...], rank: int) -> Group:
+        """The group, among these and of this rank, whose first has this place."""
+        for group in self.line.waiters[place & ARRIVAL].groups:
+            of_rank = rank == len(first) or group.queue == first[rank]
+            if groups & group.bit and of_rank and group.head() == place:
+                return group
+        raise LookupError(f"no group has {place} at its head")

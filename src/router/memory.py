@@ -74,6 +74,11 @@ class Contact(msgspec.Struct):
     target_s: float = 0
     waits_from: float = 0
 
+    @property
+    def has_legs(self) -> bool:
+        """A call that we carry. Where somebody else does (a company's own exchange), Naru only says whose it is."""
+        return self.kind == "voice" and (self.call is not None or self.direction == "outbound")
+
 
 class Conversation(msgspec.Struct):
     id: str
@@ -141,6 +146,7 @@ class Memory(msgspec.Struct):
     t: float = 0
     version: int = 0
     config: Config = Config()
+    holidays: dict[str, dict[str, str]] = {}
     arrivals: int = 0
     stamps: int = 0
     contacts: dict[str, Contact] = {}

@@ -4,9 +4,14 @@ Times are seconds since the Unix epoch (float) on the log's clock, durations are
 """
 
 import uuid
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
+
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.:-]{0,63}$")]
+"""A name in the configuration, by which its parts refer to each other."""
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
 
 NAMESPACE = uuid.UUID("6e617275-0000-5000-8000-000000000001")
 

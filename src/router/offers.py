@@ -6,16 +6,17 @@ line is kept and nobody is blamed).
 
 from router import capacity, events
 from router.effects import CancelLeg, JoinCaller, RingLeg
+from router.eligible import used_units
 from router.inputs import AcceptOffer, DeclineOffer
-from router.matching import agent_for, contact_for, used_units
 from router.memory import Agent, Contact, Offer
 from router.model import derive_id
 from router.presence import after_work, free_those_who_wait_for
-from router.queueing import place
 from router.turn import Answer, Refusal, Turn
+from router.waits import pass_on
 
 EXCLUDE_S = 60.0
 """How long a contact is not offered again to an agent who declined it or let it ring."""
+MAX_EXCLUSIONS_OF_AN_AGENT = 32
 LEG_COOLDOWN_S = 5.0
 """How long an agent whose phone could not be reached is offered nothing."""
 OUTAGE_S = 5.0
@@ -35,9 +36,9 @@ def make(turn: Turn, contact: Contact, agent: Agent) -> None:
             shown_until=turn.now + queue.offer_timeout_s,
         )
     )
-    if contact.kind == "voice" and queue.leg == "ring":
+    if contact.has_legs and queue.leg == "ring":
         ring_agent(turn, contact, agent.id, offer)
-    elif queue.auto_accept and contact.kind != "voice":
+    elif queue.auto_accept and not contact.has_legs:
         accepted(turn, contact)
 
 
@@ -58,10 +59,10 @@ def ring_agent(turn: Turn, contact: Contact, agent: str, key: str) -> None:
 def accept(turn: Turn, wish: AcceptOffer) -> Answer:
     contact, _ = _open_offer(turn, wish.offer, wish.agent)
     queue = turn.pool.queue(contact)
-    if contact.kind == "voice" and queue.leg == "ring":
+    if contact.has_legs and queue.leg == "ring":
         raise Refusal(409, "answer-the-phone")
     accepted(turn, contact)
-    if contact.kind == "voice":
+    if contact.has_legs:
         ring_agent(turn, contact, wish.agent, derive_id("leg", contact.id, str(contact.attempt)))
     return Answer(contact=contact.id)
 
@@ -89,11 +90,25 @@ def decline(turn: Turn, wish: DeclineOffer) -> Answer:
 
 def declined(turn: Turn, contact: Contact, offer: Offer, reason: str | None) -> None:
     hang_up(turn, contact, offer)
-    until = turn.now + EXCLUDE_S
+    decline_open(turn, contact, offer, reason)
+
+
+def decline_open(turn: Turn, contact: Contact, offer: Offer, reason: str | None) -> None:
+    """Whoever declines more contacts at a time than an agent may be excluded from cools down until the next is over."""
+    agent, until = offer.agent, turn.now + EXCLUDE_S
+    others = [turn.pool.contacts[id_].excluded.get(agent) for id_ in turn.pool.excluding]
+    ends = [end for end in others if end is not None]
     turn.emit(
-        events.OfferDeclined(offer=offer.id, contact=contact.id, agent=offer.agent, reason=reason, excluded_until=until)
+        events.OfferDeclined(
+            offer=offer.id,
+            contact=contact.id,
+            agent=agent,
+            reason=reason,
+            excluded_until=until,
+            cools_until=min(ends) if len(ends) >= MAX_EXCLUSIONS_OF_AN_AGENT else None,
+        )
     )
-    over(turn, contact, offer.agent)
+    over(turn, contact, agent)
 
 
 def timed_out(turn: Turn, contact: Contact, lateness_s: float) -> None:
@@ -158,20 +173,30 @@ def settle(turn: Turn) -> None:
     """Bring what became waiting and who became free together, until nothing more fits. Never polls."""
     pool = turn.pool
     while pool.dirty_contacts or pool.dirty_agents:
-        waiting = [pool.contacts[id_] for id_ in pool.dirty_contacts if id_ in pool.contacts]
-        pool.dirty_contacts.clear()
-        for contact in sorted(waiting, key=lambda c: place(c, pool.queue(c))):
-            if contact.status == "queued":
-                _offer_to_somebody(turn, contact)
+        if pool.dirty_contacts:
+            _offer_all(turn, [pool.contacts[id_] for id_ in pool.dirty_contacts if id_ in pool.contacts])
         freed = [pool.agents[id_] for id_ in pool.dirty_agents]
         pool.dirty_agents.clear()
-        for agent in sorted(freed, key=lambda a: (a.idle_stamp, a.id)):
-            contact_or_none = contact_for(pool, agent)
-            if contact_or_none is not None:
-                make(turn, contact_or_none, agent)
+        for agent in sorted(freed, key=lambda a: (a.idle_stamp, a.id)) if len(freed) > 1 else freed:
+            contact = pool.contact_for(agent)
+            if contact is not None:
+                make(turn, contact, agent)
+        if not pool.dirty_contacts and not pool.dirty_agents:
+            _offer_all(turn, pool.outbound_heads())
 
 
-def _offer_to_somebody(turn: Turn, contact: Contact) -> None:
-    agent = agent_for(turn.pool, contact)
-    if agent is not None:
-        make(turn, contact, agent)
+def _offer_all(turn: Turn, waiting: list[Contact]) -> None:
+    """Offer each to somebody, inbound work first, in order of their places."""
+    pool = turn.pool
+    pool.dirty_contacts.clear()
+    places = pool.matching.line.waiters
+    if len(waiting) > 1:
+        waiting = [c for c in waiting if c.status == "queued"]
+        waiting.sort(key=lambda c: (c.direction == "outbound" and not c.answered, places[c.arrival].place))
+    for contact in waiting:
+        if contact.status == "queued" and contact.id in pool.contacts:
+            pass_on(turn, contact)
+        if contact.status == "queued" and contact.id in pool.contacts:
+            agent = pool.agent_for(contact)
+            if agent is not None:
+                make(turn, contact, agent)

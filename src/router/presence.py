@@ -7,8 +7,8 @@ changes nothing.
 
 from router import events
 from router.capacity import INTERRUPTIBLE, cost
+from router.eligible import reachable, used_units
 from router.inputs import Connect, Disconnect, SetPresence, StartGateway
-from router.matching import reachable, used_units
 from router.memory import Agent
 from router.model import Kind
 from router.turn import OK, Answer, Turn

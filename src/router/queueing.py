@@ -1,22 +1,34 @@
 """Order of the waiting: strict tiers, and inside a tier one static key, so that nothing is ever re-sorted.
 
 key = enqueued_at + target - head_start, ties by arrival number. With equal targets that is oldest first; with unequal
-ones, unlike channels compare on one scale: whoever is nearest to breaking its promise comes first.
+ones, unlike channels compare on one scale: whoever is nearest to breaking its promise comes first. The target is laid
+over the queue's hours, where it has any.
 """
 
 from router.config import Queue
 from router.memory import Contact
 
-Place = tuple[int, float, int]
-"""(tier, key, arrival): the least comes first."""
+ARRIVAL_BITS = 44
+KEY_BITS = 56
+TIER_SHIFT = ARRIVAL_BITS + KEY_BITS
+ARRIVAL = (1 << ARRIVAL_BITS) - 1
+KEY = (1 << KEY_BITS) - 1
+NOWHERE = 1 << TIER_SHIFT + 8
+"""Behind everybody."""
+
+Place = int
+"""tier (0 to 9), key (whole microseconds), arrival number, in one integer: the least comes first."""
 
 
-def place(contact: Contact, queue: Queue) -> Place:
-    return (
-        tier(contact, queue),
-        contact.enqueued_at + queue.target(contact.kind) - contact.head_start_s,
-        contact.arrival,
-    )
+def place(contact: Contact, queue: Queue, due_at: float) -> Place:
+    """`due_at` is the moment by which the contact should be answered: enqueued_at + target, over the queue's hours."""
+    key = round((due_at - contact.head_start_s) * 1e6)
+    return tier(contact, queue) << TIER_SHIFT | min(max(key, 0), KEY) << ARRIVAL_BITS | contact.arrival
+
+
+def key_of(place: Place) -> float:
+    """Seconds since the epoch."""
+    return (place >> ARRIVAL_BITS & KEY) / 1e6
 
 
 def tier(contact: Contact, queue: Queue) -> int:

@@ -5,15 +5,20 @@ any point and going on gives the same later journal. Times are log time in secon
 """
 
 import datetime as dt
+import itertools
 import zoneinfo
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from router import events
+from router import calendar, events
+from router.calendar import Hours
+from router.cells import Lanes
 from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S, Brand, Channel, Lookup, Queue
 from router.config import Agent as Profile
 from router.effects import RingLeg
-from router.matching import Waiting
+from router.eligible import idle_lanes, state_of
+from router.line import Group, Waiter
+from router.matching import Matching
 from router.memory import (
     KEEP_CONVERSATION_S,
     LOST_CHAT_S,
@@ -33,7 +38,15 @@ from router.memory import (
     Stats,
     Status,
 )
-from router.timers import Timers
+from router.model import Kind, Requirement
+from router.queueing import ARRIVAL, NOWHERE, place
+from router.skills import least_levels, levels_of, requirement_sets
+from router.timers import Due, Timers
+
+NEVER_S = 366 * 86400.0
+"""What counts in open time of a calendar that never opens is due a year late."""
+FORESEEN_GROUPS = 5_000
+MAX_GROUP_KEYS = 20_000
 
 
 class Pool:
@@ -44,10 +57,8 @@ class Pool:
         self.contacts = self.memory.contacts
         self.conversations = self.memory.conversations
         self.agents = self.memory.agents
-        self.timers = Timers()
         self.dirty_contacts: dict[str, None] = {}
         self.dirty_agents: dict[str, None] = {}
-        self.lookup = Lookup(self.memory.config)
         self.rebuild()
 
     @property
@@ -56,21 +67,47 @@ class Pool:
 
     def rebuild(self) -> None:
         """Everything that derives, anew from memory."""
-        self.lookup = Lookup(self.memory.config)
-        self.zone = zoneinfo.ZoneInfo(self.memory.config.timezone)
+        config = self.memory.config
+        self.lookup = Lookup(config)
+        self.zone = zoneinfo.ZoneInfo(config.timezone)
         self.timers = Timers()
-        self.waiting = Waiting(self)
+        self._hours = {c.id: calendar.hours(c, config.timezone, self.memory.holidays) for c in config.calendars}
+        self.offers = {c.offer.id: c.id for c in self.contacts.values() if c.offer is not None}
+        self.waiting: dict[int, str] = {}
+        """Who waits, by arrival number."""
+        self.excluding: dict[str, None] = {}
+        """Those who wait with an exclusion: it is ignored once nobody else is there, so they look again when one goes."""
+        self.skipping: dict[str, None] = {}
+        """Those who wait in a step that is skipped when nobody is there: they look again when somebody goes."""
+        self._idle_lanes: dict[str, Lanes] = {}
+        self._groups: dict[tuple[object, ...], tuple[Group, ...]] = {}
+        kept = [queue for queue in config.queues if queue.reserve]
+        inbound = (Requirement(skill="mode:inbound"),)
+        self.matching = Matching(tuple((least_levels((*inbound, *q.requires)), q.reserve) for q in kept))
+        self._foresee()
+        for agent in sorted(self.agents.values(), key=lambda agent: (agent.idle_stamp, agent.id)):
+            self.touch_agent(agent)
         for contact in self.contacts.values():
             self.touch(contact)
-        for agent in self.agents.values():
-            self.timers.watch("agent", agent.id, agent_deadlines(self, agent))
         for conversation in self.conversations.values():
             self._watch_conversation(conversation)
+
+    def _foresee(self) -> None:
+        """Make the groups that the configuration leads to before anybody is there: later, each would look at everybody."""
+        kinds = sorted({channel.kind for channel in self.lookup.config.channels})
+        ruled = {(): None} | {rule.then.requires: None for rule in self.lookup.config.rules}
+        for queue in self.lookup.config.queues:
+            for brand in self.lookup.config.brands:
+                languages = brand.languages if queue.language_wall else (None,)
+                for step in range(len(queue.steps) + 1):
+                    for kind, language, requires in itertools.product(kinds, languages, ruled):
+                        if len(self._groups) < FORESEEN_GROUPS:
+                            self._groups_of(_asks(queue, brand.id, step, kind, language, requires))
 
     # -- looking things up
 
     def queue(self, contact: Contact) -> Queue:
-        return self.lookup.queues.get(contact.queue) or Queue(id=contact.queue, name=contact.queue)
+        return self.lookup.queue(contact.queue)
 
     def brand(self, brand: str) -> Brand | None:
         return self.lookup.brands.get(brand)
@@ -82,7 +119,7 @@ class Pool:
         return self.lookup.agents.get(agent)
 
     def contact_of_offer(self, offer: str) -> Contact | None:
-        found = self.waiting.offers.get(offer)
+        found = self.offers.get(offer)
         return self.contacts.get(found) if found else None
 
     def assigned(self, agent: Agent) -> Iterator[Contact]:
@@ -92,39 +129,164 @@ class Pool:
     def local(self, t: float) -> dt.datetime:
         return dt.datetime.fromtimestamp(t, self.zone)
 
+    def hours(self, queue: str, brand: str) -> Hours | None:
+        """The hours of a queue, else of the brand; None: always open."""
+        if not self._hours:
+            return None
+        known, owner = self.lookup.queue(queue), self.lookup.brands.get(brand)
+        return self._hours.get(known.hours or (owner.hours if owner else None) or "")
+
+    def due_by(self, contact: Contact, target_s: float) -> float:
+        """When a contact should be answered: so many seconds of open time after it came in."""
+        return _after(self.hours(contact.queue, contact.brand), contact.enqueued_at, target_s)
+
+    def waited_until(self, contact: Contact, seconds: float) -> float:
+        """When a contact will have waited so long in this queue, counted while it is open."""
+        return _after(self.hours(contact.queue, contact.brand), contact.waits_from, seconds)
+
+    def length(self, queue: str) -> int:
+        """How many wait in a queue."""
+        return self.matching.line.lengths.get(queue, 0)
+
+    def in_line(self, queue: str) -> list[Contact]:
+        """A queue's waiting contacts in the order in which they will be served."""
+        return [self.contacts[self.waiting[place & ARRIVAL]] for place in self.matching.line.waiting_in(queue)]
+
+    def positions(self) -> dict[str, int]:
+        """Everybody's position in line at once."""
+        return {c.id: n for queue in self.lookup.queues for n, c in enumerate(self.in_line(queue), 1)}
+
+    def position(self, contact: Contact) -> int:
+        """1 for the next one of its queue; 0 when it does not wait."""
+        waiters = self.matching.line.waiters
+        mine = waiters.get(contact.arrival)
+        if mine is None:
+            return 0
+        return 1 + sum(1 for other in waiters.values() if other.queue == mine.queue and other.place < mine.place)
+
+    # -- who gets whom
+
+    def agent_for(self, contact: Contact) -> Agent | None:
+        """The agent who should be offered a waiting contact now; None when it must wait."""
+        number = self.matching.agent_for(contact.arrival)
+        return self.agents[self.matching.cells.ids[number]] if number >= 0 else None
+
+    def contact_for(self, agent: Agent) -> Contact | None:
+        """The waiting contact that a freed agent should be offered; None when there is none."""
+        number = self.matching.cells.numbers.get(agent.id)
+        if number is None or not self.waiting:
+            return None
+        arrival = self.matching.contact_for(number)
+        return self.contacts[self.waiting[arrival]] if arrival >= 0 else None
+
+    def anybody_for(self, contact: Contact) -> bool:
+        """Whether somebody who is signed in meets what a waiting contact asks for now."""
+        groups = self.matching.line.waiters[contact.arrival].groups
+        return any(self.matching.cells.signed_in(group.need) for group in groups)
+
+    def outbound_heads(self) -> list[Contact]:
+        """The first of each group of outbound work, when more agents have become idle than before: they look again."""
+        if not self.matching.cells.risen:
+            return []
+        self.matching.cells.risen = False
+        line = self.matching.line
+        places = [g.head() for g in line.groups if g.outbound and g.head() != NOWHERE]
+        return [self.contacts[self.waiting[place & ARRIVAL]] for place in sorted(places)]
+
     # -- what derives
 
     def touch(self, contact: Contact) -> None:
         """Index a contact as it now is."""
-        self.waiting.put(contact)
-        self.timers.watch("contact", contact.id, contact_deadlines(contact, self.queue(contact)))
+        queue = self.queue(contact)
         if contact.status == "queued":
+            self.waiting[contact.arrival] = contact.id
+            self.matching.put(contact.arrival, self._waiter(contact, queue))
             self.dirty_contacts[contact.id] = None
+            _mark(self.excluding, contact.id, bool(contact.excluded))
+            _mark(self.skipping, contact.id, skips_if_nobody(contact, queue))
+        elif contact.arrival in self.waiting:
+            self.forget(contact)
+        self.timers.watch("contact", contact.id, earliest(contact_deadlines(self, contact)))
+
+    def forget(self, contact: Contact) -> None:
+        """A contact waits no longer."""
+        self.waiting.pop(contact.arrival, None)
+        self.matching.drop(contact.arrival)
+        self.dirty_contacts.pop(contact.id, None)
+        self.excluding.pop(contact.id, None)
+        self.skipping.pop(contact.id, None)
+
+    def _waiter(self, contact: Contact, queue: Queue) -> Waiter:
+        groups = self._groups_of(contact)
+        cells = self.matching.cells
+        numbers, profiles = cells.numbers, cells.profile_of
+        prefers = tuple(
+            numbers[agent]
+            for agent in contact.prefers
+            if agent in numbers and any(profiles[numbers[agent]].meets(group.need) for group in groups)
+        )
+        excludes = tuple(numbers[agent] for agent in contact.excluded if agent in numbers)
+        due_at = self.due_by(contact, queue.target(contact.kind))
+        return Waiter(place(contact, queue, due_at), contact.queue, groups, prefers, excludes)
+
+    def _groups_of(self, contact: Contact) -> tuple[Group, ...]:
+        """The groups a contact waits in now, its own queue's first. What decides them is the key of a small table."""
+        mode = contact.direction == "outbound" and not contact.answered
+        key = (
+            contact.queue, contact.step, contact.brand, contact.kind, mode, contact.language, contact.requires
+        )  # fmt: skip
+        found = self._groups.get(key)
+        if found is None:
+            need = self.matching.cells.need
+            found = self._groups[key] = tuple(
+                self.matching.group(queue.id, need(contact.kind, queue.strategy, least_levels(requires)))
+                for queue, requires in requirement_sets(contact, self.lookup)
+            )
+            if len(self._groups) > MAX_GROUP_KEYS:
+                del self._groups[next(iter(self._groups))]
+        return found
 
     def touch_agent(self, agent: Agent) -> None:
-        self.timers.watch("agent", agent.id, agent_deadlines(self, agent))
-        self.dirty_agents[agent.id] = None
+        """Index an agent as it now is."""
+        number = self.matching.cells.numbers.get(agent.id)
+        if number is None:
+            profile = self.profile(agent.id)
+            if profile is not None:
+                can = self.matching.cells.profile(levels_of(profile))
+                number = self.matching.add(agent.id, can, profile.serves_first)
+        if number is not None:
+            self.matching.set(number, state_of(self, agent))
+            self.dirty_agents[agent.id] = None
+        self.timers.watch("agent", agent.id, earliest(agent_deadlines(self, agent)))
+
+    def idle_lanes(self, profile: Profile) -> Lanes:
+        found = self._idle_lanes.get(profile.id)
+        if found is None:
+            found = self._idle_lanes[profile.id] = idle_lanes(profile)
+        return found
 
     def _watch_conversation(self, conversation: Conversation) -> None:
-        self.timers.watch("conversation", conversation.id, conversation_deadlines(conversation))
+        self.timers.watch("conversation", conversation.id, earliest(conversation_deadlines(conversation)))
 
     def somebody_left(self) -> None:
-        """An agent is no longer there: whoever was kept from another by an exclusion looks again."""
-        self.dirty_contacts |= self.waiting.excluding
+        """An agent is no longer there: whoever was kept from another by an exclusion, or waits in a step that is
+        skipped when nobody is there, looks again."""
+        self.dirty_contacts |= self.excluding
+        self.dirty_contacts |= self.skipping
 
     def due_at(self) -> float | None:
-        return self.timers.next_due(self.deadlines)
+        return self.timers.next_due(self.next_due)
 
-    def deadlines(self, entity: str, id_: str) -> dict[str, float]:
-        """The truth behind the timer heap: what is due of this entity, by kind."""
+    def next_due(self, entity: str, id_: str) -> Due | None:
+        """The truth behind the timers: what is next due of this entity."""
         if entity == "contact":
             contact = self.contacts.get(id_)
-            return contact_deadlines(contact, self.queue(contact)) if contact else {}
+            return earliest(contact_deadlines(self, contact)) if contact else None
         if entity == "agent":
             agent = self.agents.get(id_)
-            return agent_deadlines(self, agent) if agent else {}
+            return earliest(agent_deadlines(self, agent)) if agent else None
         conversation = self.conversations.get(id_)
-        return conversation_deadlines(conversation) if conversation else {}
+        return earliest(conversation_deadlines(conversation)) if conversation else None
 
     def remember(self, input_id: str, answer: Seen) -> None:
         """Keep an input's answer, so that its repetition gets the same one and changes nothing."""
@@ -144,7 +306,6 @@ class Pool:
         """An assignment has ended: the agent joins the end of the idle line."""
         self.memory.stamps += 1
         agent.idle_stamp = self.memory.stamps
-        self.touch_agent(agent)
 
     def _stats(self, contact: Contact) -> Stats:
         today = self.local(self.t).date().isoformat()
@@ -153,42 +314,88 @@ class Pool:
             self.memory.stats = {}
         return self.memory.stats.setdefault(contact.queue, Stats())
 
-    def _release(self, contact: Contact) -> None:
-        """Take a contact from whoever holds it or is offered it."""
+    def _release(self, contact: Contact) -> Agent | None:
+        """Take a contact from whoever holds it or is offered it. The caller indexes that agent anew."""
         held_by = contact.agent or (contact.offer.agent if contact.offer else None)
-        if held_by is not None:
-            agent = self._agent(held_by)
-            if contact.id in agent.contacts:
-                agent.contacts.remove(contact.id)
-            self.touch_agent(agent)
         if contact.offer is not None:
-            self.waiting.offers.pop(contact.offer.id, None)
+            self.offers.pop(contact.offer.id, None)
         contact.offer = None
         contact.agent = None
+        if held_by is None:
+            return None
+        agent = self._agent(held_by)
+        if contact.id in agent.contacts:
+            agent.contacts.remove(contact.id)
+        return agent
 
 
-def contact_deadlines(contact: Contact, queue: Queue) -> dict[str, float]:
+def _asks(
+    queue: Queue, brand: str, step: int, kind: Kind, language: str | None, requires: tuple[Requirement, ...]
+) -> Contact:
+    """A contact as one might come, of which only what it asks for matters."""
+    return Contact(
+        id="", conversation="", channel="", brand=brand, kind=kind, queue=queue.id, direction="inbound", enqueued_at=0,
+        arrival=0, since=0, step=step, language=language, requires=requires,
+    )  # fmt: skip
+
+
+def _mark(among: dict[str, None], id_: str, belongs: bool) -> None:
+    if belongs:
+        among[id_] = None
+    else:
+        among.pop(id_, None)
+
+
+def skips_if_nobody(contact: Contact, queue: Queue) -> bool:
+    """Whether the step a contact is in passes at once while nobody is there for it."""
+    return 0 < contact.step <= len(queue.steps) and queue.steps[contact.step - 1].skip_if_nobody
+
+
+def earliest(deadlines: dict[str, float]) -> Due | None:
+    """The first of what is due, (when, kind)."""
+    return min(((at, kind) for kind, at in deadlines.items()), default=None)
+
+
+def _after(hours: Hours | None, moment: float, seconds: float) -> float:
+    if hours is None:
+        return moment + seconds
+    found = hours.after(moment, seconds)
+    return moment + seconds + NEVER_S if found is None else found
+
+
+def contact_deadlines(pool: Pool, contact: Contact) -> dict[str, float]:
     """Every timer out of a contact's state, by kind. Each non-final state that a person could forget has one."""
+    queue = pool.queue(contact)
     due: dict[str, float] = {}
     if contact.status == "offered" and contact.offer:
         due["offer"] = contact.offer.shown_until + OFFER_GRACE_S
     elif contact.status == "queued":
         if contact.step < len(queue.steps):
-            due["step"] = contact.waits_from + queue.steps[contact.step].after_s
+            due["step"] = pool.waited_until(contact, queue.steps[contact.step].after_s)
         if queue.max_wait_s is not None and not contact.promoted:
-            due["promote"] = contact.waits_from + queue.max_wait_s
+            due["promote"] = pool.waited_until(contact, queue.max_wait_s)
         if contact.prefers and contact.prefer_until is not None:
             due["prefer"] = contact.prefer_until
+        if contact.excluded:
+            due["exclusion"] = min(contact.excluded.values())
     elif contact.status == "wrapping" and contact.wrap_until is not None:
         due["wrap"] = contact.wrap_until
     else:
-        due["silence"] = max(contact.last_word_at, contact.since) + CLOSE_AFTER_S[contact.kind]
-        awaited = contact.status == "active" and not contact.replied and contact.direction == "inbound"
-        if queue.first_reply_s is not None and awaited and contact.kind != "voice":
+        due |= _held_deadlines(pool, contact, queue)
+    return due
+
+
+def _held_deadlines(pool: Pool, contact: Contact, queue: Queue) -> dict[str, float]:
+    """What is due of a contact that an agent holds."""
+    last_word_at = max(contact.last_word_at, contact.since)
+    due = {"silence": last_word_at + CLOSE_AFTER_S[contact.kind]}
+    if contact.status == "active" and contact.kind != "voice":
+        if queue.idle_after_s is not None:
+            due["idle"] = last_word_at + queue.idle_after_s
+        if queue.first_reply_s is not None and not contact.replied and contact.direction == "inbound":
             times = 2 if contact.nudged else 1
-            due["reply"] = (contact.accepted_at or contact.since) + times * queue.first_reply_s
-    if contact.excluded and contact.status == "queued":
-        due["exclusion"] = min(contact.excluded.values())
+            hours = pool.hours(contact.queue, contact.brand)
+            due["reply"] = _after(hours, contact.accepted_at or contact.since, times * queue.first_reply_s)
     return due
 
 
@@ -234,6 +441,7 @@ def apply(pool: Pool, event: events.Event, t: float) -> None:
 def _config_applied(pool: Pool, event: events.ConfigApplied) -> None:
     pool.memory.config = event.config
     pool.memory.version = event.version
+    pool.memory.holidays = event.holidays
     pool.rebuild()
     for agent in pool.agents.values():
         pool.dirty_agents[agent.id] = None
@@ -314,7 +522,9 @@ def _contact_opened(pool: Pool, event: events.ContactOpened) -> None:
         excluded={},
         last_word_at=pool.t,
         follows=event.follows,
-        call=conversation.thread.external if conversation.kind == "voice" and event.direction == "inbound" else None,
+        call=conversation.thread.external
+        if conversation.thread.kind == "call" and event.direction == "inbound"
+        else None,
     )
     pool.contacts[contact.id] = contact
     conversation.contact = contact.id
@@ -355,11 +565,14 @@ def _exclusion_ended(pool: Pool, event: events.ExclusionEnded) -> None:
 @_on(events.ContactRequeued)
 def _contact_requeued(pool: Pool, event: events.ContactRequeued) -> None:
     contact = pool.contacts[event.contact]
-    if contact.agent is not None:
-        if event.excluded_until is not None:
-            contact.excluded[contact.agent] = event.excluded_until
-        pool._rest(pool._agent(contact.agent))
-    pool._release(contact)
+    owned = contact.agent is not None
+    if contact.agent is not None and event.excluded_until is not None:
+        contact.excluded[contact.agent] = event.excluded_until
+    agent = pool._release(contact)
+    if agent is not None:
+        if owned:
+            pool._rest(agent)
+        pool.touch_agent(agent)
     if contact.queue != event.queue:
         contact.queue = event.queue
         contact.step = 0
@@ -386,7 +599,7 @@ def _offer_made(pool: Pool, event: events.OfferMade) -> None:
     contact.offer = Offer(id=event.offer, agent=event.agent, shown_until=event.shown_until, made_at=pool.t)
     agent = pool._agent(event.agent)
     agent.contacts.append(contact.id)
-    pool.waiting.offers[event.offer] = contact.id
+    pool.offers[event.offer] = contact.id
     pool.touch(contact)
     pool.touch_agent(agent)
 
@@ -396,7 +609,7 @@ def _offer_accepted(pool: Pool, event: events.OfferAccepted) -> None:
     contact = pool.contacts[event.contact]
     contact.agent = event.agent
     contact.leg = contact.offer.leg if contact.offer else None
-    pool.waiting.offers.pop(event.offer, None)
+    pool.offers.pop(event.offer, None)
     contact.offer = None
     contact.status = "active"
     contact.since = contact.accepted_at = pool.t
@@ -411,7 +624,7 @@ def _offer_accepted(pool: Pool, event: events.OfferAccepted) -> None:
         wait = pool.t - contact.enqueued_at
         stats.answered += 1
         stats.wait_s += wait
-        stats.answered_in_target += wait <= contact.target_s
+        stats.answered_in_target += pool.t <= pool.due_by(contact, contact.target_s)
     pool.touch(contact)
     pool.touch_agent(pool._agent(event.agent))
 
@@ -432,7 +645,10 @@ def _offer_back(pool: Pool, event: Any, excluded_until: float | None) -> Agent:
 
 @_on(events.OfferDeclined)
 def _offer_declined(pool: Pool, event: events.OfferDeclined) -> None:
-    pool._rest(_offer_back(pool, event, event.excluded_until))
+    agent = _offer_back(pool, event, event.excluded_until)
+    agent.cools_until = event.cools_until
+    pool._rest(agent)
+    pool.touch_agent(agent)
 
 
 @_on(events.OfferTimedOut)
@@ -498,19 +714,20 @@ def _contact_completed(pool: Pool, event: events.ContactCompleted) -> None:
     contact = pool.contacts[event.contact]
     if event.outcome == "abandoned" and not contact.answered and contact.direction == "inbound":
         pool._stats(contact).abandoned += 1
-    agent = contact.agent
-    pool._release(contact)
+    owned = contact.agent is not None
+    agent = pool._release(contact)
     del pool.contacts[contact.id]
     if agent is not None:
-        pool._rest(pool._agent(agent))
+        if owned:
+            pool._rest(agent)
+        pool.touch_agent(agent)
     conversation = pool.conversations[contact.conversation]
     if conversation.contact == contact.id:
         conversation.contact = None
         conversation.last_contact = contact.id
         conversation.closed_at = pool.t
         pool._watch_conversation(conversation)
-    pool.waiting.drop(contact)
-    pool.dirty_contacts.pop(contact.id, None)
+    pool.forget(contact)
 
 
 @_on(events.LegJoined)

@@ -1,48 +1,71 @@
-"""When something is due. The heap is only an index: what is due of an entity is computed from the entity itself.
+"""When something is due. The index is only an index: what is due of an entity is computed from the entity itself.
 
-An entry that has become untrue is dropped or moved when it surfaces, so nothing needs to be cancelled, and a heap
-built anew from memory fires the same timers in the same order, (due, entity, id, kind).
+An entity has one entry, at its earliest time or before it. An entry that has become untrue is dropped or moved when it
+surfaces, so nothing needs to be cancelled, and an index built anew from memory fires the same timers in the same order,
+(due, entity, id, kind). Entries lie unsorted in buckets of a second until theirs is the nearest: one great heap is
+several times slower when there are a million.
 """
 
 import heapq
 from collections.abc import Callable
 
-Deadlines = Callable[[str, str], dict[str, float]]
-Due = tuple[float, str, str, str]
+Due = tuple[float, str]
+"""(when, kind)."""
+Truth = Callable[[str, str], Due | None]
+"""(entity, id) to what is next due of it."""
 
 
 class Timers:
     def __init__(self) -> None:
-        self._heap: list[Due] = []
-        self._known: dict[tuple[str, str, str], float] = {}
+        self._near: list[tuple[float, str, str]] = []
+        self._near_until = -1
+        self._far: dict[int, list[tuple[float, str, str]]] = {}
+        self._seconds: list[int] = []
+        self._known: dict[tuple[str, str], float] = {}
 
-    def watch(self, entity: str, id_: str, due: dict[str, float]) -> None:
-        """Make sure that a heap entry surfaces no later than each of these times."""
-        for kind, at in due.items():
-            key = (entity, id_, kind)
-            if at < self._known.get(key, float("inf")):
-                self._known[key] = at
-                heapq.heappush(self._heap, (at, entity, id_, kind))
+    def watch(self, entity: str, id_: str, due: Due | None) -> None:
+        """Make sure that an entry surfaces no later than this."""
+        if due is None:
+            return
+        at = due[0]
+        known = self._known.get((entity, id_))
+        if known is not None and known <= at:
+            return
+        self._known[entity, id_] = at
+        second = int(at)
+        if second <= self._near_until:
+            heapq.heappush(self._near, (at, entity, id_))
+            return
+        bucket = self._far.get(second)
+        if bucket is None:
+            bucket = self._far[second] = []
+            heapq.heappush(self._seconds, second)
+        bucket.append((at, entity, id_))
 
-    def next_due(self, deadlines: Deadlines) -> float | None:
+    def next_due(self, truth: Truth) -> float | None:
         """The earliest time at which something is truly due, None when nothing is."""
-        while self._heap:
-            at, entity, id_, kind = self._heap[0]
-            key = (entity, id_, kind)
-            true = deadlines(entity, id_).get(kind)
-            if true == at and self._known.get(key) == at:
+        while self._near or self._seconds:
+            if not self._near:
+                self._near_until = heapq.heappop(self._seconds)
+                self._near = self._far.pop(self._near_until)
+                heapq.heapify(self._near)
+            at, entity, id_ = self._near[0]
+            known = self._known.get((entity, id_)) == at
+            true = truth(entity, id_) if known else None
+            if true is not None and true[0] == at:
                 return at
-            heapq.heappop(self._heap)
-            if self._known.get(key) == at:
-                del self._known[key]
-                if true is not None:
-                    self.watch(entity, id_, {kind: true})
+            heapq.heappop(self._near)
+            if known:
+                del self._known[entity, id_]
+                self.watch(entity, id_, true)
         return None
 
-    def pop(self, deadlines: Deadlines) -> Due | None:
-        """Take the earliest timer that is truly due, whatever the time."""
-        if self.next_due(deadlines) is None:
+    def pop(self, truth: Truth) -> tuple[float, str, str, str] | None:
+        """Take the earliest timer that is truly due, whatever the time: (due, entity, id, kind)."""
+        if self.next_due(truth) is None:
             return None
-        due = heapq.heappop(self._heap)
-        self._known.pop(due[1:], None)
-        return due
+        at, entity, id_ = heapq.heappop(self._near)
+        del self._known[entity, id_]
+        true = truth(entity, id_)
+        assert true is not None
+        return at, entity, id_, true[1]

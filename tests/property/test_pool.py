@@ -10,7 +10,6 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from router import inputs
 from router.config import Queue, Step
-from router.matching import agent_for
 from router.model import Identity, Requirement, Thread
 from support.story import Story, agent, center
 
@@ -183,5 +182,6 @@ def test_the_check_itself_sees_a_contact_that_waits_beside_an_open_agent() -> No
     contact = story.arrives("ann")
     contact.status, contact.offer = "queued", None
     story.pool.agents["mina"].contacts.clear()
-    story.pool.waiting.put(contact)
-    assert agent_for(story.pool, contact) is not None
+    story.pool.touch(contact)
+    story.pool.touch_agent(story.pool.agents["mina"])
+    assert story.pool.agent_for(contact) is not None

@@ -3,6 +3,7 @@
 from router import events, inputs
 from router.config import Queue
 from router.model import Requirement
+from router.queueing import TIER_SHIFT
 from support.story import Story, agent, center
 
 
@@ -105,7 +106,7 @@ def test_tiers_are_strict_and_inside_a_tier_the_nearest_promise_comes_first() ->
     mail = story.arrives("mail", "email")
     story.wait(10)
     chat = story.arrives("chat", "chat")
-    assert [c.id for c in story.pool.waiting.of("care")] == [chat.id, mail.id], (
+    assert [c.id for c in story.pool.in_line("care")] == [chat.id, mail.id], (
         "a chat's minute is over before a mail's hour"
     )
 
@@ -115,7 +116,7 @@ def test_max_wait_moves_a_contact_before_everything_else() -> None:
     contact = story.arrives("ann", "email")
     story.wait(101)
     assert contact.promoted
-    assert story.pool.waiting.current[contact.id][0][0] == 0
+    assert story.pool.matching.line.waiters[contact.arrival].place >> TIER_SHIFT == 0
 
 
 def test_a_step_widens_the_requirements_and_the_place_is_kept() -> None:

@@ -6,11 +6,13 @@ proves that restoring gives the same state.
 
 import msgspec
 
-from router import events, inputs
+from router import events, inputs, scan
+from router.cells import CLOSED
 from router.config import Agent, Brand, Channel, Config, Kind, Queue, Skill
+from router.eligible import why_not_open
 from router.engine import Decision, decide, expire
 from router.memory import Contact, Memory
-from router.model import Content, Identity, Text, Thread
+from router.model import KINDS, Content, Identity, Text, Thread
 from router.state import Pool, apply
 
 CHANNELS: tuple[Kind, ...] = ("voice", "chat", "sms", "email", "social", "task")
@@ -160,7 +162,6 @@ class Story:
 def check(pool: Pool) -> None:
     """The list *Must never happen* of routing.md, as far as one state shows it."""
     from router.capacity import MAXIMUM
-    from router.matching import agent_for
     from router.state import agent_deadlines, contact_deadlines
 
     held: dict[str, list[Contact]] = {}
@@ -171,12 +172,11 @@ def check(pool: Pool) -> None:
         for who in holders:
             held.setdefault(who, []).append(contact)
             assert contact.id in pool.agents[who].contacts
-        assert contact.status == "queued" or contact_deadlines(contact, pool.queue(contact)), (
-            "a state without a timer out"
-        )
-        if contact.status == "queued" and contact.kind != "voice":
-            chosen = agent_for(pool, contact)
+        assert contact.status == "queued" or contact_deadlines(pool, contact), "a state without a timer out"
+        if contact.status == "queued":
+            chosen = pool.agent_for(contact)
             assert chosen is None, f"{contact.id} waits beside {chosen.id if chosen else ''}"
+            assert scan.agent_for(pool.matching, contact.arrival) == -1, f"{contact.id} waits beside somebody"
         assert contact.conversation in pool.conversations
     for agent in pool.agents.values():
         mine = held.get(agent.id, [])
@@ -185,6 +185,11 @@ def check(pool: Pool) -> None:
         if profile is None:
             continue
         assert sum(1 for c in mine if c.status == "offered") <= 1, "two open offers of one agent"
+        number = pool.matching.cells.numbers.get(agent.id)
+        lanes = pool.matching.cells.states[number][2] if number is not None else CLOSED
+        for kind, lane in zip(KINDS, lanes, strict=True):
+            closed = why_not_open(pool, agent, kind)
+            assert (lane < 0) == (closed is not None), f"{agent.id} is in lane {lane} for {kind}: {closed}"
         for kind in MAXIMUM:
             busy = [c for c in mine if c.kind == kind and c.status != "parked"]
             assert len(busy) <= profile.maximum.get(kind, MAXIMUM[kind]), f"{agent.id} has {len(busy)} of {kind}"

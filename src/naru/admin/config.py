@@ -3,6 +3,7 @@
 The YAML document, the REST bodies and what `decide` sees are the same structures, so a round trip is exact.
 """
 
+import datetime as dt
 import difflib
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 import yaml
 from sqlalchemy import func, insert, select
 
+from naru import holidays
 from naru.admin.accounts import Accounts
 from naru.center import Center
 from naru.store import tables as db
@@ -22,6 +24,7 @@ from router.state import Pool
 
 MAX_DOCUMENT_BYTES = 900_000
 MAX_SETTINGS_DEPTH = 20
+HOLIDAY_YEARS = 10
 
 
 class _Loader(yaml.SafeLoader):
@@ -83,7 +86,7 @@ def check(data: Any) -> Config:
         config = msgspec.convert(data, Config)
     except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
         raise BadConfig([str(error)]) from error
-    found = _unstorable(config) or faults(config) + _shared_addresses(config)
+    found = _unstorable(config) or faults(config) + _shared_addresses(config) + _unknown_countries(config)
     if found:
         raise BadConfig(found)
     return canonical(config)
@@ -121,6 +124,11 @@ def _shared_addresses(config: Config) -> list[str]:
         if first != agent.id:
             found.append(f"agents '{first}' and '{agent.id}': both have the address {agent.email}")
     return found
+
+
+def _unknown_countries(config: Config) -> list[str]:
+    named = ((calendar.id, country) for calendar in config.calendars for country in calendar.holidays)
+    return [f"calendar '{id_}': there are no holidays of '{c}'" for id_, c in named if not holidays.known(c)]
 
 
 def export(config: Config) -> str:
@@ -179,8 +187,14 @@ class Configurations:
 
     async def _put_in_force(self, workspace: str, version: int, config: Config, author: str) -> None:
         await self._accounts.sync_people(workspace, config)
-        body = ApplyConfig(version=version, config=config)
+        body = ApplyConfig(version=version, config=config, holidays=self._holidays(config))
         await self._center.ask(workspace, author, f"config:{version}", body)
+
+    def _holidays(self, config: Config) -> dict[str, dict[str, str]]:
+        """The dates of the countries that the calendars name. They ride with the configuration: a replay sees the same."""
+        countries = {country for calendar in config.calendars for country in calendar.holidays}
+        year = dt.datetime.fromtimestamp(self._clock(), dt.UTC).year
+        return holidays.expand(countries, range(year - 1, year + HOLIDAY_YEARS))
 
 
 class Conflict(Exception):

@@ -1,0 +1,436 @@
+"""Who is open: the agents' side of matching, so laid out that a choice looks at a handful of places, never at everybody.
+
+A *need* is what a contact asks of an agent: kind, strategy, and skills with least levels. Needs that name the same
+skills make a *shape*. All agents who meet exactly the same needs of a shape (and, where the strategy asks, have the
+same sum of levels) stand in one *cell*, so an agent is in one cell per shape that it meets at all, whatever their
+number. In a cell the open agents stand in *lanes*: first those whose work would not be interrupted, then the others,
+apart by load where the strategy looks at it; in a lane, longest idle first.
+
+An agent's openness for a kind is one integer, the *token* (idle stamp, lane, number). It is put into the lane of each of
+the agent's cells, and never searched for again: only the token in `live` counts, all others are stale and are thrown
+out when they come to the front, or a few at a time as others are pushed, so that no step ever takes long.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
+from operator import itemgetter
+
+from router.model import KINDS, Kind
+
+NUMBER_BITS = 21
+LANE_BITS = 5
+NUMBER = (1 << NUMBER_BITS) - 1
+STAMP_SHIFT = NUMBER_BITS + LANE_BITS
+MAX_AGENTS = NUMBER
+INTERRUPTING = 9
+"""Lanes from here on hold agents who are open only if other work is parked. Below it, and above, the load in eighths."""
+KIND_NUMBER: dict[Kind, int] = {kind: number for number, kind in enumerate(KINDS)}
+CLOSED: tuple[int, ...] = (-1,) * len(KINDS)
+SWEEP = 4
+"""Tokens looked at per push while stale ones are being thrown out."""
+
+Lanes = tuple[int, ...]
+"""For each kind in order of KINDS the lane an agent stands in, -1 where it is not open."""
+State = tuple[bool, int, Lanes, bool]
+"""Signed in, idle stamp, lanes, holds nothing at all."""
+NOBODY: State = (False, 0, CLOSED, False)
+
+
+class Lane:
+    """Tokens, the least first. They mostly come in order and stand in `line`; those that come late are in a heap.
+
+    `kept` (older than all of `line`) and `old` are where a sweep is under way.
+    """
+
+    __slots__ = ("kept", "late", "line", "old", "reserves", "room")
+
+    def __init__(self, reserves: tuple[int, ...]) -> None:
+        self.line: deque[int] = deque()
+        self.kept: deque[int] = deque()
+        self.late: list[int] = []
+        self.old: list[int] = []
+        self.room = 64
+        self.reserves = reserves
+
+    def push(self, token: int, live: list[int]) -> None:
+        line = self.line
+        if not line or token > line[-1]:
+            line.append(token)
+        else:
+            heappush(self.late, token)
+        self.room -= 1
+        if self.room < 0:
+            self._sweep(live)
+
+    def first(self, live: list[int]) -> int:
+        """The token of the longest idle who counts, 0 when there is none."""
+        row = self.kept or self.line
+        best = 0
+        while row:
+            token = row[0]
+            if live[token & NUMBER] == token:
+                best = token
+                break
+            row.popleft()
+            if not row:
+                row = self.line
+        for heap in (self.late, self.old) if self.late or self.old else ():
+            while heap:
+                token = heap[0]
+                if live[token & NUMBER] == token:
+                    if not best or token < best:
+                        best = token
+                    break
+                heappop(heap)
+        return best
+
+    def take(self, token: int) -> None:
+        """Take out every copy of the first token. Put it back with `heappush` on `late`."""
+        for row in (self.kept, self.line):
+            if row and row[0] == token:
+                row.popleft()
+        for heap in (self.late, self.old):
+            while heap and heap[0] == token:
+                heappop(heap)
+
+    def _sweep(self, live: list[int]) -> None:
+        """A few steps of throwing out. `room` goes on falling while it lasts, so it begins but once."""
+        if self.room == -1:
+            self.old, self.late = self.late, []
+        for _ in range(SWEEP):
+            if self.old:
+                token = self.old.pop()  # the last of a heap: what remains is a heap still
+                if live[token & NUMBER] == token:
+                    heappush(self.late, token)
+            elif self.line:
+                token = self.line.popleft()
+                if live[token & NUMBER] == token:
+                    self.kept.append(token)
+        if not self.line and not self.old:
+            self.line, self.kept = self.kept, self.line
+            self.room = 64 + 2 * (len(self.line) + len(self.late))
+
+
+class Cell:
+    """`heads(line.heads)` gives the places of the first of each group that these agents serve."""
+
+    __slots__ = ("groups", "heads", "lanes", "needs", "reserves", "score", "signed")
+
+    def __init__(self, needs: "list[Need]", score: int, reserves: tuple[int, ...]) -> None:
+        self.needs = needs
+        self.score = score
+        self.reserves = reserves
+        self.lanes: list[Lane | None] = [None] * (2 * INTERRUPTING)
+        self.signed = 0
+        for need in needs:
+            need.cells.append(self)
+        self.regroup()
+
+    def regroup(self) -> None:
+        self.groups = 0
+        for need in self.needs:
+            self.groups |= need.groups
+        numbers = list(_bits(self.groups))
+        # With the first one twice there are always two, and always a tuple.
+        self.heads: Callable[[list[int]], tuple[int, ...]] = itemgetter(*(numbers or [0])[:1], *(numbers or [0]))
+
+    def open_lane(self, number: int) -> Lane:
+        """The first agent in a lane makes it, and each need it serves looks there from now on."""
+        lane = self.lanes[number] = Lane(self.reserves)
+        for need in self.needs:
+            need.arrange()
+        return lane
+
+
+class Need:
+    """`order` is where to look for an agent: lists of lanes, the best list first. `groups` are the waiting who need it."""
+
+    __slots__ = ("cells", "groups", "kind", "levels", "minima", "order", "outbound", "shape", "strategy")
+
+    def __init__(self, kind: int, strategy: str, levels: tuple[tuple[str, int], ...], shape: "Shape") -> None:
+        self.kind = kind
+        self.strategy = strategy
+        self.levels = levels
+        self.minima = tuple(level for _, level in levels)
+        self.shape = shape
+        self.cells: list[Cell] = []
+        self.order: list[list[Lane]] = []
+        self.groups = 0
+        self.outbound = shape.outbound
+
+    def arrange(self) -> None:
+        """Nobody's work interrupted, then the strategy, then longest idle (routing.md, Choosing the agent)."""
+        ranked: dict[tuple[int, int], list[Lane]] = {}
+        for cell in self.cells:
+            for number, lane in enumerate(cell.lanes):
+                if lane is not None:
+                    interrupting, load = divmod(number, INTERRUPTING)
+                    by = -cell.score if self.strategy == "best_skill" else 0
+                    by = {"least_loaded": load, "most_loaded": -load}.get(self.strategy, by)
+                    ranked.setdefault((interrupting, by), []).append(lane)
+        self.order = [ranked[rank] for rank in sorted(ranked)]
+
+
+class Shape:
+    __slots__ = ("cells", "kind", "needs", "outbound", "scored", "skills", "slot")
+
+    def __init__(self, slot: int, skills: tuple[str, ...], scored: bool) -> None:
+        self.slot = slot
+        self.kind = slot // 2
+        self.skills = skills
+        self.scored = scored
+        self.outbound = "mode:outbound" in skills
+        self.needs: list[Need] = []
+        self.cells: dict[tuple[int, int, tuple[int, ...]], Cell] = {}
+
+
+class Profile:
+    """What an agent can do, shared by all who can do the same. `reserves` are the queues with a reserve it serves."""
+
+    __slots__ = ("blended", "cells", "groups", "levels", "reserves", "version")
+
+    def __init__(self, levels: dict[str, int], reserves: tuple[int, ...]) -> None:
+        self.levels = levels
+        self.reserves = reserves
+        self.blended = "mode:inbound" in levels and "mode:outbound" in levels
+        self.cells: tuple[tuple[int, tuple[Cell, ...]], ...] = ()
+        self.groups = 0
+        self.version = -1
+
+    def meets(self, need: Need) -> bool:
+        return all(self.levels.get(skill, 0) >= least for skill, least in need.levels)
+
+
+class Cells:
+    def __init__(self, reserves: tuple[tuple[dict[str, int], int], ...] = ()) -> None:
+        """`reserves`: for each queue that has one, what it requires, and how many idle agents are kept for it."""
+        self.ids: list[str] = []
+        self.numbers: dict[str, int] = {}
+        self.states: list[State] = []
+        self.profile_of: list[Profile] = []
+        self.live: dict[int, list[int]] = {}
+        self.needs: dict[tuple[int, str, tuple[tuple[str, int], ...]], Need] = {}
+        self.idle = [0] * len(reserves)
+        self.risen = False
+        """A queue's idle agents have become more than they were: outbound work may look again."""
+        self.reserves = reserves
+        self._profiles: dict[tuple[tuple[str, int], ...], Profile] = {}
+        self._shapes: dict[tuple[int, tuple[str, ...], bool], Shape] = {}
+        self._by_first: dict[str, list[Shape]] = {}
+        self._version = 0
+
+    # -- what is asked for
+
+    def need(self, kind: Kind, strategy: str, requires: dict[str, int]) -> Need:
+        """The need with these least levels by skill. A new one is built over everybody once: configuration time."""
+        # Skills before walls: a shape is found by its first skill, and everybody has the walls.
+        levels = tuple(sorted(requires.items(), key=lambda item: (item[0].partition(":")[1] != "", item[0])))
+        key = (KIND_NUMBER[kind], strategy, levels)
+        found = self.needs.get(key)
+        if found is None:
+            shape = self._shape(key[0], strategy, tuple(skill for skill, _ in levels))
+            found = self.needs[key] = Need(key[0], strategy, levels, shape)
+            shape.needs.append(found)
+            self._build(shape)
+        return found
+
+    def _shape(self, kind: int, strategy: str, skills: tuple[str, ...]) -> Shape:
+        slot = 2 * kind + (strategy in ("least_loaded", "most_loaded"))
+        key = (slot, skills, strategy == "best_skill")
+        if key not in self._shapes:
+            self._shapes[key] = shape = Shape(*key)
+            self._by_first.setdefault(skills[0] if skills else "", []).append(shape)
+            if slot not in self.live:
+                self.live[slot] = [_token(number, state, slot) for number, state in enumerate(self.states)]
+        return self._shapes[key]
+
+    def _build(self, shape: Shape) -> None:
+        self._version += 1
+        shape.cells = {}
+        for need in shape.needs:
+            need.cells, need.order = [], []
+        live = self.live[shape.slot]
+        signed_in = [number for number, state in enumerate(self.states) if state[0]]
+        for number in sorted(signed_in, key=lambda number: self.states[number][1]):
+            cell = self._cell(self.profile_of[number], shape)
+            if cell is not None:
+                cell.signed += 1
+                if live[number]:
+                    self._push(cell, live[number], live)
+
+    def _cell(self, profile: Profile, shape: Shape) -> Cell | None:
+        code = []
+        for skill in shape.skills:
+            level = profile.levels.get(skill)
+            if level is None:
+                return None
+            code.append(level)
+        mask = 0
+        for number, need in enumerate(shape.needs):
+            for have, least in zip(code, need.minima, strict=True):
+                if have < least:
+                    break
+            else:
+                mask |= 1 << number
+        if not mask:
+            return None
+        # Blended agents of unlike reserves stand apart where outbound work looks, so that it passes over whole cells.
+        reserves = profile.reserves if shape.outbound and profile.blended else ()
+        key = (mask, sum(code) if shape.scored else 0, reserves)
+        cell = shape.cells.get(key)
+        if cell is None:
+            needs = [need for number, need in enumerate(shape.needs) if mask >> number & 1]
+            cell = shape.cells[key] = Cell(needs, key[1], reserves)
+        return cell
+
+    def serve(self, need: Need, group: int) -> None:
+        """A group (its bit) of the waiting has this need from now on."""
+        need.groups |= group
+        for cell in need.cells:
+            cell.regroup()
+        self._version += 1
+
+    # -- who is there
+
+    def profile(self, levels: dict[str, int]) -> Profile:
+        """The profile of everybody with these levels, walls included as level 1."""
+        key = tuple(sorted(levels.items()))
+        found = self._profiles.get(key)
+        if found is None:
+            reserves = tuple(
+                number
+                for number, (requires, _) in enumerate(self.reserves)
+                if all(levels.get(skill, 0) >= least for skill, least in requires.items())
+            )
+            found = self._profiles[key] = Profile(dict(key), reserves)
+        return found
+
+    def add(self, id_: str, profile: Profile) -> int:
+        """A new agent's number. Raises OverflowError over two million."""
+        number = len(self.ids)
+        if number >= MAX_AGENTS:
+            raise OverflowError("a pool holds at most two million agents")
+        self.ids.append(id_)
+        self.numbers[id_] = number
+        self.states.append(NOBODY)
+        self.profile_of.append(profile)
+        for live in self.live.values():
+            live.append(0)
+        return number
+
+    def set(self, number: int, state: State) -> None:
+        """An agent is now like this. What has not changed costs nothing."""
+        was = self.states[number]
+        if state == was:
+            return
+        self.states[number] = state
+        profile = self.refreshed(number)
+        if state[0] != was[0]:
+            more = 1 if state[0] else -1
+            for _, cells in profile.cells:
+                for cell in cells:
+                    cell.signed += more
+        if state[3] != was[3]:
+            for queue in profile.reserves:
+                self.idle[queue] += 1 if state[3] else -1
+                self.risen = self.risen or state[3]
+        _, stamp, lanes, _ = state
+        for place, (slot, live) in enumerate(self.live.items()):
+            lane = lanes[slot >> 1]
+            if lane < 0:
+                live[number] = 0
+                continue
+            if not slot & 1:
+                lane = INTERRUPTING if lane >= INTERRUPTING else 0
+            token = stamp << STAMP_SHIFT | lane << NUMBER_BITS | number
+            if live[number] != token:
+                live[number] = token
+                for cell in profile.cells[place][1]:
+                    (cell.lanes[lane] or cell.open_lane(lane)).push(token, live)
+
+    def refreshed(self, number: int) -> Profile:
+        """An agent's profile, its cells and groups brought up to date with the needs there are."""
+        profile = self.profile_of[number]
+        if profile.version != self._version:
+            found: dict[int, list[Cell]] = {slot: [] for slot in self.live}
+            groups = 0
+            for skill in ("", *profile.levels):
+                for shape in self._by_first.get(skill, ()):
+                    cell = self._cell(profile, shape)
+                    if cell is not None:
+                        found[shape.slot].append(cell)
+                        groups |= cell.groups
+            profile.cells = tuple((slot >> 1, tuple(cells)) for slot, cells in found.items())
+            profile.groups = groups
+            profile.version = self._version
+        return profile
+
+    def _push(self, cell: Cell, token: int, live: list[int]) -> None:
+        lane = token >> NUMBER_BITS & (1 << LANE_BITS) - 1
+        (cell.lanes[lane] or cell.open_lane(lane)).push(token, live)
+
+    # -- asking
+
+    def best(self, need: Need, passed_over: list[int] | None = None) -> int:
+        """The number of the agent who should be asked first, -1 for nobody. `passed_over` are not to be had."""
+        live = self.live[need.shape.slot]
+        for lanes in need.order:
+            best = 0
+            for lane in lanes:
+                if lane.reserves and not self.beyond_reserve(lane.reserves):
+                    continue
+                token = lane.first(live)
+                if token and (not best or token < best):
+                    best = token
+            if best:
+                if passed_over and best & NUMBER in passed_over:
+                    return self._next_best(need, live, passed_over)
+                return best & NUMBER
+        return -1
+
+    def _next_best(self, need: Need, live: list[int], passed_over: list[int]) -> int:
+        aside: list[tuple[Lane, int]] = []
+        found = 0
+        for lanes in need.order:
+            while True:
+                heads = [(lane.first(live), lane) for lane in lanes if self.beyond_reserve(lane.reserves)]
+                token, lane = min(((t, one) for t, one in heads if t), key=lambda head: head[0], default=(0, None))
+                if lane is None or token & NUMBER not in passed_over:
+                    break
+                lane.take(token)
+                aside.append((lane, token))
+            if token:
+                found = token
+                break
+        for lane, token in aside:
+            heappush(lane.late, token)
+        return found & NUMBER if found else -1
+
+    def beyond_reserve(self, queues: tuple[int, ...]) -> bool:
+        """Whether each of these queues has more idle agents than are kept for it (routing.md, Blending)."""
+        return all(self.idle[queue] > self.reserves[queue][1] for queue in queues)
+
+    def signed_in(self, need: Need) -> int:
+        """How many who are signed in meet a need, open or not."""
+        return sum(cell.signed for cell in need.cells)
+
+    def is_able(self, number: int, need: Need) -> bool:
+        """Signed in, and meets it."""
+        return self.states[number][0] and self.profile_of[number].meets(need)
+
+
+def _token(number: int, state: State, slot: int) -> int:
+    lane = state[2][slot >> 1]
+    if lane < 0:
+        return 0
+    if not slot & 1:
+        lane = INTERRUPTING if lane >= INTERRUPTING else 0
+    return state[1] << STAMP_SHIFT | lane << NUMBER_BITS | number
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        bit = mask & -mask
+        mask ^= bit
+        yield bit.bit_length() - 1

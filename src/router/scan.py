@@ -1,0 +1,121 @@
+"""The two choices of `matching`, made by looking at everybody: what the indexes are checked against, and measured with.
+
+Plain loops over what each agent and each waiting contact is now; no cell, lane, heap or mask is looked at.
+"""
+
+from router.cells import INTERRUPTING, Cells, Need
+from router.line import Waiter
+from router.matching import Matching
+from router.queueing import TIER_SHIFT
+
+
+def agent_for(matching: Matching, arrival: int) -> int:
+    """The number of the agent who should be offered a waiting contact now, -1 when it must wait."""
+    cells, line = matching.cells, matching.line
+    waiter = line.waiters[arrival]
+    if waiter.prefers:
+        kind = waiter.groups[0].kind
+        open_ = (n for n in waiter.prefers if cells.states[n][2][kind] >= 0 and not _excluded(cells, waiter, n))
+        return next(open_, -1)
+    for group in waiter.groups:
+        over = {number for number in waiter.excludes if _bars(cells, waiter, group.need)}
+        if group.outbound:
+            over |= {n for n in range(len(cells.states)) if _must_stay(matching, n)}
+        number = longest_idle(cells, group.need, over)
+        if number >= 0:
+            return number
+    return -1
+
+
+def longest_idle(cells: Cells, need: Need, over: set[int]) -> int:
+    """The best of the open agents by the need's strategy, -1 for nobody."""
+    kind, wanted, profiles = need.kind, need.levels, cells.profile_of
+    by_score = need.strategy == "best_skill"
+    by_load = {"least_loaded": 1, "most_loaded": -1}.get(need.strategy, 0)
+    best, least = -1, (2, 0, 0)
+    for number, state in enumerate(cells.states):
+        lane = state[2][kind]
+        if lane < 0:
+            continue
+        levels = profiles[number].levels
+        for skill, level in wanted:
+            if levels.get(skill, 0) < level:
+                break
+        else:
+            interrupting, load = divmod(lane, INTERRUPTING)
+            by = -sum(levels[skill] for skill, _ in wanted) if by_score else by_load * load
+            rank = (interrupting, by, state[1])
+            if rank < least and number not in over:
+                best, least = number, rank
+    return best
+
+
+def _bars(cells: Cells, waiter: Waiter, need: Need) -> bool:
+    """Exclusions hold while somebody else who is signed in meets the need."""
+    return any(
+        state[0] and number not in waiter.excludes and cells.profile_of[number].meets(need)
+        for number, state in enumerate(cells.states)
+    )
+
+
+def _excluded(cells: Cells, waiter: Waiter, number: int) -> bool:
+    return number in waiter.excludes and any(
+        cells.profile_of[number].meets(group.need) and _bars(cells, waiter, group.need) for group in waiter.groups
+    )
+
+
+def _must_stay(matching: Matching, number: int) -> bool:
+    """A blended agent is kept from outbound work: by inbound work that waits, or by a queue's reserve."""
+    cells = matching.cells
+    profile = cells.profile_of[number]
+    if not profile.blended:
+        return False
+    if not _beyond_reserve(cells, number):
+        return True
+    waiting = ((w, g) for w in matching.line.waiters.values() if not w.prefers for g in w.groups)
+    return any(not g.outbound and cells.states[number][2][g.kind] >= 0 and profile.meets(g.need) for w, g in waiting)
+
+
+def _beyond_reserve(cells: Cells, number: int) -> bool:
+    for requires, kept in cells.reserves:
+        idle = 0
+        mine = False
+        for other, state in enumerate(cells.states):
+            if all(cells.profile_of[other].levels.get(skill, 0) >= least for skill, least in requires.items()):
+                idle += state[3]
+                mine = mine or other == number
+        if mine and idle <= kept:
+            return False
+    return True
+
+
+def contact_for(matching: Matching, number: int) -> int:
+    """The arrival number of the contact that a freed agent should be offered, -1 when there is none."""
+    cells, line = matching.cells, matching.line
+    lanes, profile = cells.states[number][2], cells.profile_of[number]
+    kept = None
+    first = matching.serves_first(number)
+    best, least = -1, (99, 0, 0)
+    for arrival, waiter in line.waiters.items():
+        if not first and (waiter.place >> TIER_SHIFT, 0, waiter.place) >= least:
+            continue
+        if waiter.prefers:
+            ways = [waiter.queue] if number in waiter.prefers and lanes[waiter.groups[0].kind] >= 0 else []
+            ways = [] if _excluded(cells, waiter, number) else ways
+        else:
+            ways = []
+            for group in waiter.groups:
+                if lanes[group.kind] < 0 or not profile.meets(group.need):
+                    continue
+                if number in waiter.excludes and _bars(cells, waiter, group.need):
+                    continue
+                if group.outbound:
+                    kept = _must_stay(matching, number) if kept is None else kept
+                    if kept:
+                        continue
+                ways.append(group.queue)
+        for queue in ways:
+            rank = (waiter.place >> TIER_SHIFT, first.index(queue) if queue in first else len(first), waiter.place)
+            if rank < least:
+                best, least = arrival, rank
+    return best
