@@ -5,10 +5,12 @@ everything else to stderr. Heavy imports wait until a command needs them.
 """
 
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from urllib.parse import quote
 
 import typer
 
@@ -295,13 +297,28 @@ def _parsed(text: str) -> Any:
 
 
 @app.command()
-def why(contact: str, workspace: Workspace = "main", data: Data = None, as_json: AsJson = False) -> None:
-    """Explain where a contact is and why nobody else has it."""
+def why(
+    contact: Annotated[str | None, typer.Argument(help="The contact: its last offer, or why it waits.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="Why this agent has nothing more now.")] = None,
+    attempt: Annotated[int | None, typer.Option(min=1, help="Another of the contact's offers.")] = None,
+    lang: Annotated[str | None, typer.Option(help="en or ko; else as the terminal's.")] = None,
+    workspace: Workspace = "main",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Explain a decision: why a contact went to its agent and to nobody else, why it waits, or why an agent is idle."""
+    if (contact is None) == (agent is None) or (agent is not None and attempt is not None):
+        fail("name a contact (with --attempt, if you like), or --agent", 2)
+    language = lang or ("ko" if os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("ko") else "en")
+    if language not in ("en", "ko"):
+        fail("--lang is en or ko", 2)
     remote = Remote.running(settings_of(data), workspace)
     if remote is None:
         fail("no server runs on this data folder; start one with naru serve")
-    found = remote.request("GET", f"/v1/contacts/{contact}/why").json()
-    show(as_json, found, "\n".join(found["lines"]))
+    path = f"/v1/contacts/{quote(contact, '')}/why" if contact else f"/v1/agents/{quote(agent or '', '')}/why-idle"
+    query = {"lang": language} | ({"attempt": str(attempt)} if attempt else {})
+    found = remote.request("GET", path, params=query, timeout=120).json()
+    show(as_json, found, "\n".join(found["text"]))
 
 
 @keys_app.command("create")
@@ -398,10 +415,51 @@ def bench_path(
     as_json: AsJson = False,
 ) -> None:
     """Measure request in to offer frame out, with the disk's own fdatasync in the same run."""
-    from naru.bench import path
+    from naru.bench.path import path
 
     found = _run(path(settings_of(data).folder if data else None, rate, samples))
     show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
+
+
+@bench_app.command("router")
+def bench_router(
+    agents: Annotated[str, typer.Option(help="Numbers of agents, with commas.")] = "1000,30000",
+    as_json: AsJson = False,
+) -> None:
+    """Matching and whole decisions at growing numbers of agents, beside a linear scan."""
+    from naru.bench.router import router
+
+    try:
+        counts = [int(count) for count in agents.split(",")]
+    except ValueError:
+        fail(f"'{agents}' is no list of numbers", 2)
+    if not all(100 <= count <= 2_000_000 for count in counts):
+        fail("agents are 100 to 2,000,000", 2)
+    found = router(counts)
+    lines = ["  ".join(f"{name} {value}" for name, value in run.items()) for run in found["runs"]]
+    show(as_json, found, "\n".join(lines))
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The scenario, a YAML document.")],
+    as_json: AsJson = False,
+    journal: Annotated[Path | None, typer.Option(help="Write the first replication's events here.")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, max=1024, help="Instead of one for each core.")] = None,
+) -> None:
+    """Say how a center would fare: the production router under a virtual clock, by a scenario."""
+    from naru.sim import BadScenario, parse
+    from naru.sim.show import run
+
+    try:
+        known = parse(_text(scenario))
+    except BadScenario as error:
+        fail("the scenario is refused:\n  " + "\n  ".join(error.faults), 2)
+    try:
+        found, text = run(known, processes, journal)
+    except OSError as error:
+        fail(str(error))
+    show(as_json, found, text)
 
 
 if __name__ == "__main__":

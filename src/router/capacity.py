@@ -4,6 +4,8 @@ Every kind costs units (routing.md, Capacity); an agent has `units` of them, a m
 over all kinds.
 """
 
+from collections.abc import Sequence
+
 from router.config import COST_UNITS
 from router.model import Kind
 
@@ -19,7 +21,7 @@ def cost(kind: Kind) -> int:
 
 
 def fits(
-    kind: Kind, held: list[tuple[Kind, bool]], units: int, maximum: dict[Kind, int], at_once: int | None = None
+    kind: Kind, held: Sequence[tuple[Kind, bool]], units: int, maximum: dict[Kind, int], at_once: int | None = None
 ) -> tuple[bool, int]:
     """Whether one more of `kind` fits beside what is held, and how many units of it must be interrupted for that.
 

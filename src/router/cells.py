@@ -21,12 +21,15 @@ from router.model import KINDS, Kind
 NUMBER_BITS = 21
 LANE_BITS = 5
 NUMBER = (1 << NUMBER_BITS) - 1
+LANE = (1 << LANE_BITS) - 1
 STAMP_SHIFT = NUMBER_BITS + LANE_BITS
 MAX_AGENTS = NUMBER
 INTERRUPTING = 9
 """Lanes from here on hold agents who are open only if other work is parked. Below it, and above, the load in eighths."""
 KIND_NUMBER: dict[Kind, int] = {kind: number for number, kind in enumerate(KINDS)}
 CLOSED: tuple[int, ...] = (-1,) * len(KINDS)
+ROOM = 64
+"""So many tokens more than twice those that count may be in a lane before it is swept."""
 SWEEP = 4
 """Tokens looked at per push while stale ones are being thrown out."""
 
@@ -40,28 +43,32 @@ NOBODY: State = (False, 0, CLOSED, False)
 class Lane:
     """Tokens, the least first. They mostly come in order and stand in `line`; those that come late are in a heap.
 
-    `kept` (older than all of `line`) and `old` are where a sweep is under way.
+    `kept` (older than all of `line`) and `old` are where a sweep is under way. `aside` says that there may be tokens
+    elsewhere than in `line`, which is the same object for ever.
     """
 
-    __slots__ = ("kept", "late", "line", "old", "reserves", "room")
+    __slots__ = ("aside", "kept", "late", "limit", "line", "old", "reserves")
 
     def __init__(self, reserves: tuple[int, ...]) -> None:
         self.line: deque[int] = deque()
-        self.kept: deque[int] = deque()
+        self.kept: deque[int] | None = None
         self.late: list[int] = []
         self.old: list[int] = []
-        self.room = 64
+        self.aside = False
+        self.limit = ROOM
         self.reserves = reserves
 
-    def push(self, token: int, live: list[int]) -> None:
+    def push(self, token: int) -> None:
+        """A token that need not be younger than the last one."""
         line = self.line
-        if not line or token > line[-1]:
+        if not line or token >= line[-1]:
             line.append(token)
         else:
-            heappush(self.late, token)
-        self.room -= 1
-        if self.room < 0:
-            self._sweep(live)
+            self.put_back(token)
+
+    def put_back(self, token: int) -> None:
+        heappush(self.late, token)
+        self.aside = True
 
     def first(self, live: list[int]) -> int:
         """The token of the longest idle who counts, 0 when there is none."""
@@ -75,7 +82,7 @@ class Lane:
             row.popleft()
             if not row:
                 row = self.line
-        for heap in (self.late, self.old) if self.late or self.old else ():
+        for heap in (self.late, self.old) if self.aside else ():
             while heap:
                 token = heap[0]
                 if live[token & NUMBER] == token:
@@ -86,19 +93,25 @@ class Lane:
         return best
 
     def take(self, token: int) -> None:
-        """Take out every copy of the first token. Put it back with `heappush` on `late`."""
+        """Take out every copy of the first token. Put it back with `put_back`."""
         for row in (self.kept, self.line):
-            if row and row[0] == token:
+            while row and row[0] == token:
                 row.popleft()
         for heap in (self.late, self.old):
             while heap and heap[0] == token:
                 heappop(heap)
 
-    def _sweep(self, live: list[int]) -> None:
-        """A few steps of throwing out. `room` goes on falling while it lasts, so it begins but once."""
-        if self.room == -1:
+    def is_crowded(self) -> bool:
+        return self.kept is not None or len(self.line) + len(self.late) > self.limit
+
+    def sweep(self, live: list[int], steps: int) -> None:
+        """So many steps of throwing out what no longer counts."""
+        kept = self.kept
+        if kept is None:
+            kept = self.kept = deque()
             self.old, self.late = self.late, []
-        for _ in range(SWEEP):
+            self.aside = True
+        for _ in range(steps):
             if self.old:
                 token = self.old.pop()  # the last of a heap: what remains is a heap still
                 if live[token & NUMBER] == token:
@@ -106,10 +119,13 @@ class Lane:
             elif self.line:
                 token = self.line.popleft()
                 if live[token & NUMBER] == token:
-                    self.kept.append(token)
-        if not self.line and not self.old:
-            self.line, self.kept = self.kept, self.line
-            self.room = 64 + 2 * (len(self.line) + len(self.late))
+                    kept.append(token)
+            else:
+                self.line.extendleft(reversed(kept))
+                self.kept = None
+                self.aside = bool(self.late)
+                self.limit = ROOM + 2 * (len(self.line) + len(self.late))
+                return
 
 
 class Cell:
@@ -121,7 +137,7 @@ class Cell:
         self.needs = needs
         self.score = score
         self.reserves = reserves
-        self.lanes: list[Lane | None] = [None] * (2 * INTERRUPTING)
+        self.lanes: dict[int, Lane] = {}
         self.signed = 0
         for need in needs:
             need.cells.append(self)
@@ -135,21 +151,26 @@ class Cell:
         # With the first one twice there are always two, and always a tuple.
         self.heads: Callable[[list[int]], tuple[int, ...]] = itemgetter(*(numbers or [0])[:1], *(numbers or [0]))
 
-    def open_lane(self, number: int) -> Lane:
+    def lane(self, number: int) -> Lane:
         """The first agent in a lane makes it, and each need it serves looks there from now on."""
-        lane = self.lanes[number] = Lane(self.reserves)
-        for need in self.needs:
-            need.arrange()
+        lane = self.lanes.get(number)
+        if lane is None:
+            lane = self.lanes[number] = Lane(self.reserves)
+            for need in self.needs:
+                need.arrange()
         return lane
 
 
 class Need:
     """`order` is where to look for an agent: lists of lanes, the best list first. `groups` are the waiting who need it."""
 
-    __slots__ = ("cells", "groups", "kind", "levels", "minima", "order", "outbound", "shape", "strategy")
+    __slots__ = ("cells", "groups", "kind", "levels", "live", "minima", "order", "outbound", "shape", "strategy")
 
-    def __init__(self, kind: int, strategy: str, levels: tuple[tuple[str, int], ...], shape: "Shape") -> None:
+    def __init__(
+        self, kind: int, strategy: str, levels: tuple[tuple[str, int], ...], shape: "Shape", live: list[int]
+    ) -> None:
         self.kind = kind
+        self.live = live
         self.strategy = strategy
         self.levels = levels
         self.minima = tuple(level for _, level in levels)
@@ -163,12 +184,11 @@ class Need:
         """Nobody's work interrupted, then the strategy, then longest idle (routing.md, Choosing the agent)."""
         ranked: dict[tuple[int, int], list[Lane]] = {}
         for cell in self.cells:
-            for number, lane in enumerate(cell.lanes):
-                if lane is not None:
-                    interrupting, load = divmod(number, INTERRUPTING)
-                    by = -cell.score if self.strategy == "best_skill" else 0
-                    by = {"least_loaded": load, "most_loaded": -load}.get(self.strategy, by)
-                    ranked.setdefault((interrupting, by), []).append(lane)
+            for number, lane in cell.lanes.items():
+                interrupting, load = divmod(number, INTERRUPTING)
+                by = -cell.score if self.strategy == "best_skill" else 0
+                by = {"least_loaded": load, "most_loaded": -load}.get(self.strategy, by)
+                ranked.setdefault((interrupting, by), []).append(lane)
         self.order = [ranked[rank] for rank in sorted(ranked)]
 
 
@@ -185,16 +205,27 @@ class Shape:
         self.cells: dict[tuple[int, int, tuple[int, ...]], Cell] = {}
 
 
+class Stand:
+    """The cells in which agents of one profile stand for one kind, and the first lane's line of each."""
+
+    __slots__ = ("cells", "lines")
+
+    def __init__(self, cells: tuple[Cell, ...]) -> None:
+        self.cells = cells
+        self.lines = tuple(cell.lane(0).line for cell in cells)
+
+
 class Profile:
     """What an agent can do, shared by all who can do the same. `reserves` are the queues with a reserve it serves."""
 
-    __slots__ = ("blended", "cells", "groups", "levels", "reserves", "version")
+    __slots__ = ("blended", "groups", "levels", "reserves", "stands", "version")
 
     def __init__(self, levels: dict[str, int], reserves: tuple[int, ...]) -> None:
         self.levels = levels
         self.reserves = reserves
         self.blended = "mode:inbound" in levels and "mode:outbound" in levels
-        self.cells: tuple[tuple[int, tuple[Cell, ...]], ...] = ()
+        self.stands: dict[int, Stand] = {}
+        """For each slot (kind, and whether load matters)."""
         self.groups = 0
         self.version = -1
 
@@ -215,10 +246,12 @@ class Cells:
         self.risen = False
         """A queue's idle agents have become more than they were: outbound work may look again."""
         self.reserves = reserves
-        self._profiles: dict[tuple[tuple[str, int], ...], Profile] = {}
+        self._profiles: dict[str, Profile] = {}
         self._shapes: dict[tuple[int, tuple[str, ...], bool], Shape] = {}
         self._by_first: dict[str, list[Shape]] = {}
         self._version = 0
+        self._unlisted: list[int] = []
+        self._newest = 0
 
     # -- what is asked for
 
@@ -230,7 +263,7 @@ class Cells:
         found = self.needs.get(key)
         if found is None:
             shape = self._shape(key[0], strategy, tuple(skill for skill, _ in levels))
-            found = self.needs[key] = Need(key[0], strategy, levels, shape)
+            found = self.needs[key] = Need(key[0], strategy, levels, shape, self.live[shape.slot])
             shape.needs.append(found)
             self._build(shape)
         return found
@@ -242,7 +275,7 @@ class Cells:
             self._shapes[key] = shape = Shape(*key)
             self._by_first.setdefault(skills[0] if skills else "", []).append(shape)
             if slot not in self.live:
-                self.live[slot] = [_token(number, state, slot) for number, state in enumerate(self.states)]
+                self.live[slot] = [0] * len(self.states)
         return self._shapes[key]
 
     def _build(self, shape: Shape) -> None:
@@ -256,8 +289,9 @@ class Cells:
             cell = self._cell(self.profile_of[number], shape)
             if cell is not None:
                 cell.signed += 1
-                if live[number]:
-                    self._push(cell, live[number], live)
+                token = live[number] = _token(number, self.states[number], shape.slot)
+                if token:
+                    cell.lane(token >> NUMBER_BITS & LANE).push(token)
 
     def _cell(self, profile: Profile, shape: Shape) -> Cell | None:
         code = []
@@ -295,7 +329,7 @@ class Cells:
 
     def profile(self, levels: dict[str, int]) -> Profile:
         """The profile of everybody with these levels, walls included as level 1."""
-        key = tuple(sorted(levels.items()))
+        key = ",".join(f"{skill}={levels[skill]}" for skill in sorted(levels))
         found = self._profiles.get(key)
         if found is None:
             reserves = tuple(
@@ -303,7 +337,7 @@ class Cells:
                 for number, (requires, _) in enumerate(self.reserves)
                 if all(levels.get(skill, 0) >= least for skill, least in requires.items())
             )
-            found = self._profiles[key] = Profile(dict(key), reserves)
+            found = self._profiles[key] = Profile(levels, reserves)
         return found
 
     def add(self, id_: str, profile: Profile) -> int:
@@ -325,18 +359,14 @@ class Cells:
         if state == was:
             return
         self.states[number] = state
-        profile = self.refreshed(number)
-        if state[0] != was[0]:
-            more = 1 if state[0] else -1
-            for _, cells in profile.cells:
-                for cell in cells:
-                    cell.signed += more
-        if state[3] != was[3]:
-            for queue in profile.reserves:
-                self.idle[queue] += 1 if state[3] else -1
-                self.risen = self.risen or state[3]
-        _, stamp, lanes, _ = state
-        for place, (slot, live) in enumerate(self.live.items()):
+        signed, stamp, lanes, idle = state
+        if signed != was[0] or (self.reserves and idle != was[3]):
+            self._count(self.refreshed(number), signed - was[0], idle - was[3])
+        if lanes is CLOSED:
+            for live in self.live.values():
+                live[number] = 0
+            return
+        for slot, live in self.live.items():
             lane = lanes[slot >> 1]
             if lane < 0:
                 live[number] = 0
@@ -346,42 +376,89 @@ class Cells:
             token = stamp << STAMP_SHIFT | lane << NUMBER_BITS | number
             if live[number] != token:
                 live[number] = token
-                for cell in profile.cells[place][1]:
-                    (cell.lanes[lane] or cell.open_lane(lane)).push(token, live)
+                self._unlisted.append(slot << NUMBER_BITS | number)
+
+    def _count(self, profile: Profile, signed: int, idle: int) -> None:
+        """So many more are signed in, so many more are idle, in all places where this profile counts."""
+        if signed:
+            for stand in profile.stands.values():
+                for cell in stand.cells:
+                    cell.signed += signed
+        for queue in profile.reserves if idle else ():
+            self.idle[queue] += idle
+            self.risen = self.risen or idle > 0
+
+    def _list(self) -> None:
+        """Put the tokens that have changed into their lanes. Whoever got work at once never comes here."""
+        for entry in self._unlisted:
+            number, slot = entry & NUMBER, entry >> NUMBER_BITS
+            live = self.live[slot]
+            token = live[number]
+            if not token:
+                continue
+            profile = self.profile_of[number]
+            if profile.version != self._version:
+                self._refresh(profile)
+            stand = profile.stands.get(slot)
+            if stand is None:
+                continue
+            stamp, lane = token >> STAMP_SHIFT, token >> NUMBER_BITS & LANE
+            if stamp >= self._newest and not lane:
+                self._newest = stamp
+                for line in stand.lines:  # the hottest loop of all: in order, and into the first lane
+                    line.append(token)
+            else:
+                for cell in stand.cells:
+                    cell.lane(lane).push(token)
+            # One of the lanes in turn is looked after for all of them.
+            some = stand.cells[stamp % len(stand.cells)].lane(lane)
+            if some.is_crowded():
+                some.sweep(live, SWEEP * len(stand.cells))
+        self._unlisted.clear()
 
     def refreshed(self, number: int) -> Profile:
-        """An agent's profile, its cells and groups brought up to date with the needs there are."""
+        """An agent's profile, its cells and groups as the needs are now."""
         profile = self.profile_of[number]
         if profile.version != self._version:
-            found: dict[int, list[Cell]] = {slot: [] for slot in self.live}
-            groups = 0
-            for skill in ("", *profile.levels):
-                for shape in self._by_first.get(skill, ()):
-                    cell = self._cell(profile, shape)
-                    if cell is not None:
-                        found[shape.slot].append(cell)
-                        groups |= cell.groups
-            profile.cells = tuple((slot >> 1, tuple(cells)) for slot, cells in found.items())
-            profile.groups = groups
-            profile.version = self._version
+            self._refresh(profile)
         return profile
 
-    def _push(self, cell: Cell, token: int, live: list[int]) -> None:
-        lane = token >> NUMBER_BITS & (1 << LANE_BITS) - 1
-        (cell.lanes[lane] or cell.open_lane(lane)).push(token, live)
+    def _refresh(self, profile: Profile) -> None:
+        found: dict[int, list[Cell]] = {}
+        groups = 0
+        for skill in ("", *profile.levels):
+            for shape in self._by_first.get(skill, ()):
+                cell = self._cell(profile, shape)
+                if cell is not None:
+                    found.setdefault(shape.slot, []).append(cell)
+                    groups |= cell.groups
+        profile.stands = {slot: Stand(tuple(cells)) for slot, cells in found.items()}
+        profile.groups = groups
+        profile.version = self._version
 
     # -- asking
 
     def best(self, need: Need, passed_over: list[int] | None = None) -> int:
         """The number of the agent who should be asked first, -1 for nobody. `passed_over` are not to be had."""
-        live = self.live[need.shape.slot]
+        if self._unlisted:
+            self._list()
+        live = need.live
         for lanes in need.order:
             best = 0
             for lane in lanes:
-                if lane.reserves and not self.beyond_reserve(lane.reserves):
-                    continue
-                token = lane.first(live)
-                if token and (not best or token < best):
+                if lane.aside:
+                    token = lane.first(live)
+                else:
+                    # Lane.first, written out for the common case.
+                    line = lane.line
+                    token = 0
+                    while line:
+                        token = line[0]
+                        if live[token & NUMBER] == token:
+                            break
+                        line.popleft()
+                        token = 0
+                if token and (not best or token < best) and (not lane.reserves or self.beyond_reserve(lane.reserves)):
                     best = token
             if best:
                 if passed_over and best & NUMBER in passed_over:
@@ -404,7 +481,7 @@ class Cells:
                 found = token
                 break
         for lane, token in aside:
-            heappush(lane.late, token)
+            lane.put_back(token)
         return found & NUMBER if found else -1
 
     def beyond_reserve(self, queues: tuple[int, ...]) -> bool:

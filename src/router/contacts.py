@@ -22,6 +22,7 @@ from router.memory import Contact
 from router.model import conversation_id, derive_id
 from router.offers import accepted, make
 from router.presence import after_work
+from router.skills import lacks, requirement_sets
 from router.turn import OK, Answer, Refusal, Turn
 
 MAX_WRAP_UP_S = 3600.0
@@ -102,6 +103,8 @@ def transfer(turn: Turn, wish: TransferContact) -> Answer:
         raise Refusal(404, "unknown-queue")
     if wish.to_agent is not None and (wish.to_agent == wish.agent or not reachable(turn.pool, wish.to_agent)):
         raise Refusal(409, "agent-not-there")
+    if wish.to_agent is not None and not _is_able(turn, contact, wish.to_agent):
+        raise Refusal(409, "agent-lacks-skill")
     _needs_a_talk(contact)
     leg, was_held = contact.leg, contact.status == "held"
     queue = wish.queue or contact.queue
@@ -125,6 +128,13 @@ def transfer(turn: Turn, wish: TransferContact) -> Answer:
             turn.do(CancelLeg(channel=contact.channel, leg=leg))
     after_work(turn, wish.agent)
     return OK
+
+
+def _is_able(turn: Turn, contact: Contact, agent: str) -> bool:
+    """Whether somebody meets what a contact asks for in its queue. Walls hold for colleagues too."""
+    profile = turn.pool.profile(agent)
+    sets = requirement_sets(contact, turn.pool.lookup)
+    return profile is not None and any(lacks(profile, requires) is None for _, requires in sets)
 
 
 def wrap_up(turn: Turn, wish: WrapUpContact) -> Answer:

@@ -27,6 +27,8 @@ class Decision(msgspec.Struct, frozen=True):
 def apply_config(turn: Turn, wish: inputs.ApplyConfig) -> Answer:
     if wish.version <= turn.pool.memory.version:
         raise Refusal(409, "older-version")
+    if any(country not in wish.holidays for hours in wish.config.calendars for country in hours.holidays):
+        raise Refusal(422, "holidays-missing")
     turn.emit(events.ConfigApplied(version=wish.version, config=wish.config, holidays=wish.holidays))
     for agent in [agent for agent in turn.pool.agents if turn.pool.profile(agent) is None]:
         presence.dismiss(turn, agent)
@@ -176,7 +178,7 @@ AGENT_TIMERS: dict[str, Callable[[Turn, Any], None]] = {
 
 def expire(pool: Pool, until: float) -> Decision | None:
     """Let the earliest timer that is due at or before log time `until` happen; None when none is."""
-    due_at = pool.due_at()
+    due_at = pool.due_at() if pool.is_due(until) else None
     if due_at is None or due_at > until:
         return None
     due = pool.timers.pop(pool.next_due)

@@ -68,7 +68,8 @@ def open_inbound(
     turn: Turn, channel: Channel, conversation: Conversation, wish: ReceiveMessage | ReceiveCall
 ) -> Contact:
     """Classify and enqueue. A customer who comes back within `reopen_within` prefers the last agent."""
-    rule, outcome = classify(turn.pool.memory.config, channel.brand, facts(turn, channel, wish))
+    config = turn.pool.memory.config
+    rule, outcome = classify(config, channel.brand, facts(turn, channel, wish) if config.rules else {})
     brand = turn.pool.brand(channel.brand)
     queue = _with_room(turn, outcome.queue or channel.queue or (brand.default_queue if brand else ""))
     is_full = _is_full(turn, queue)

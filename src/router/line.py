@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from heapq import heappop, heappush
 
+import msgspec
+
 from router.cells import SWEEP, Need
 from router.model import KINDS
 from router.queueing import ARRIVAL, NOWHERE
@@ -18,20 +20,20 @@ MAX_GROUPS_OF_A_CONTACT = 4
 
 
 class Heap:
-    """Places, the least first; `old` is where a sweep is under way."""
+    """Places, the least first; `old` is where a sweep is under way, None when there is none."""
 
     __slots__ = ("new", "old", "room")
 
     def __init__(self) -> None:
         self.new: list[int] = []
-        self.old: list[int] = []
+        self.old: list[int] | None = None
         self.room = 64
 
     def push(self, place: int, counts: Callable[[int], bool]) -> None:
         heappush(self.new, place)
         self.room -= 1
         if self.room < 0:
-            self._sweep(counts)
+            self.sweep(counts)
 
     def first(self, counts: Callable[[int], bool]) -> int:
         """The least place that counts, NOWHERE when there is none."""
@@ -47,19 +49,20 @@ class Heap:
 
     def take(self, place: int) -> None:
         """Take out every copy of the first place."""
-        for heap in (self.new, self.old):
+        for heap in (self.new, self.old or []):
             while heap and heap[0] == place:
                 heappop(heap)
 
-    def _sweep(self, counts: Callable[[int], bool]) -> None:
-        if self.room == -1:
+    def sweep(self, counts: Callable[[int], bool]) -> None:
+        """A few steps of throwing out what no longer counts, once there is little room."""
+        if self.old is None:
             self.old, self.new = self.new, []
-        for _ in range(SWEEP):
-            if self.old:
-                place = self.old.pop()  # the last of a heap: what remains is a heap still
-                if counts(place):
-                    heappush(self.new, place)
+        for _ in range(min(SWEEP, len(self.old))):
+            place = self.old.pop()  # the last of a heap: what remains is a heap still
+            if counts(place):
+                heappush(self.new, place)
         if not self.old:
+            self.old = None
             self.room = 64 + 2 * len(self.new)
 
 
@@ -87,27 +90,14 @@ class Group:
         return waiter is not None and waiter.place == place and self in waiter.groups and not waiter.prefers
 
 
-class Waiter:
+class Waiter(msgspec.Struct, gc=False):
     """A waiting contact as matching sees it. `prefers` and `excludes` are agents' numbers."""
 
-    __slots__ = ("excludes", "groups", "place", "prefers", "queue")
-
-    def __init__(
-        self, place: int, queue: str, groups: tuple[Group, ...], prefers: tuple[int, ...], excludes: tuple[int, ...]
-    ) -> None:
-        self.place = place
-        self.queue = queue
-        self.groups = groups
-        self.prefers = prefers
-        self.excludes = excludes
-
-    def same(self, other: "Waiter") -> bool:
-        return (self.place, self.groups, self.prefers, self.excludes) == (
-            other.place,
-            other.groups,
-            other.prefers,
-            other.excludes,
-        )
+    place: int
+    queue: str
+    groups: tuple[Group, ...]
+    prefers: tuple[int, ...] = ()
+    excludes: tuple[int, ...] = ()
 
 
 class Line:
@@ -124,8 +114,10 @@ class Line:
         self.of_queue: dict[str, int] = {}
         """For each queue the bits of its groups."""
         self.lengths: dict[str, int] = {}
+        self.unlisted: list[int] = []
+        """Those who have come and are not in their heaps yet, by arrival number."""
         self._numbers: dict[tuple[str, Need], Group] = {}
-        self._personal: dict[int, dict[tuple[int, str], Heap]] = {}
+        self.personal_of: dict[int, dict[tuple[int, str], Heap]] = {}
         """By agent's number, then kind and queue."""
 
     def group(self, queue: str, need: Need) -> tuple[Group, bool]:
@@ -143,28 +135,43 @@ class Line:
     def put(self, arrival: int, waiter: Waiter) -> None:
         """A contact waits from now on, or waits otherwise than before: its place in line is its own."""
         was = self.waiters.get(arrival)
-        if was is None:
-            self.lengths[waiter.queue] = self.lengths.get(waiter.queue, 0) + 1
-        elif was.same(waiter):
-            return
-        elif was.queue != waiter.queue:
+        if was is not None:
+            if was == waiter:
+                return
             self.lengths[was.queue] -= 1
-            self.lengths[waiter.queue] = self.lengths.get(waiter.queue, 0) + 1
+        self.lengths[waiter.queue] = self.lengths.get(waiter.queue, 0) + 1
         self.waiters[arrival] = waiter
-        place = waiter.place
-        if waiter.prefers:
-            key = (waiter.groups[0].kind, waiter.queue)
-            for number in waiter.prefers:
-                heap = self._personal.setdefault(number, {}).setdefault(key, Heap())
-                heap.push(place, partial(self._counts_for, number, key))
-        else:
-            for group in waiter.groups:
-                group.heap.push(place, group.counts)
-                if place < self.heads[group.number]:
-                    self.heads[group.number] = place
-                    self.waiting[group.kind] |= group.bit
+        self.unlisted.append(arrival)
         if was is not None:
             self._forget(was)
+
+    def list_all(self) -> None:
+        """Put those who have come into their heaps. Whoever was given to an agent at once never comes here."""
+        heads, waiters = self.heads, self.waiters
+        for arrival in self.unlisted:
+            waiter = waiters.get(arrival)
+            if waiter is None:
+                continue
+            if waiter.prefers:
+                self._list_personally(waiter)
+                continue
+            place = waiter.place
+            for group in waiter.groups:
+                heap = group.heap
+                heappush(heap.new, place)
+                heap.room -= 1
+                if heap.room < 0:
+                    heap.sweep(group.counts)
+                if place < heads[group.number]:
+                    heads[group.number] = place
+                    self.waiting[group.kind] |= group.bit
+        self.unlisted.clear()
+
+    def _list_personally(self, waiter: Waiter) -> None:
+        key = (waiter.groups[0].kind, waiter.queue)
+        for number in waiter.prefers:
+            personal = self.personal_of.setdefault(number, {}).setdefault(key, Heap())
+            personal.push(waiter.place, partial(self._counts_for, number, key))
 
     def drop(self, arrival: int) -> None:
         """The contact no longer waits."""
@@ -174,17 +181,42 @@ class Line:
             self._forget(was)
 
     def _forget(self, was: Waiter) -> None:
+        heads, place = self.heads, was.place
         for group in was.groups:
-            if self.heads[group.number] == was.place:
+            if heads[group.number] == place:
                 self.settle(group)
 
+    def set_aside(self, group: Group) -> int:
+        """Take a group's first out for a moment; `put_back` must follow."""
+        place = group.head()
+        group.heap.take(place)
+        self.settle(group)
+        return place
+
+    def put_back(self, group: Group, place: int) -> None:
+        group.heap.push(place, group.counts)
+        self.settle(group)
+        self.waiting[group.kind] |= group.bit
+
     def settle(self, group: Group) -> None:
-        """Find a group's first anew."""
-        first = self.heads[group.number] = group.heap.first(group.counts)
+        """Find a group's first anew, when what was first no longer is."""
+        heap = group.heap
+        if heap.old is None:
+            # Heap.first and Group.counts, written out for the common case.
+            new, waiters = heap.new, self.waiters
+            while new:
+                place = new[0]
+                waiter = waiters.get(place & ARRIVAL)
+                if waiter is not None and waiter.place == place and group in waiter.groups and not waiter.prefers:
+                    self.heads[group.number] = place
+                    return
+                heappop(new)
+            first = NOWHERE
+        else:
+            first = heap.first(group.counts)
+        self.heads[group.number] = first
         if first == NOWHERE:
             self.waiting[group.kind] &= ~group.bit
-        else:
-            self.waiting[group.kind] |= group.bit
 
     def _counts_for(self, number: int, key: tuple[int, str], place: int) -> bool:
         waiter = self.waiters.get(place & ARRIVAL)
@@ -194,11 +226,11 @@ class Line:
 
     def personal_heaps(self, number: int) -> list[tuple[int, str]]:
         """(kind, queue) of which somebody may wait for this agent in person."""
-        return list(self._personal.get(number, ()))
+        return list(self.personal_of.get(number, ()))
 
     def personal(self, number: int, key: tuple[int, str], passes: Callable[[Waiter], bool]) -> int:
         """The first of this kind and queue who waits for this agent in person and passes, else NOWHERE."""
-        heap = self._personal[number][key]
+        heap = self.personal_of[number][key]
         counts = partial(self._counts_for, number, key)
         aside: list[int] = []
         while True:
@@ -210,9 +242,9 @@ class Line:
         for back in aside:
             heappush(heap.new, back)
         if place == NOWHERE and not aside:
-            del self._personal[number][key]
-            if not self._personal[number]:
-                del self._personal[number]
+            del self.personal_of[number][key]
+            if not self.personal_of[number]:
+                del self.personal_of[number]
         return place
 
     def among(self, groups: int) -> Iterator[Group]:

@@ -5,14 +5,14 @@ The interface is narrow: a contact waits (`put`) or waits no longer (`drop`), an
 the measure to beat. Nothing here knows contacts or agents otherwise than by number, place and need.
 """
 
-from router.cells import Cells, Lanes, Need, Profile, State
+from router.cells import Cells, Lanes, Need, Profile
 from router.line import Group, Line, Waiter
 from router.queueing import ARRIVAL, NOWHERE, TIER_SHIFT
 
 Rank = tuple[int, int, int]
 """(tier, rank among the queues that an agent serves first, place): the least is taken."""
 NOBODY_WAITS: Rank = (NOWHERE, 0, NOWHERE)
-FEW_GROUPS = 6
+FEW_GROUPS = 8
 """Up to so many groups their heads are looked at one by one; over more, cell by cell."""
 
 
@@ -20,6 +20,9 @@ class Matching:
     def __init__(self, reserves: tuple[tuple[dict[str, int], int], ...] = ()) -> None:
         self.cells = Cells(reserves)
         self.line = Line()
+        self.set = self.cells.set
+        self.put = self.line.put
+        self.drop = self.line.drop
         self._serves_first: dict[int, tuple[str, ...]] = {}
 
     # -- what there is
@@ -39,24 +42,14 @@ class Matching:
     def serves_first(self, number: int) -> tuple[str, ...]:
         return self._serves_first.get(number, ())
 
-    def set(self, number: int, state: State) -> None:
-        self.cells.set(number, state)
-
-    def put(self, arrival: int, waiter: Waiter) -> None:
-        self.line.put(arrival, waiter)
-
-    def drop(self, arrival: int) -> None:
-        self.line.drop(arrival)
-
     # -- the agent for a contact
 
-    def agent_for(self, arrival: int) -> int:
-        """The number of the agent who should be offered a waiting contact now, -1 when it must wait."""
-        waiter = self.line.waiters[arrival]
+    def agent_for(self, waiter: Waiter) -> int:
+        """The number of the agent who should be offered a contact now, -1 when it must wait."""
         if waiter.prefers:
             return self._preferred(waiter)
         for group in waiter.groups:
-            over = self._passed_over(waiter, group.need)
+            over = self._passed_over(waiter, group.need) if waiter.excludes else None
             number = self.cells.best(group.need, over)
             while number >= 0 and group.outbound and self._owed_inbound(number):
                 over = [*(over or ()), number]
@@ -75,8 +68,6 @@ class Matching:
 
     def _passed_over(self, waiter: Waiter, need: Need) -> list[int] | None:
         """Who is excluded from a contact. Exclusions are ignored while nobody else who is signed in meets the need."""
-        if not waiter.excludes:
-            return None
         others = self.cells.signed_in(need)
         for number in waiter.excludes:
             others -= self.cells.is_able(number, need)
@@ -92,34 +83,60 @@ class Matching:
     def _owed_inbound(self, number: int) -> bool:
         """Inbound work waits that this blended agent could take, so outbound work must wait."""
         profile = self.cells.refreshed(number)
-        return profile.blended and bool(self._groups(number, profile) & self.line.inbound)
+        self.line.list_all()
+        return profile.blended and bool(self._groups(self.cells.states[number][2], profile) & self.line.inbound)
 
     # -- the contact for an agent
 
+    def outbound_heads(self) -> list[int]:
+        """The places of the first of each group of outbound work."""
+        self.line.list_all()
+        heads = (group.head() for group in self.line.groups if group.outbound)
+        return sorted(place for place in heads if place != NOWHERE)
+
     def contact_for(self, number: int) -> int:
         """The arrival number of the contact that a freed agent should be offered, -1 when there is none."""
-        lanes = self.cells.states[number][2]
-        profile = self.cells.refreshed(number)
-        groups = self._groups(number, profile)
-        inbound = groups & self.line.inbound
-        if profile.blended and (inbound or not self.cells.beyond_reserve(profile.reserves)):
-            groups = inbound
+        line, cells = self.line, self.cells
+        if not line.waiters:
+            return -1
+        if line.unlisted:
+            line.list_all()
+        lanes = cells.states[number][2]
+        profile = cells.refreshed(number)
+        groups = self._groups(lanes, profile)
+        if groups and profile.blended:
+            inbound = groups & line.inbound
+            if inbound or not cells.beyond_reserve(profile.reserves):
+                groups = inbound
+        if number in self._serves_first or number in line.personal_of:
+            return self._first_by_rank(groups, number, lanes, profile)
+        if not groups:
+            return -1
+        arrival = self._least(groups, lanes, profile) & ARRIVAL
+        if line.waiters[arrival].excludes:
+            return self._first_by_rank(groups, number, lanes, profile)
+        return arrival
+
+    def _first_by_rank(self, groups: int, number: int, lanes: Lanes, profile: Profile) -> int:
+        """With everything that may turn the order of places: queues served first, exclusions, those who wait in person."""
+        line = self.line
         first = self.serves_first(number)
         best = self._first_of(groups, number, lanes, profile, first) if groups else NOBODY_WAITS
-        for kind, queue in self.line.personal_heaps(number):
+        for kind, queue in line.personal_heaps(number):
             if lanes[kind] >= 0:
-                place = self.line.personal(number, (kind, queue), lambda waiter: not self._excludes(waiter, number))
+                place = line.personal(number, (kind, queue), lambda waiter: not self._excludes(waiter, number))
                 if place != NOWHERE:
                     best = min(best, self._rank(place, queue, first))
-        return best[2] & ARRIVAL if best != NOBODY_WAITS else -1
+        return best[2] & ARRIVAL if best[2] != NOWHERE else -1
 
-    def _groups(self, number: int, profile: Profile) -> int:
+    def _groups(self, lanes: Lanes, profile: Profile) -> int:
         """The groups where somebody waits whom the agent could take, as bits."""
-        waiting = 0
-        for lane, bits in zip(self.cells.states[number][2], self.line.waiting, strict=True):
-            if lane >= 0:
-                waiting |= bits
-        return waiting & profile.groups
+        waiting = self.line.waiting
+        groups = 0
+        for slot in profile.stands:
+            if lanes[slot >> 1] >= 0:
+                groups |= waiting[slot >> 1]
+        return groups & profile.groups
 
     def _first_of(self, groups: int, number: int, lanes: Lanes, profile: Profile, first: tuple[str, ...]) -> Rank:
         """The best over the heads of these groups. Heads from which the agent is excluded are set aside, and put back."""
@@ -130,16 +147,15 @@ class Matching:
             if rank == NOBODY_WAITS:
                 break
             place = rank[2]
+            if not line.waiters[place & ARRIVAL].excludes:
+                break
             group = self._group_of(place, groups, first, rank[1])
             waiter = line.waiters[place & ARRIVAL]
             if number not in waiter.excludes or self._passed_over(waiter, group.need) is None:
                 break
-            group.heap.take(place)
-            aside.append((group, place))
-            line.settle(group)
+            aside.append((group, line.set_aside(group)))
         for group, place in aside:
-            group.heap.push(place, group.counts)
-            line.settle(group)
+            line.put_back(group, place)
         return rank
 
     def _best_head(self, groups: int, lanes: Lanes, profile: Profile, first: tuple[str, ...]) -> Rank:
@@ -147,7 +163,7 @@ class Matching:
         if place == NOWHERE:
             return NOBODY_WAITS
         tier = place >> TIER_SHIFT
-        for number, queue in enumerate(first):
+        for number, queue in enumerate(first) if first else ():
             mine = self.line.among(groups & self.line.of_queue.get(queue, 0))
             head = min((group.head() for group in mine), default=NOWHERE)
             if head >> TIER_SHIFT == tier:
@@ -166,9 +182,9 @@ class Matching:
                 if place < best:
                     best = place
             return best
-        for kind, cells in profile.cells:
-            if lanes[kind] >= 0:
-                for cell in cells:
+        for slot, stand in profile.stands.items():
+            if lanes[slot >> 1] >= 0:
+                for cell in stand.cells:
                     if cell.groups & groups:
                         place = min(cell.heads(heads))
                         if place < best:

@@ -3,6 +3,7 @@
 Times are seconds since the Unix epoch (float) on the log's clock, durations are seconds, sizes are bytes.
 """
 
+import hashlib
 import uuid
 from typing import Annotated, Literal
 
@@ -26,9 +27,16 @@ RECEIPT_RANK: dict[str, int] = {"pending": 0, "uncertain": 1, "sent": 2, "delive
 """Receipts come late, twice and out of order: the higher rank stands, whatever came last."""
 
 
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
 def derive_id(*parts: str) -> str:
-    """An id that follows from what is there: the same parts give the same UUID on every machine, in every replay."""
-    return str(uuid.uuid5(NAMESPACE, "\x1f".join(parts)))
+    """An id that follows from what is there: the same parts give the same UUID on every machine, in every replay.
+
+    Version 5 of RFC 9562 (SHA-1 over the name space and the name), as `uuid.uuid5` makes it, several times faster.
+    """
+    name = hashlib.sha1(NAMESPACE.bytes + "\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
+    return f"{name[:8]}-{name[8:12]}-5{name[13:16]}-{_VARIANT[name[16]]}{name[17:20]}-{name[20:32]}"
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -175,14 +175,32 @@ def settle(turn: Turn) -> None:
     while pool.dirty_contacts or pool.dirty_agents:
         if pool.dirty_contacts:
             _offer_all(turn, [pool.contacts[id_] for id_ in pool.dirty_contacts if id_ in pool.contacts])
-        freed = [pool.agents[id_] for id_ in pool.dirty_agents]
-        pool.dirty_agents.clear()
-        for agent in sorted(freed, key=lambda a: (a.idle_stamp, a.id)) if len(freed) > 1 else freed:
-            contact = pool.contact_for(agent)
-            if contact is not None:
-                make(turn, contact, agent)
-        if not pool.dirty_contacts and not pool.dirty_agents:
+        if pool.dirty_agents:
+            _give_all(turn, [pool.agents[id_] for id_ in pool.dirty_agents])
+        if pool.matching.cells.risen and not pool.dirty_contacts and not pool.dirty_agents:
             _offer_all(turn, pool.outbound_heads())
+
+
+def _give_all(turn: Turn, freed: list[Agent]) -> None:
+    """Give each the contact that comes first, longest idle first."""
+    pool = turn.pool
+    pool.dirty_agents.clear()
+    if len(freed) > 1:
+        freed.sort(key=lambda agent: (agent.idle_stamp, agent.id))
+    for agent in freed:
+        contact = pool.contact_for(agent)
+        if contact is not None:
+            make(turn, contact, _longest_idle(turn, contact, agent))
+
+
+def _longest_idle(turn: Turn, contact: Contact, freed: Agent) -> Agent:
+    """Outbound work may have waited for one more to be idle: then it goes to whoever has been idle longest."""
+    if contact.direction == "inbound" or contact.answered:
+        return freed
+    chosen = turn.pool.agent_for(contact) or freed
+    if chosen is not freed:
+        turn.pool.look_again(freed)
+    return chosen
 
 
 def _offer_all(turn: Turn, waiting: list[Contact]) -> None:
@@ -194,7 +212,7 @@ def _offer_all(turn: Turn, waiting: list[Contact]) -> None:
         waiting = [c for c in waiting if c.status == "queued"]
         waiting.sort(key=lambda c: (c.direction == "outbound" and not c.answered, places[c.arrival].place))
     for contact in waiting:
-        if contact.status == "queued" and contact.id in pool.contacts:
+        if contact.status == "queued" and pool.queue(contact).steps:
             pass_on(turn, contact)
         if contact.status == "queued" and contact.id in pool.contacts:
             agent = pool.agent_for(contact)

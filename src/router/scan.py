@@ -9,10 +9,9 @@ from router.matching import Matching
 from router.queueing import TIER_SHIFT
 
 
-def agent_for(matching: Matching, arrival: int) -> int:
-    """The number of the agent who should be offered a waiting contact now, -1 when it must wait."""
-    cells, line = matching.cells, matching.line
-    waiter = line.waiters[arrival]
+def agent_for(matching: Matching, waiter: Waiter) -> int:
+    """The number of the agent who should be offered a contact now, -1 when it must wait."""
+    cells = matching.cells
     if waiter.prefers:
         kind = waiter.groups[0].kind
         open_ = (n for n in waiter.prefers if cells.states[n][2][kind] >= 0 and not _excluded(cells, waiter, n))
@@ -33,8 +32,8 @@ def longest_idle(cells: Cells, need: Need, over: set[int]) -> int:
     by_score = need.strategy == "best_skill"
     by_load = {"least_loaded": 1, "most_loaded": -1}.get(need.strategy, 0)
     best, least = -1, (2, 0, 0)
-    for number, state in enumerate(cells.states):
-        lane = state[2][kind]
+    for number, (_, stamp, lanes, _) in enumerate(cells.states):
+        lane = lanes[kind]
         if lane < 0:
             continue
         levels = profiles[number].levels
@@ -44,7 +43,7 @@ def longest_idle(cells: Cells, need: Need, over: set[int]) -> int:
         else:
             interrupting, load = divmod(lane, INTERRUPTING)
             by = -sum(levels[skill] for skill, _ in wanted) if by_score else by_load * load
-            rank = (interrupting, by, state[1])
+            rank = (interrupting, by, stamp)
             if rank < least and number not in over:
                 best, least = number, rank
     return best

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 from router import calendar, events
 from router.calendar import Hours
-from router.cells import Lanes
+from router.cells import CLOSED, Lanes
 from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S, Brand, Channel, Lookup, Queue
 from router.config import Agent as Profile
 from router.effects import RingLeg
-from router.eligible import idle_lanes, state_of
+from router.eligible import lanes_of, state_of
 from router.line import Group, Waiter
 from router.matching import Matching
 from router.memory import (
@@ -39,7 +39,7 @@ from router.memory import (
     Status,
 )
 from router.model import Kind, Requirement
-from router.queueing import ARRIVAL, NOWHERE, place
+from router.queueing import ARRIVAL, place
 from router.skills import least_levels, levels_of, requirement_sets
 from router.timers import Due, Timers
 
@@ -47,6 +47,7 @@ NEVER_S = 366 * 86400.0
 """What counts in open time of a calendar that never opens is due a year late."""
 FORESEEN_GROUPS = 5_000
 MAX_GROUP_KEYS = 20_000
+MAX_LANES_KEPT = 200_000
 
 
 class Pool:
@@ -79,7 +80,8 @@ class Pool:
         """Those who wait with an exclusion: it is ignored once nobody else is there, so they look again when one goes."""
         self.skipping: dict[str, None] = {}
         """Those who wait in a step that is skipped when nobody is there: they look again when somebody goes."""
-        self._idle_lanes: dict[str, Lanes] = {}
+        self._lanes: dict[tuple[str, tuple[tuple[Kind, bool], ...]], Lanes] = {}
+        self._today = (0.0, 0.0, "")
         self._groups: dict[tuple[object, ...], tuple[Group, ...]] = {}
         kept = [queue for queue in config.queues if queue.reserve]
         inbound = (Requirement(skill="mode:inbound"),)
@@ -107,7 +109,7 @@ class Pool:
     # -- looking things up
 
     def queue(self, contact: Contact) -> Queue:
-        return self.lookup.queue(contact.queue)
+        return self.lookup.queues.get(contact.queue) or self.lookup.queue(contact.queue)
 
     def brand(self, brand: str) -> Brand | None:
         return self.lookup.brands.get(brand)
@@ -168,7 +170,7 @@ class Pool:
 
     def agent_for(self, contact: Contact) -> Agent | None:
         """The agent who should be offered a waiting contact now; None when it must wait."""
-        number = self.matching.agent_for(contact.arrival)
+        number = self.matching.agent_for(self.matching.line.waiters[contact.arrival])
         return self.agents[self.matching.cells.ids[number]] if number >= 0 else None
 
     def contact_for(self, agent: Agent) -> Contact | None:
@@ -189,9 +191,7 @@ class Pool:
         if not self.matching.cells.risen:
             return []
         self.matching.cells.risen = False
-        line = self.matching.line
-        places = [g.head() for g in line.groups if g.outbound and g.head() != NOWHERE]
-        return [self.contacts[self.waiting[place & ARRIVAL]] for place in sorted(places)]
+        return [self.contacts[self.waiting[place & ARRIVAL]] for place in self.matching.outbound_heads()]
 
     # -- what derives
 
@@ -220,14 +220,15 @@ class Pool:
         groups = self._groups_of(contact)
         cells = self.matching.cells
         numbers, profiles = cells.numbers, cells.profile_of
-        prefers = tuple(
-            numbers[agent]
-            for agent in contact.prefers
-            if agent in numbers and any(profiles[numbers[agent]].meets(group.need) for group in groups)
-        )
-        excludes = tuple(numbers[agent] for agent in contact.excluded if agent in numbers)
         due_at = self.due_by(contact, queue.target(contact.kind))
-        return Waiter(place(contact, queue, due_at), contact.queue, groups, prefers, excludes)
+        waiter = Waiter(place(contact, queue, due_at), contact.queue, groups)
+        if contact.prefers:
+            known = [numbers[agent] for agent in contact.prefers if agent in numbers]
+            able = (number for number in known if any(profiles[number].meets(group.need) for group in groups))
+            waiter.prefers = tuple(able)
+        if contact.excluded:
+            waiter.excludes = tuple(numbers[agent] for agent in contact.excluded if agent in numbers)
+        return waiter
 
     def _groups_of(self, contact: Contact) -> tuple[Group, ...]:
         """The groups a contact waits in now, its own queue's first. What decides them is the key of a small table."""
@@ -255,24 +256,37 @@ class Pool:
                 can = self.matching.cells.profile(levels_of(profile))
                 number = self.matching.add(agent.id, can, profile.serves_first)
         if number is not None:
-            self.matching.set(number, state_of(self, agent))
-            self.dirty_agents[agent.id] = None
-        self.timers.watch("agent", agent.id, earliest(agent_deadlines(self, agent)))
+            state = state_of(self, agent)
+            self.matching.set(number, state)
+            if state[2] is not CLOSED:
+                self.dirty_agents[agent.id] = None
+        if agent.cools_until is not None or agent.lost_at is not None:
+            self.timers.watch("agent", agent.id, earliest(agent_deadlines(self, agent)))
 
-    def idle_lanes(self, profile: Profile) -> Lanes:
-        found = self._idle_lanes.get(profile.id)
+    def lanes(self, profile: Profile, held: tuple[tuple[Kind, bool], ...]) -> Lanes:
+        """The lanes of an agent who holds this. The same few come again and again."""
+        found = self._lanes.get((profile.id, held))
         if found is None:
-            found = self._idle_lanes[profile.id] = idle_lanes(profile)
+            if len(self._lanes) > MAX_LANES_KEPT:
+                self._lanes.clear()
+            found = self._lanes[profile.id, held] = lanes_of(profile, held)
         return found
 
     def _watch_conversation(self, conversation: Conversation) -> None:
         self.timers.watch("conversation", conversation.id, earliest(conversation_deadlines(conversation)))
+
+    def look_again(self, agent: Agent) -> None:
+        self.dirty_agents[agent.id] = None
 
     def somebody_left(self) -> None:
         """An agent is no longer there: whoever was kept from another by an exclusion, or waits in a step that is
         skipped when nobody is there, looks again."""
         self.dirty_contacts |= self.excluding
         self.dirty_contacts |= self.skipping
+
+    def is_due(self, until: float) -> bool:
+        """Whether something may be due by then: a cheap look before the exact one."""
+        return self.timers.surfaces_by(until)
 
     def due_at(self) -> float | None:
         return self.timers.next_due(self.next_due)
@@ -308,7 +322,13 @@ class Pool:
         agent.idle_stamp = self.memory.stamps
 
     def _stats(self, contact: Contact) -> Stats:
-        today = self.local(self.t).date().isoformat()
+        begins, ends, today = self._today
+        if not begins <= self.t < ends:
+            date = self.local(self.t).date()
+            midnights = (dt.datetime.combine(date + dt.timedelta(days=n), dt.time(), self.zone) for n in (0, 1))
+            begins, ends = (midnight.timestamp() for midnight in midnights)
+            today = date.isoformat()
+            self._today = (begins, ends, today)
         if today != self.memory.day:
             self.memory.day = today
             self.memory.stats = {}
@@ -352,8 +372,11 @@ def skips_if_nobody(contact: Contact, queue: Queue) -> bool:
 
 
 def earliest(deadlines: dict[str, float]) -> Due | None:
-    """The first of what is due, (when, kind)."""
-    return min(((at, kind) for kind, at in deadlines.items()), default=None)
+    """The first of what is due, (when, kind); of two at once the one that is named first."""
+    if not deadlines:
+        return None
+    kind = min(deadlines, key=deadlines.__getitem__)
+    return deadlines[kind], kind
 
 
 def _after(hours: Hours | None, moment: float, seconds: float) -> float:
@@ -487,7 +510,7 @@ def _message_added(pool: Pool, event: events.MessageAdded) -> None:
         contact.last_word_at = pool.t
         if event.author == "agent" and not event.private:
             contact.replied = True
-        pool.touch(contact)
+        # Nothing falls due earlier by a word, and nobody's place changes.
 
 
 @_on(events.ReceiptRecorded)

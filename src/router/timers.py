@@ -42,6 +42,12 @@ class Timers:
             heapq.heappush(self._seconds, second)
         bucket.append((at, entity, id_))
 
+    def surfaces_by(self, until: float) -> bool:
+        """Whether an entry surfaces by then. Nothing is due before its entry surfaces."""
+        if self._near:
+            return self._near[0][0] <= until
+        return bool(self._seconds) and self._seconds[0] <= until
+
     def next_due(self, truth: Truth) -> float | None:
         """The earliest time at which something is truly due, None when nothing is."""
         while self._near or self._seconds:

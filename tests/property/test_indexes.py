@@ -133,8 +133,9 @@ class Center:
         self.matching.set(number, (signed, self.stamp_of[number], CLOSED, False))
 
     def offer(self, arrival: int) -> None:
-        number = self.matching.agent_for(arrival)
-        assert number == scan.agent_for(self.matching, arrival)
+        waiter = self.matching.line.waiters[arrival]
+        number = self.matching.agent_for(waiter)
+        assert number == scan.agent_for(self.matching, waiter)
         if number >= 0:
             self.take(arrival, number)
 
@@ -159,8 +160,8 @@ class Center:
         assert self.matching.contact_for(number) == scan.contact_for(self.matching, number)
         waiting = self.matching.line.waiters
         if waiting:
-            arrival = self.chance.choice(list(waiting)[-20:])
-            assert self.matching.agent_for(arrival) == scan.agent_for(self.matching, arrival)
+            waiter = waiting[self.chance.choice(list(waiting)[-20:])]
+            assert self.matching.agent_for(waiter) == scan.agent_for(self.matching, waiter)
 
 
 @pytest.mark.parametrize("seed", range(10))

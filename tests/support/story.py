@@ -9,10 +9,10 @@ import msgspec
 from router import events, inputs, scan
 from router.cells import CLOSED
 from router.config import Agent, Brand, Channel, Config, Kind, Queue, Skill
-from router.eligible import why_not_open
 from router.engine import Decision, decide, expire
 from router.memory import Contact, Memory
 from router.model import KINDS, Content, Identity, Text, Thread
+from router.reasons import why_not_open
 from router.state import Pool, apply
 
 CHANNELS: tuple[Kind, ...] = ("voice", "chat", "sms", "email", "social", "task")
@@ -176,7 +176,9 @@ def check(pool: Pool) -> None:
         if contact.status == "queued":
             chosen = pool.agent_for(contact)
             assert chosen is None, f"{contact.id} waits beside {chosen.id if chosen else ''}"
-            assert scan.agent_for(pool.matching, contact.arrival) == -1, f"{contact.id} waits beside somebody"
+            assert scan.agent_for(pool.matching, pool.matching.line.waiters[contact.arrival]) == -1, (
+                f"{contact.id} waits beside somebody"
+            )
         assert contact.conversation in pool.conversations
     for agent in pool.agents.values():
         mine = held.get(agent.id, [])

@@ -1,4 +1,4 @@
-"""`naru bench`: measurements that anyone can repeat. Times are milliseconds; ratios are of one run on one disk."""
+"""`naru bench path`: from a request to the offer's frame. Times are milliseconds; ratios are of one run on one disk."""
 
 import asyncio
 import os

@@ -1,0 +1,330 @@
+"""`naru bench router`: matching and whole decisions at growing numbers of agents, with the linear scan beside them.
+
+*Surplus*: 85 % of the agents are busy, so a contact is assigned as it comes. *Backlog*: all are busy and half as many
+contacts wait as there are agents, so a contact is assigned as an agent becomes free. One contact is one arrival and one
+agent who becomes free. Times are CPU microseconds by the process's own clock, the median of five runs, without the
+harness, whose cost is measured by itself; pauses are wall time.
+"""
+
+import gc
+import resource
+import time  # measuring only: process_time and perf_counter are not banned
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+from naru.bench.workload import Workload
+from naru.sim.chance import Uniform, stream
+from naru.tame import tame
+from router import engine, inputs, scan
+from router.cells import CLOSED
+from router.config import Agent, Brand, Channel, Config, Queue, Skill
+from router.line import Group, Waiter
+from router.matching import Matching
+from router.model import Identity, Requirement, Thread
+from router.queueing import ARRIVAL_BITS, TIER_SHIFT
+from router.state import Pool
+
+IDLE = (0, -1, -1, -1, -1, -1)
+"""Open for a call, and for nothing else."""
+RUNS = 5
+CONTACTS = 40_000
+WHOLE_CONTACTS = 10_000
+WHOLE_AGENTS = 30_000
+"""Up to so many agents whole decisions are measured too: a configuration is one value."""
+TRACED_AGENTS = 50_000
+SCANS = 30
+TIERS = (5, 5, 5, 5, 5, 4, 4, 3)
+
+
+def router(agents: list[int], seed: int = 1, contacts: int = CONTACTS) -> dict[str, Any]:
+    tame()
+    return {"runs": [_one(count, seed, contacts) for count in agents]}
+
+
+def _one(count: int, seed: int, contacts: int) -> dict[str, Any]:
+    uniform = stream(seed, 0, "bench", "router")
+    workload = Workload(uniform)
+    figures: dict[str, Any] = {"agents": count}
+    center = Center(workload, count, uniform)
+    figures["bytes_per_agent"] = round(center.bytes / count)
+    gc.collect()
+    gc.freeze()
+    surplus_us, assigned = center.surplus(contacts)
+    figures["scan_us"] = round(center.scan_us(), 1)
+    pauses = center.pauses(contacts)
+    before = _resident()
+    center.fill()
+    waiting = len(center.matching.line.waiters)
+    figures["bytes_per_waiting"] = round(max(0, _resident() - before) / waiting) if count >= TRACED_AGENTS else None
+    backlog_us, _ = center.backlog(contacts)
+    pauses += center.pauses(contacts)
+    pauses.sort()
+    figures |= {
+        "match_us": round((surplus_us + backlog_us) / 2, 2),
+        "surplus_us": round(surplus_us, 2),
+        "backlog_us": round(backlog_us, 2),
+        "assigned_share": round(assigned, 4),
+        "waiting": waiting,
+        "p99_us": round(pauses[len(pauses) * 99 // 100] * 1e6, 1),
+        "longest_pause_ms": round(pauses[-1] * 1000, 3),
+        "whole_contacts_per_s": None,
+    }
+    del center
+    gc.unfreeze()
+    gc.collect()
+    if count <= WHOLE_AGENTS:
+        figures |= whole(workload, count, uniform)
+    return figures
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+class Center:
+    """Agents and contacts as numbers, driven through the narrow interface of `Matching`."""
+
+    def __init__(self, workload: Workload, count: int, uniform: Uniform) -> None:
+        self._uniform = uniform
+        self._workload = workload
+        self.matching = Matching()
+        need = self.matching.cells.need
+        self._groups: list[Group] = [
+            self.matching.group("q", need("voice", "longest_idle", {**wanted, "mode:inbound": 1, "brand:b": 1}))
+            for wanted in workload.requirements
+        ]
+        self._stamp = self._arrival = 0
+        self.busy: list[int] = []
+        traced = count < TRACED_AGENTS
+        gc.collect()
+        before = _resident()
+        if traced:
+            tracemalloc.start()
+        for number in range(count):
+            self.matching.add(f"a{number}", self.matching.cells.profile(workload.profile()))
+            self._idle(number)
+        gc.collect()
+        self.bytes = tracemalloc.get_traced_memory()[0] if traced else _resident() - before
+        if traced:
+            tracemalloc.stop()
+        self._count = count
+
+    def _idle(self, number: int) -> None:
+        self._stamp += 1
+        self.matching.set(number, (True, self._stamp, IDLE, True))
+
+    def arrive(self, group: Group, tier: int) -> int:
+        """The agent who gets it, -1 when it waits."""
+        self._arrival = arrival = self._arrival + 1
+        matching = self.matching
+        place = tier << TIER_SHIFT | arrival << ARRIVAL_BITS | arrival
+        waiter = Waiter(place, "q", (group,))
+        matching.put(arrival, waiter)
+        number = matching.agent_for(waiter)
+        if number >= 0:
+            matching.drop(arrival)
+            matching.set(number, (True, matching.cells.states[number][1], CLOSED, False))
+        return number
+
+    def free(self, number: int) -> int:
+        """The contact that the agent gets, -1 when there is none."""
+        self._stamp += 1
+        matching = self.matching
+        matching.set(number, (True, self._stamp, IDLE, True))
+        arrival = matching.contact_for(number)
+        if arrival >= 0:
+            matching.drop(arrival)
+            matching.set(number, (True, self._stamp, CLOSED, False))
+        return arrival
+
+    def _draw(self, contacts: int) -> list[tuple[Group, int, float]]:
+        which, uniform = self._workload.which, self._uniform
+        return [(self._groups[which()], TIERS[int(uniform() * len(TIERS))], uniform()) for _ in range(contacts)]
+
+    def surplus(self, contacts: int) -> tuple[float, float]:
+        """(microseconds a contact, share assigned at once)."""
+        goal = int(0.85 * self._count)
+        for group, tier, _ in self._draw(2 * goal):
+            if len(self.busy) >= goal:
+                break
+            number = self.arrive(group, tier)
+            if number >= 0:
+                self.busy.append(number)
+        for arrival in list(self.matching.line.waiters):
+            self.matching.drop(arrival)
+        self._surplus(self._draw(max(contacts, self._count // 2)))
+        return self._timed(self._surplus, contacts)
+
+    def _surplus(self, draws: list[tuple[Group, int, float]]) -> int:
+        busy, assigned = self.busy, 0
+        for group, tier, some in draws:
+            index = int(some * len(busy))
+            number, busy[index] = busy[index], busy[-1]
+            busy.pop()
+            if self.free(number) >= 0:
+                busy.append(number)
+                assigned += 1
+            number = self.arrive(group, tier)
+            if number >= 0:
+                busy.append(number)
+                assigned += 1
+        return assigned
+
+    def fill(self) -> None:
+        """Until everybody is busy and half as many contacts wait as there are agents."""
+        while len(self.matching.line.waiters) < max(500, self._count // 2):
+            for group, tier, _ in self._draw(1000):
+                number = self.arrive(group, tier)
+                if number >= 0:
+                    self.busy.append(number)
+
+    def backlog(self, contacts: int) -> tuple[float, float]:
+        self._backlog(self._draw(contacts))
+        return self._timed(self._backlog, contacts)
+
+    def _backlog(self, draws: list[tuple[Group, int, float]]) -> int:
+        busy, assigned = self.busy, 0
+        for group, tier, some in draws:
+            number = self.arrive(group, tier)
+            if number >= 0:
+                busy.append(number)
+                assigned += 1
+            index = int(some * len(busy))
+            number = busy[index]
+            if self.free(number) >= 0:
+                assigned += 1
+            else:
+                busy[index] = busy[-1]
+                busy.pop()
+        return assigned
+
+    def _timed(self, loop: Any, contacts: int) -> tuple[float, float]:
+        took, assigned = [], 0
+        for _ in range(RUNS):
+            draws = self._draw(contacts)
+            began = time.process_time()
+            assigned = loop(draws)
+            took.append(time.process_time() - began)
+            began = time.process_time()
+            busy = self.busy
+            for _, _, some in draws:
+                index = int(some * len(busy))
+                number, busy[index] = busy[index], busy[-1]
+                busy.pop()
+                busy.append(number)
+            took[-1] -= time.process_time() - began
+        return sorted(took)[RUNS // 2] / contacts * 1e6, assigned / contacts
+
+    def pauses(self, contacts: int) -> list[float]:
+        """Seconds that each single step took, by the wall clock."""
+        found, clock, busy = [], time.perf_counter, self.busy
+        for group, tier, some in self._draw(contacts):
+            index = int(some * len(busy))
+            number, busy[index] = busy[index], busy[-1]
+            busy.pop()
+            began = clock()
+            got = self.free(number)
+            found.append(clock() - began)
+            if got >= 0:
+                busy.append(number)
+            began = clock()
+            number = self.arrive(group, tier)
+            found.append(clock() - began)
+            if number >= 0:
+                busy.append(number)
+        return found
+
+    def scan_us(self) -> float:
+        """Microseconds in which the scan chooses an agent for one contact."""
+        took = 0.0
+        for group, tier, _ in self._draw(SCANS):
+            self._arrival += 1
+            place = tier << TIER_SHIFT | self._arrival << ARRIVAL_BITS | self._arrival
+            waiter = Waiter(place, "q", (group,))
+            began = time.process_time()
+            scanned = scan.agent_for(self.matching, waiter)
+            took += time.process_time() - began
+            if scanned != self.matching.agent_for(waiter):
+                raise RuntimeError("the scan and the indexes differ")
+        return took / SCANS * 1e6
+
+
+# -- whole decisions: typed inputs and events, contacts, conversations, agents, timers
+
+
+def whole(workload: Workload, count: int, uniform: Uniform) -> dict[str, Any]:
+    """Contacts a second through `decide`, five inputs each: written, accepted, answered, wrapped up, completed."""
+    pool = Pool()
+    now = 1_000_000.0
+    engine.decide(pool, inputs.ApplyConfig(version=1, config=_config(workload, count)), now, "config")
+    for number in range(count):
+        engine.decide(pool, inputs.Connect(agent=f"a{number}", connection="c"), now, f"c{number}")
+        engine.decide(pool, inputs.SetPresence(agent=f"a{number}", presence="available"), now, f"p{number}")
+    gc.collect()
+    gc.freeze()
+    talks: list[tuple[str, str]] = []
+    goal = int(0.85 * count)
+    warm = _talk(pool, workload, uniform, talks, goal, goal + count // 10, now, "w")
+    began = time.process_time()
+    _talk(pool, workload, uniform, talks, goal, WHOLE_CONTACTS, warm, "m")
+    took = time.process_time() - began
+    gc.unfreeze()
+    return {"whole_contacts_per_s": round(WHOLE_CONTACTS / took), "whole_inputs": 5}
+
+
+def _config(workload: Workload, count: int) -> Config:
+    def profile(number: int) -> Agent:
+        skills = {k: v for k, v in workload.profile().items() if k[:5] not in ("mode:", "brand")}
+        return Agent(id=f"a{number}", name=f"A{number}", brands=("b",), skills=skills, at_once=1)
+
+    wanted = [tuple(Requirement(skill=s, level=n) for s, n in need.items()) for need in workload.requirements]
+    return Config(
+        brands=(Brand(id="b", name="B", default_queue="q0"),),
+        channels=tuple(
+            Channel(id=f"c{n}", name="C", brand="b", provider="x", kind="chat", queue=f"q{n}")
+            for n in range(len(wanted))
+        ),
+        queues=tuple(Queue(id=f"q{n}", name="Q", requires=requires) for n, requires in enumerate(wanted)),
+        skills=tuple(Skill(id=s, name=s) for s in sorted({need.skill for needs in wanted for need in needs})),
+        agents=tuple(profile(number) for number in range(count)),
+    )
+
+
+def _talk(
+    pool: Pool, workload: Workload, uniform: Uniform, talks: list[tuple[str, str]], goal: int, contacts: int,
+    now: float, name: str,
+) -> float:  # fmt: skip
+    """So many contacts come; while more than `goal` are talked to, one of these ends for each that comes."""
+    decide, which = engine.decide, workload.which
+    step_s = 300 / max(goal, 1)
+    for n in range(contacts):
+        now += step_s
+        while pool.is_due(now) and (due := pool.due_at()) is not None and due <= now:
+            engine.expire(pool, now)
+        key = f"{name}{n}"
+        wish = inputs.ReceiveMessage(
+            channel=f"c{which()}",
+            thread=Thread(external=key),
+            identity=Identity(scope="b", kind="external", value=key),
+            dedupe_key=key,
+        )
+        found = decide(pool, wish, now, key)
+        _answer(pool, talks, found, now, key)
+        if len(talks) > goal:
+            index = int(uniform() * len(talks))
+            (agent, contact), talks[index] = talks[index], talks[-1]
+            talks.pop()
+            decide(pool, inputs.SendMessage(agent=agent, contact=contact), now, f"{key}s")
+            decide(pool, inputs.WrapUpContact(agent=agent, contact=contact), now, f"{key}w")
+            found = decide(pool, inputs.CompleteContact(agent=agent, contact=contact), now, f"{key}d")
+            _answer(pool, talks, found, now, f"{key}x")
+    return now
+
+
+def _answer(pool: Pool, talks: list[tuple[str, str]], found: engine.Decision, now: float, key: str) -> None:
+    """Whoever was offered a contact accepts."""
+    for event in found.events:
+        if type(event).__name__ == "OfferMade":
+            engine.decide(pool, inputs.AcceptOffer(agent=event.agent, offer=event.offer), now, f"{key}a{event.attempt}")  # type: ignore[attr-defined]
+            talks.append((event.agent, event.contact))  # type: ignore[attr-defined]

@@ -1,0 +1,380 @@
+"""One replication: customers who come, wait, are served and leave, around the production core under a virtual clock.
+
+The world only asks and reports, as the edges do; who gets whom is the router's. It learns what became of a contact from
+the decisions' events and from nothing else. Times are seconds since the replication's start.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from naru.sim import center
+from naru.sim.chance import Draws, Poisson, Sampler, sampler, stream
+from naru.sim.clock import Clock
+from naru.sim.scenario import Line, Scenario
+from router import events, inputs
+from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S
+from router.engine import decide, expire
+from router.model import Identity, Thread
+from router.state import Pool
+
+CHUNK = 4096
+"""Entries of the clock between two looks at whether the end is being reached."""
+TAIL = 4
+TAIL_LEAST = 10_000
+"""Those who came in the window are waited for while at most max(10,000, 4 x as many as before) others come after it."""
+WORD_KEYS = tuple(f"word-{n}" for n in range(128))
+"""More than a conversation remembers, so that none is taken for a repetition."""
+STILL_THERE = 0.9
+"""A customer in a long talk says a word before this share of `close_after`, or the silence would end it."""
+
+Note = Callable[[float, list[events.Event]], None]
+
+
+class LineTally(msgspec.Struct):
+    """What became of those who came to one queue in the window. `at_once` were answered without waiting."""
+
+    offered: int = 0
+    blocked: int = 0
+    answered: int = 0
+    abandoned: int = 0
+    unfinished: int = 0
+    at_once: int = 0
+    in_time: int = 0
+    wait_answered_s: float = 0
+    wait_abandoned_s: float = 0
+
+
+class Tally(msgspec.Struct):
+    """One replication. `busy_s` is each team's, in agents' full capacity; `contacts` counts all arrivals there were."""
+
+    lines: list[LineTally]
+    busy_s: list[float]
+    contacts: int = 0
+
+
+class Customer:
+    """Somebody with a thread of a channel. Says that a talk is over always in the same words."""
+
+    __slots__ = ("hangs_up", "identity", "thread", "words")
+
+    def __init__(self, channel: str, number: int) -> None:
+        name = f"{channel}-{number}"
+        self.thread = Thread(external=name)
+        self.identity = Identity(scope="simulation", kind="external", value=name)
+        self.hangs_up = inputs.EndSession(channel=channel, thread=self.thread)
+        self.words = 0
+
+
+class Source:
+    """One queue's customers: when they come, how long they take, and those who have been here and may come again."""
+
+    def __init__(self, number: int, line: Line, uniforms: Callable[[str, str], Callable[[], float]]) -> None:
+        self.number = number
+        self.channel = center.queue_id(number)
+        self.kind = line.channel
+        self.arrivals = Poisson(line.arrivals, uniforms(line.name, "arrival"))
+        self.handling_number = uniforms(line.name, "handling")
+        self.patience_number = uniforms(line.name, "patience")
+        self.wrap_up_number = uniforms(line.name, "wrap-up")
+        self.handling = sampler(line.handling)
+        self.patience = None if line.patience is None else sampler(line.patience)
+        drawn = line.wrap_up is not None and line.wrap_up.constant is None
+        self.wrap_up = sampler(line.wrap_up) if line.wrap_up is not None and drawn else None
+        self.within_s = math.inf if line.service_level is None else float(line.service_level.within)
+        self.word_after_s = CLOSE_AFTER_S[line.channel] * STILL_THERE
+        self._away_s = REOPEN_WITHIN_S[line.channel]
+        self._gone: deque[tuple[float, Customer]] = deque()
+        self._made = 0
+
+    def customer(self, t: float) -> Customer:
+        """Who was here longest ago comes again, but nobody whom the router would take for the same matter."""
+        if self._gone and self._gone[0][0] < t:
+            return self._gone.popleft()[1]
+        self._made += 1
+        return Customer(self.channel, self._made)
+
+    def gone(self, customer: Customer, t: float) -> None:
+        self._gone.append((t + self._away_s, customer))
+
+
+class Visit:
+    """One contact of a customer. `handling` and `wrap_up` are its uniform numbers, drawn when it came."""
+
+    __slots__ = (
+        "agent",
+        "busy_from",
+        "contact",
+        "counted",
+        "customer",
+        "ends_at",
+        "handling",
+        "inside",
+        "left_s",
+        "source",
+        "t",
+        "team",
+        "wrap_up",
+    )
+
+    def __init__(self, source: Source, customer: Customer, t: float, counted: bool) -> None:
+        self.source = source
+        self.customer = customer
+        self.t = t
+        self.counted = counted
+        self.handling = source.handling_number()
+        self.wrap_up = source.wrap_up_number() if source.wrap_up is not None else 0.0
+        self.contact = ""
+        self.agent = ""
+        self.team = -1
+        self.inside = True
+        self.busy_from = math.inf
+        self.ends_at = math.inf
+        self.left_s = 0.0
+
+
+class World:
+    def __init__(self, scenario: Scenario, replication: int, draws: Draws = stream, note: Note | None = None) -> None:
+        def uniforms(queue: str, purpose: str) -> Callable[[], float]:
+            return draws(scenario.seed, replication, queue, purpose)
+
+        self.begins = float(scenario.warm_up)
+        self.ends = self.begins + float(scenario.duration)
+        self.sources = [Source(number, line, uniforms) for number, line in enumerate(scenario.queues)]
+        self.tally = Tally([LineTally() for _ in self.sources], [0.0] * len(scenario.agents))
+        self.clock = Clock(per_second=3 * sum(_busiest(line) for line in scenario.queues) / 3600)
+        self.pool = Pool()
+        self.t = 0.0
+        self._note = note
+        self._lines = math.inf if scenario.lines is None else scenario.lines
+        self._inside = 0
+        self._awaited = 0
+        self._inputs = 0
+        self._limit = math.inf
+        self._visits: dict[str, Visit] = {}
+        self._arriving: Visit | None = None
+        self._team_of = {id_: n for n, team in enumerate(scenario.agents) for id_ in center.agent_ids(n, team)}
+        self._shares = [center.shares(team) for team in scenario.agents]
+        self._handling: list[Sampler | None] = [
+            None if team.handling is None else sampler(team.handling) for team in scenario.agents
+        ]
+        self._follow: dict[type[events.Event], Callable[[Any, float], None]] = {
+            events.ContactOpened: self._opened,
+            events.OfferAccepted: self._accepted,
+            events.ContactCompleted: self._completed,
+            events.ContactParked: self._parked,
+            events.ContactResumed: self._resumed,
+        }
+        self._start(scenario)
+
+    def _start(self, scenario: Scenario) -> None:
+        self._tell(0.0, inputs.ApplyConfig(version=1, config=center.configuration(scenario)))
+        for agent in self._team_of:
+            self._tell(0.0, inputs.Connect(agent=agent, connection=agent))
+            self._tell(0.0, inputs.SetPresence(agent=agent, presence="available"))
+        for source in self.sources:
+            self._expect(source)
+
+    @property
+    def progress(self) -> float:
+        return min(1.0, self.t / self.ends)
+
+    # -- the loop
+
+    def advance(self) -> bool:
+        """Let the next few thousand things happen. False once all that counts has been seen to its end."""
+        clock, pool, ends = self.clock, self.pool, self.ends
+        due_at, next_at, take = pool.due_at, clock.next_at, clock.take
+        soonest = self.t
+        for _ in range(CHUNK):
+            t = next_at()
+            due = due_at()
+            soonest = t if due is None or t < due else due
+            if soonest >= ends and (self._awaited == 0 or soonest == math.inf):
+                return self._finish()
+            if due is not None and due <= t:  # the router's timers fire before the input that comes after them
+                self._expire(due)
+            else:
+                t, _, act, what = take()
+                act(t, what)
+        self.t = soonest
+        return self._goes_on()
+
+    def _goes_on(self) -> bool:
+        """Whoever can never be served would be waited for in vain, while others come for ever."""
+        if self.t < self.ends:
+            return True
+        if self._limit == math.inf:
+            self._limit = self.tally.contacts + max(TAIL_LEAST, TAIL * self.tally.contacts)
+        return self.tally.contacts < self._limit or self._finish()
+
+    def _finish(self) -> bool:
+        """Count those who are still there: at work until the window's end, or waiting for nobody."""
+        for visit in self._visits.values():
+            self._rested(visit, self.ends)
+            if visit.counted and visit.team < 0:
+                self.tally.lines[visit.source.number].unfinished += 1
+        self._visits.clear()
+        return False
+
+    def _expire(self, due: float) -> None:
+        decision = expire(self.pool, due)
+        if decision is not None:
+            self._read(self.pool.t, decision.events)
+
+    def _tell(self, t: float, wish: inputs.Input) -> None:
+        self._inputs += 1
+        decision = decide(self.pool, wish, t, f"i{self._inputs}")
+        if decision.answer.status >= 400:
+            raise RuntimeError(f"the router refused {wish}: {decision.answer.code}")
+        self._read(t, decision.events)
+
+    def _read(self, t: float, happened: list[events.Event]) -> None:
+        follow = self._follow.get
+        for event in happened:
+            known = follow(type(event))
+            if known is not None:
+                known(event, t)
+        if self._note is not None and happened:
+            self._note(t, happened)
+
+    # -- what customers and agents do
+
+    def _expect(self, source: Source) -> None:
+        t = source.arrivals.next()
+        if t < math.inf:
+            self.clock.add(t, self._arrive, source)
+
+    def _arrive(self, t: float, source: Source) -> None:
+        self._expect(source)
+        self.tally.contacts += 1
+        counted = self.begins <= t < self.ends
+        visit = Visit(source, source.customer(t), t, counted)
+        patience = source.patience_number() if source.patience is not None else 0.0
+        tally = self.tally.lines[source.number]
+        tally.offered += counted
+        if self._inside >= self._lines:
+            tally.blocked += counted
+            source.gone(visit.customer, t)
+            return
+        self._inside += 1
+        self._awaited += counted
+        self._arriving = visit
+        self._say(t, visit)
+        if source.patience is not None and visit.team < 0:
+            self.clock.add(t + source.patience(patience), self._lose_patience, visit)
+
+    def _say(self, t: float, visit: Visit) -> None:
+        customer = visit.customer
+        customer.words += 1
+        self._tell(
+            t,
+            inputs.ReceiveMessage(
+                channel=visit.source.channel,
+                thread=customer.thread,
+                identity=customer.identity,
+                dedupe_key=WORD_KEYS[customer.words % len(WORD_KEYS)],
+            ),
+        )
+
+    def _lose_patience(self, t: float, visit: Visit) -> None:
+        if visit.inside and visit.team < 0:
+            self._leave(t, visit)
+
+    def _end_talk(self, t: float, visit: Visit) -> None:
+        if visit.inside and visit.ends_at == t:
+            self._leave(t, visit)
+            source = visit.source
+            if source.wrap_up is not None:
+                self.clock.add(t + source.wrap_up(visit.wrap_up), self._end_work, visit)
+
+    def _end_work(self, t: float, visit: Visit) -> None:
+        if visit.contact in self._visits:  # else an hour was over before
+            self._tell(t, inputs.CompleteContact(agent=visit.agent, contact=visit.contact))
+
+    def _leave(self, t: float, visit: Visit) -> None:
+        visit.inside = False
+        self._inside -= 1
+        visit.source.gone(visit.customer, t)
+        self._tell(t, visit.customer.hangs_up)
+
+    def _still_there(self, t: float, visit: Visit) -> None:
+        if visit.inside and visit.ends_at > t and visit.busy_from < math.inf:
+            self._say(t, visit)
+            self._keep_talking(t, visit)
+
+    # -- what has happened
+
+    def _opened(self, event: events.ContactOpened, t: float) -> None:
+        visit = self._arriving
+        assert visit is not None
+        visit.contact = event.contact
+        self._visits[event.contact] = visit
+
+    def _accepted(self, event: events.OfferAccepted, t: float) -> None:
+        visit = self._visits[event.contact]
+        visit.agent = event.agent
+        visit.team = team = self._team_of[event.agent]
+        if visit.counted:
+            self._count_answer(visit, t)
+        handling = self._handling[team] or visit.source.handling
+        visit.left_s = handling(visit.handling)
+        self._work(visit, t)
+
+    def _count_answer(self, visit: Visit, t: float) -> None:
+        self._awaited -= 1
+        tally = self.tally.lines[visit.source.number]
+        wait_s = t - visit.t
+        tally.answered += 1
+        tally.at_once += wait_s == 0
+        tally.in_time += wait_s <= visit.source.within_s
+        tally.wait_answered_s += wait_s
+
+    def _work(self, visit: Visit, t: float) -> None:
+        visit.busy_from = t
+        visit.ends_at = t + visit.left_s
+        self.clock.add(visit.ends_at, self._end_talk, visit)
+        self._keep_talking(t, visit)
+
+    def _keep_talking(self, t: float, visit: Visit) -> None:
+        if visit.ends_at - t > visit.source.word_after_s:
+            self.clock.add(t + visit.source.word_after_s, self._still_there, visit)
+
+    def _parked(self, event: events.ContactParked, t: float) -> None:
+        """The talk rests with its agent, and so does its time."""
+        visit = self._visits[event.contact]
+        visit.left_s = max(0.0, visit.ends_at - t)
+        visit.ends_at = math.inf
+        self._rested(visit, t)
+
+    def _resumed(self, event: events.ContactResumed, t: float) -> None:
+        self._work(self._visits[event.contact], t)
+
+    def _completed(self, event: events.ContactCompleted, t: float) -> None:
+        visit = self._visits.pop(event.contact)
+        if visit.team >= 0:
+            self._rested(visit, t)
+        elif visit.counted:
+            self._awaited -= 1
+            tally = self.tally.lines[visit.source.number]
+            tally.abandoned += 1
+            tally.wait_abandoned_s += t - visit.t
+        if visit.inside:  # ended by the router's own rules
+            visit.inside = False
+            self._inside -= 1
+            visit.source.gone(visit.customer, t)
+
+    def _rested(self, visit: Visit, t: float) -> None:
+        """The agent is no longer busy with it: what of that was in the window counts."""
+        busy_s = min(t, self.ends) - max(visit.busy_from, self.begins)
+        if busy_s > 0:
+            self.tally.busy_s[visit.team] += busy_s * self._shares[visit.team][visit.source.kind]
+        visit.busy_from = math.inf
+
+
+def _busiest(line: Line) -> float:
+    """The highest rate per hour at which a queue's customers come."""
+    return max([line.arrivals.per_hour or 0.0, *(span.per_hour for span in line.arrivals.schedule or ())])
