@@ -84,6 +84,15 @@ def _awaited(turn: Turn, channel: str, key: str) -> tuple[Contact, Side] | None:
     return None
 
 
+def _guest(turn: Turn, channel: str, key: str, leg: str | None = None) -> tuple[Contact, str] | None:
+    """The contact and the participant that a leg was ordered for (`key`), or whose leg it is."""
+    for contact in _talks(turn, channel):
+        for agent, guest in contact.participants.items():
+            if (guest.key == key and guest.leg is None) or (leg is not None and guest.leg == leg):
+                return contact, agent
+    return None
+
+
 def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
     """409 tells the edge to hang up the leg that answered: nobody waits for it any more."""
     offered = turn.pool.contact_of_offer(wish.key)
@@ -96,6 +105,11 @@ def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
         case contact, _:
             turn.emit(events.LegJoined(contact=contact.id, leg=wish.leg, side="customer"))
             return Answer(contact=contact.id)
+    guest = _guest(turn, wish.channel, wish.key, wish.leg)
+    if guest is not None:
+        if guest[0].participants[guest[1]].leg is None:
+            turn.emit(events.LegJoined(contact=guest[0].id, leg=wish.leg, side="guest", agent=guest[1]))
+        return Answer(contact=guest[0].id)
     for contact in _talks(turn, wish.channel):
         if wish.leg in (contact.leg, contact.call):
             return Answer(contact=contact.id)
@@ -132,7 +146,16 @@ def end_leg(turn: Turn, wish: EndLeg) -> Answer:
     if awaited is not None:
         _unreached(turn, *awaited)
         return OK
+    guest = _guest(turn, wish.channel, wish.key, wish.leg)
+    if guest is not None:
+        _guest_gone(turn, *guest, reason=f"leg-{wish.cause}")
+        return OK
     return _caller_gone(turn, _contact_of_call(turn, wish.channel, wish.leg))
+
+
+def _guest_gone(turn: Turn, contact: Contact, agent: str, reason: str) -> None:
+    turn.emit(events.ParticipantLeft(contact=contact.id, agent=agent, reason=reason))
+    after_work(turn, agent)
 
 
 def _hang_up_caller(turn: Turn, contact: Contact) -> None:
@@ -205,7 +228,9 @@ def _wanted(turn: Turn, key: str, send: Send) -> bool:
     """A message is always wanted; a leg only while its offer or its contact waits for it."""
     if not isinstance(send.effect, RingLeg):
         return True
-    return turn.pool.contact_of_offer(key) is not None or _awaited(turn, send.effect.channel, key) is not None
+    channel = send.effect.channel
+    known = turn.pool.contact_of_offer(key), _awaited(turn, channel, key), _guest(turn, channel, key)
+    return any(one is not None for one in known)
 
 
 def end_send(turn: Turn, wish: EndSend) -> Answer:
@@ -225,13 +250,20 @@ def end_send(turn: Turn, wish: EndSend) -> Answer:
 def _dialled(turn: Turn, wish: EndSend, send: Send) -> None:
     """A leg was ordered. Unclear is as good as failed: should its phone ring after all, its answer is refused."""
     offered, awaited = turn.pool.contact_of_offer(wish.key), _awaited(turn, send.effect.channel, wish.key)
+    guest = _guest(turn, send.effect.channel, wish.key)
     if wish.result == "accepted":
         contact = turn.pool.contacts.get(send.contact)
-        answered = (contact.leg, contact.call) if contact else ()
+        answered = _legs_of(contact) if contact else []
         for leg in wish.externals:  # it may have answered already, or be wanted no more before we knew its name
-            if offered is None and awaited is None and leg not in answered:
+            if offered is None and awaited is None and guest is None and leg not in answered:
                 turn.do(CancelLeg(channel=send.effect.channel, leg=leg))
     elif offered is not None:
         _unanswered(turn, offered, "failed")
     elif awaited is not None:
         _unreached(turn, *awaited)
+    elif guest is not None:
+        _guest_gone(turn, *guest, reason="leg-failed")
+
+
+def _legs_of(contact: Contact) -> list[str | None]:
+    return [contact.leg, contact.call, *(guest.leg for guest in contact.participants.values())]

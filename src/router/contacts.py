@@ -21,6 +21,7 @@ from router.intake import finish, open_channel, open_conversation
 from router.memory import Contact
 from router.model import conversation_id, derive_id
 from router.offers import accepted, make
+from router.participants import hand_over
 from router.presence import after_work
 from router.skills import lacks, requirement_sets
 from router.turn import OK, Answer, Refusal, Turn
@@ -31,7 +32,9 @@ MAX_WRAP_UP_S = 3600.0
 def send_message(turn: Turn, wish: SendMessage) -> Answer:
     contact = turn.contact(wish.contact)
     if not wish.private:
-        contact = turn.owned(wish.contact, wish.agent, "active", "held", "parked")
+        guest = contact.participants.get(wish.agent)
+        if guest is None or guest.role != "joined":
+            contact = turn.owned(wish.contact, wish.agent, "active", "held", "parked")
         if contact.kind == "voice":
             raise Refusal(409, "channel-has-no-messages")
     _say(turn, contact, wish.agent, wish.private)
@@ -101,6 +104,8 @@ def transfer(turn: Turn, wish: TransferContact) -> Answer:
         raise Refusal(422, "name-a-queue-or-an-agent")
     if wish.queue is not None and wish.queue not in turn.pool.lookup.queues:
         raise Refusal(404, "unknown-queue")
+    if wish.to_agent in contact.participants and contact.participants[wish.to_agent].role != "monitoring":
+        return hand_over(turn, contact, wish.to_agent, wish.note)
     if wish.to_agent is not None and (wish.to_agent == wish.agent or not reachable(turn.pool, wish.to_agent)):
         raise Refusal(409, "agent-not-there")
     if wish.to_agent is not None and not _is_able(turn, contact, wish.to_agent):

@@ -24,7 +24,8 @@ class Deliver(Effect, frozen=True, kw_only=True):
 
 
 class RingLeg(Effect, frozen=True, kw_only=True):
-    """Dial an agent's phone (`side` agent) or a customer's, and join it to the contact's room when answered."""
+    """Dial an agent's phone (`side` agent), a customer's, or a supervisor's who listens unheard (`monitor`), and let it
+    into the contact's room when answered."""
 
     key: str
     contact: str

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from router import calls, contacts, events, inputs, intake, offers, presence, waits
+from router import calls, contacts, events, inputs, intake, offers, participants, presence, waits
 from router.effects import Effect
 from router.events import Event
 from router.memory import Contact
@@ -69,6 +69,13 @@ HANDLERS: dict[type[inputs.Input], Handler] = {
     inputs.Disconnect: presence.disconnect,
     inputs.StartGateway: presence.start_gateway,
     inputs.SetPresence: presence.set_presence,
+    inputs.MoveContact: participants.move,
+    inputs.ReprioritiseContact: participants.reprioritise,
+    inputs.TakeOver: participants.take_over,
+    inputs.ConsultAgent: participants.consult,
+    inputs.ConferenceContact: participants.conference,
+    inputs.MonitorContact: participants.monitor,
+    inputs.LeaveContact: participants.leave,
     inputs.AcceptOffer: offers.accept,
     inputs.DeclineOffer: offers.decline,
     inputs.SendMessage: contacts.send_message,

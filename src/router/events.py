@@ -7,7 +7,7 @@ from typing import Literal
 
 from router.config import Config
 from router.effects import AnyEffect
-from router.model import Author, Identity, Kind, Requirement, SendStatus, Thread, Value
+from router.model import Author, Identity, Kind, Requirement, Role, SendStatus, Thread, Value
 
 Outcome = Literal["handled", "abandoned", "closed", "failed", "overflowed", "after_hours", "spam"]
 
@@ -180,6 +180,43 @@ class ContactNudged(Event, frozen=True, kw_only=True):
     contact: str
 
 
+class ContactReprioritised(Event, frozen=True, kw_only=True):
+    contact: str
+    tier: int | None
+    head_start_s: float
+    by: str
+
+
+class ContactTakenOver(Event, frozen=True, kw_only=True):
+    """From its owner's hands into a supervisor's."""
+
+    contact: str
+    agent: str
+
+
+class ContactHandedOver(Event, frozen=True, kw_only=True):
+    """The owner leaves it to somebody who was in it already; a call's legs stay as they are."""
+
+    contact: str
+    agent: str
+    note: str | None = None
+
+
+class ParticipantJoined(Event, frozen=True, kw_only=True):
+    """`key` names the leg that is ordered for a call."""
+
+    contact: str
+    agent: str
+    role: Role
+    key: str | None = None
+
+
+class ParticipantLeft(Event, frozen=True, kw_only=True):
+    contact: str
+    agent: str
+    reason: str
+
+
 class ContactWrapping(Event, frozen=True, kw_only=True):
     contact: str
     until: float
@@ -194,11 +231,12 @@ class ContactCompleted(Event, frozen=True, kw_only=True):
 
 
 class LegJoined(Event, frozen=True, kw_only=True):
-    """A phone leg that we dialled was answered: the agent's, or the called customer's."""
+    """A phone leg that we dialled was answered: the agent's, the called customer's, or that of `agent` as a guest."""
 
     contact: str
     leg: str
-    side: Literal["agent", "customer"]
+    side: Literal["agent", "customer", "guest"]
+    agent: str | None = None
 
 
 class AgentConnected(Event, frozen=True, kw_only=True):
@@ -215,6 +253,7 @@ class PresenceChanged(Event, frozen=True, kw_only=True):
     agent: str
     presence: Literal["offline", "available", "away", "unresponsive", "draining"]
     reason: str | None = None
+    by: str | None = None
 
 
 class PresencePlanned(Event, frozen=True, kw_only=True):
@@ -271,6 +310,11 @@ AnyEvent = (
     | ContactResumed
     | ContactParked
     | ContactNudged
+    | ContactReprioritised
+    | ContactTakenOver
+    | ContactHandedOver
+    | ParticipantJoined
+    | ParticipantLeft
     | ContactWrapping
     | ContactCompleted
     | LegJoined

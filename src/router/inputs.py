@@ -3,7 +3,9 @@
 What was said (text, files) does not stand here: it rides beside the input, encrypted, as `model.Content`.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from router.config import Config
 from router.model import Identity, Requirement, SendStatus, Thread, Value
@@ -116,12 +118,67 @@ class StartGateway(Input, frozen=True, kw_only=True):
 
 
 class SetPresence(Input, frozen=True, kw_only=True):
-    """`when='after'` queues the change until the last assignment has ended."""
+    """`when='after'` queues the change until the last assignment has ended. `by` is a supervisor who changes it."""
 
     agent: str
     presence: Literal["available", "away", "offline", "draining"]
     reason: str | None = None
     when: Literal["now", "after"] = "now"
+    by: str | None = None
+
+
+class MoveContact(Input, frozen=True, kw_only=True):
+    """A supervisor sends somebody who waits to another queue."""
+
+    contact: str
+    queue: str
+    by: str
+
+
+class ReprioritiseContact(Input, frozen=True, kw_only=True):
+    """A supervisor lets somebody who waits go before others. What is None stays."""
+
+    contact: str
+    by: str
+    tier: Annotated[int, Meta(ge=1, le=9)] | None = None
+    head_start_s: Annotated[float, Meta(ge=0, le=366 * 86400)] | None = None
+
+
+class TakeOver(Input, frozen=True, kw_only=True):
+    """A supervisor makes a contact his own, from the line or from its owner."""
+
+    agent: str
+    contact: str
+
+
+class ConsultAgent(Input, frozen=True, kw_only=True):
+    """The owner asks a colleague, while the customer hears nothing of it."""
+
+    agent: str
+    contact: str
+    to_agent: str
+
+
+class ConferenceContact(Input, frozen=True, kw_only=True):
+    """The owner lets those consulted talk to the customer."""
+
+    agent: str
+    contact: str
+
+
+class MonitorContact(Input, frozen=True, kw_only=True):
+    """A supervisor listens."""
+
+    agent: str
+    contact: str
+
+
+class LeaveContact(Input, frozen=True, kw_only=True):
+    """Somebody besides the owner goes, or is sent away by the owner (`by`)."""
+
+    agent: str
+    contact: str
+    by: str | None = None
 
 
 class AcceptOffer(Input, frozen=True, kw_only=True):
@@ -230,6 +287,13 @@ AnyInput = (
     | Disconnect
     | StartGateway
     | SetPresence
+    | MoveContact
+    | ReprioritiseContact
+    | TakeOver
+    | ConsultAgent
+    | ConferenceContact
+    | MonitorContact
+    | LeaveContact
     | AcceptOffer
     | DeclineOffer
     | SendMessage

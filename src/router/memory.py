@@ -9,7 +9,7 @@ import msgspec
 
 from router.config import Config
 from router.effects import AnyEffect
-from router.model import Identity, Kind, Requirement, Thread
+from router.model import Identity, Kind, Requirement, Role, Thread
 
 LOST_OFFER_S = 5.0
 """How long a lost agent keeps an open offer."""
@@ -33,6 +33,16 @@ class Offer(msgspec.Struct):
     shown_until: float
     made_at: float
     leg: str | None = None
+
+
+class Participant(msgspec.Struct):
+    """Somebody besides the owner. On a call `key` names the leg that was ordered, `ringing` and `leg` are the provider's."""
+
+    role: Role
+    since: float
+    key: str | None = None
+    leg: str | None = None
+    ringing: str | None = None
 
 
 class Contact(msgspec.Struct):
@@ -73,6 +83,7 @@ class Contact(msgspec.Struct):
     answered: bool = False
     target_s: float = 0
     waits_from: float = 0
+    participants: dict[str, Participant] = {}
 
     @property
     def has_legs(self) -> bool:
@@ -108,6 +119,7 @@ class Agent(msgspec.Struct):
     connections: list[str] = []
     lost_at: float | None = None
     contacts: list[str] = []
+    attends: list[str] = []
     idle_stamp: int = 0
     cools_until: float | None = None
 

@@ -20,6 +20,8 @@ Kind = Literal["voice", "chat", "sms", "email", "social", "task"]
 """What a contact costs an agent, and how it behaves. A provider maps its channel to one of these."""
 
 KINDS: tuple[Kind, ...] = ("voice", "chat", "sms", "email", "social", "task")
+Role = Literal["consulted", "joined", "monitoring"]
+"""Consulted: talks to the owner only. Joined: talks to the customer too (conference). Monitoring: hears and is silent."""
 Author = Literal["customer", "agent", "bot", "system", "external_console"]
 SendStatus = Literal["pending", "sent", "delivered", "read", "failed", "uncertain"]
 

@@ -46,13 +46,13 @@ def set_presence(turn: Turn, wish: SetPresence) -> Answer:
         turn.emit(events.PresencePlanned(agent=agent.id, presence=wish.presence, reason=wish.reason))
         return Answer(code="planned")
     if wish.presence == "draining" and not agent.contacts:
-        change(turn, agent.id, "offline", wish.reason)
+        change(turn, agent.id, "offline", wish.reason, wish.by)
     elif (agent.presence, agent.reason) != (wish.presence, wish.reason) or agent.planned is not None:
-        change(turn, agent.id, wish.presence, wish.reason)
+        change(turn, agent.id, wish.presence, wish.reason, wish.by)
     return OK
 
 
-def change(turn: Turn, agent: str, presence: str, reason: str | None = None) -> None:
+def change(turn: Turn, agent: str, presence: str, reason: str | None = None, by: str | None = None) -> None:
     """Change presence. Offers open to somebody who is no longer available go back without blame; who goes offline
     leaves live conversations to others, while mail and tasks are parked until their customer's next word."""
     from router.offers import withdraw
@@ -65,7 +65,10 @@ def change(turn: Turn, agent: str, presence: str, reason: str | None = None) -> 
             turn.emit(events.ContactRequeued(contact=contact.id, queue=contact.queue, reason=why))
         elif presence == "offline" and contact.kind in INTERRUPTIBLE and contact.status in ("active", "held"):
             turn.emit(events.ContactParked(contact=contact.id, reason="by_agent"))
-    turn.emit(events.PresenceChanged(agent=agent, presence=presence, reason=reason))  # type: ignore[arg-type]
+    if presence == "offline" and agent in turn.pool.agents:
+        for attended in list(turn.pool.agents[agent].attends):
+            turn.dismiss(turn.pool.contacts[attended], agent, "left")
+    turn.emit(events.PresenceChanged(agent=agent, presence=presence, reason=reason, by=by))  # type: ignore[arg-type]
     free_those_who_wait_for(turn, agent)
 
 

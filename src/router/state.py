@@ -33,6 +33,7 @@ from router.memory import (
     Conversation,
     Memory,
     Offer,
+    Participant,
     Seen,
     Send,
     Stats,
@@ -313,7 +314,7 @@ class Pool:
 
     def _agent(self, id_: str) -> Agent:
         if id_ not in self.agents:
-            self.agents[id_] = Agent(id=id_, since=self.t)
+            self.agents[id_] = Agent(id=id_, since=self.t, connections=[], contacts=[], attends=[])
         return self.agents[id_]
 
     def _rest(self, agent: Agent) -> None:
@@ -543,6 +544,7 @@ def _contact_opened(pool: Pool, event: events.ContactOpened) -> None:
         prefers=event.prefers,
         prefer_until=event.prefer_until,
         excluded={},
+        participants={},
         last_word_at=pool.t,
         follows=event.follows,
         call=conversation.thread.external
@@ -715,6 +717,73 @@ def _contact_nudged(pool: Pool, event: events.ContactNudged) -> None:
     pool.touch(contact)
 
 
+@_on(events.ContactReprioritised)
+def _contact_reprioritised(pool: Pool, event: events.ContactReprioritised) -> None:
+    contact = pool.contacts[event.contact]
+    contact.tier, contact.head_start_s = event.tier, event.head_start_s
+    pool.touch(contact)
+
+
+@_on(events.ContactTakenOver)
+def _contact_taken_over(pool: Pool, event: events.ContactTakenOver) -> None:
+    contact = pool.contacts[event.contact]
+    _change_hands(pool, contact, event.agent)
+    contact.status = "active"
+    contact.parked_for = None
+    contact.accepted_at = pool.t
+    contact.nudged = False
+    contact.participants.pop(event.agent, None)
+    pool.touch(contact)
+
+
+@_on(events.ContactHandedOver)
+def _contact_handed_over(pool: Pool, event: events.ContactHandedOver) -> None:
+    contact = pool.contacts[event.contact]
+    guest = contact.participants.pop(event.agent, None)
+    _change_hands(pool, contact, event.agent)
+    contact.leg = guest.leg if guest is not None else None
+    contact.status = "active"
+    contact.accepted_at = pool.t
+    pool.touch(contact)
+
+
+def _change_hands(pool: Pool, contact: Contact, to: str) -> None:
+    """From one owner to the next. What the next one was in it before, he is no longer."""
+    before, after = pool._release(contact), pool._agent(to)
+    if before is not None:
+        pool._rest(before)
+        pool.touch_agent(before)
+    contact.agent = to
+    contact.since = pool.t
+    after.contacts.append(contact.id)
+    if contact.id in after.attends:
+        after.attends.remove(contact.id)
+    pool.conversations[contact.conversation].last_agent = to
+    pool.touch_agent(after)
+
+
+@_on(events.ParticipantJoined)
+def _participant_joined(pool: Pool, event: events.ParticipantJoined) -> None:
+    agent, contact = pool._agent(event.agent), pool.contacts[event.contact]
+    if event.agent in contact.participants:
+        contact.participants[event.agent].role = event.role
+        return
+    contact.participants[event.agent] = Participant(role=event.role, since=pool.t, key=event.key)
+    agent.attends.append(contact.id)
+    pool.touch_agent(agent)
+
+
+@_on(events.ParticipantLeft)
+def _participant_left(pool: Pool, event: events.ParticipantLeft) -> None:
+    contact = pool.contacts.get(event.contact)
+    if contact is not None:
+        contact.participants.pop(event.agent, None)
+    agent = pool._agent(event.agent)
+    if event.contact in agent.attends:
+        agent.attends.remove(event.contact)
+    pool.touch_agent(agent)
+
+
 @_on(events.ContactWrapping)
 def _contact_wrapping(pool: Pool, event: events.ContactWrapping) -> None:
     contact = pool.contacts[event.contact]
@@ -756,6 +825,10 @@ def _contact_completed(pool: Pool, event: events.ContactCompleted) -> None:
 @_on(events.LegJoined)
 def _leg_joined(pool: Pool, event: events.LegJoined) -> None:
     contact = pool.contacts[event.contact]
+    if event.side == "guest":
+        guest = contact.participants[event.agent or ""]
+        guest.leg, guest.ringing = event.leg, None
+        return
     contact.ringing = None
     if event.side == "agent":
         contact.leg = event.leg
@@ -823,7 +896,12 @@ def _send_ended(pool: Pool, event: events.SendEnded) -> None:
     if not event.externals or send is None or not isinstance(send.effect, RingLeg):
         return
     offered, contact = pool.contact_of_offer(event.key), pool.contacts.get(event.contact)
+    leg = event.externals[0]
     if offered is not None and offered.offer is not None:
-        offered.offer.leg = event.externals[0]
-    elif contact is not None and contact.agent is not None and event.externals[0] not in (contact.leg, contact.call):
-        contact.ringing = event.externals[0]
+        offered.offer.leg = leg
+    elif contact is None or contact.agent is None:
+        return
+    elif (guest := next((g for g in contact.participants.values() if g.key == event.key), None)) is not None:
+        guest.ringing = leg if guest.leg is None else None
+    elif leg not in (contact.leg, contact.call):
+        contact.ringing = leg

@@ -5,11 +5,22 @@
 
 import msgspec
 
-from router.effects import Deliver, Effect, RingLeg
-from router.events import Event, SendRequested
+from router.effects import CancelLeg, Deliver, Effect, RingLeg
+from router.events import (
+    ContactCompleted,
+    ContactRequeued,
+    ContactTakenOver,
+    ContactWrapping,
+    Event,
+    ParticipantLeft,
+    SendRequested,
+)
 from router.memory import Agent, Contact
 from router.model import Content
 from router.state import Pool, apply
+
+ENDS_COMPANY = (ContactRequeued, ContactTakenOver, ContactWrapping, ContactCompleted)
+"""Whatever takes a contact out of its owner's hands ends the company in it."""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,8 +55,20 @@ class Turn:
         self.effects: list[Effect] = []
 
     def emit(self, event: Event) -> None:
+        if isinstance(event, ENDS_COMPANY) and event.contact in self.pool.contacts:
+            contact = self.pool.contacts[event.contact]
+            for agent in list(contact.participants):
+                self.dismiss(contact, agent, "over")
         apply(self.pool, event, self.now)
         self.events.append(event)
+
+    def dismiss(self, contact: Contact, agent: str, reason: str) -> None:
+        """A participant goes; on a call the leg is hung up."""
+        guest = contact.participants[agent]
+        for leg in (guest.leg, guest.ringing):
+            if leg is not None:
+                self.do(CancelLeg(channel=contact.channel, leg=leg))
+        self.emit(ParticipantLeft(contact=contact.id, agent=agent, reason=reason))
 
     def do(self, effect: Effect) -> None:
         self.effects.append(effect)

@@ -114,10 +114,11 @@ def _music(account: Account) -> str:
     return f"<Play>{escape(account.setting('music_url', MUSIC))}</Play>"
 
 
-def _room(contact: str) -> HookReply:
-    """Nobody's leaving ends the room: who hangs up whom is the engine's decision."""
+def _room(contact: str, is_muted: bool = False) -> HookReply:
+    """Nobody's leaving ends the room: who hangs up whom is the engine's decision. Who monitors is heard by nobody."""
+    muted = ' muted="true"' if is_muted else ""
     return _twiml(
-        '<Dial><Conference beep="false" startConferenceOnEnter="true" endConferenceOnExit="false">'
+        f'<Dial><Conference beep="false"{muted} startConferenceOnEnter="true" endConferenceOnExit="false">'
         f"{escape(contact[:64])}</Conference></Dial>"
     )
 
@@ -134,7 +135,7 @@ def _leg(account: Account, webhook: Webhook, fields: dict[str, str], leg: str) -
     key = webhook.query.get("key", "")[:64]
     if webhook.path == "leg":
         answered = AnswerLeg(channel=account.channel, key=key, leg=leg)
-        room = _room(webhook.query.get("contact", ""))
+        room = _room(webhook.query.get("contact", ""), is_muted=webhook.query.get("side") == "monitor")
         return Reading((Item(f"{leg}:answered", answered),), room, refused=_twiml("<Hangup/>"))
     status = fields.get("CallStatus", "")
     if status not in FINAL:
@@ -152,7 +153,7 @@ def _ring(account: Account, effect: RingLeg) -> Call:
         "Calls",
         ("To", effect.address),
         ("From", account.setting("number")),
-        ("Url", _url(account, "leg", key=effect.key, contact=effect.contact)),
+        ("Url", _url(account, "leg", key=effect.key, contact=effect.contact, side=effect.side)),
         ("StatusCallback", _url(account, "leg-status", key=effect.key)),
         ("StatusCallbackEvent", "completed"),
         ("Timeout", str(max(5, int(effect.timeout_s)))),
