@@ -250,6 +250,7 @@ def faults(config: Config) -> list[str]:
         ]
         found += [f"agent '{agent.id}': brand '{b}' does not exist" for b in agent.brands if b not in known.brands]
         found += [f"agent '{agent.id}': skill '{s}' does not exist" for s in agent.skills if s not in known.skills]
+        found += _capacity_faults(agent)
     for queue in config.queues:
         found += _queue_faults(queue, known)
     for rule in config.rules:
@@ -282,7 +283,40 @@ def _queue_faults(queue: Queue, known: Lookup) -> list[str]:
             found.append(f"{where}: cannot be reached, it does not come after the step before it")
         if number > 1 and queue.steps[number - 2].end is not None:
             found.append(f"{where}: cannot be reached, the step before it ends the wait")
+        if step.skip_if_nobody and step.end is not None:
+            found.append(f"{where}: it ends the wait, so there is nothing to skip to")
+    if not found:
+        found += _dead_end_faults(queue, known)
     return found
+
+
+def _capacity_faults(agent: Agent) -> list[str]:
+    """A maximum that the agent's units could never hold promises what cannot be kept."""
+    return [
+        f"agent '{agent.id}': {most} of {kind} at once take {most * COST_UNITS[kind]} units, there are {agent.units}"
+        for kind, most in agent.maximum.items()
+        if most * COST_UNITS[kind] > agent.units
+    ]
+
+
+def _dead_end_faults(queue: Queue, known: Lookup) -> list[str]:
+    """Each requirement may have its agents and the whole none: whoever waits behind the last step waits for ever."""
+    held, added = queue.requires, list[Slug]()
+    for step in queue.steps:
+        if step.end is not None:
+            return []
+        held = held if step.requires is None else step.requires
+        added += step.add_queues
+    ways = [held, *(known.queues[other].requires for other in added if other in known.queues)]
+    if not held or any(_is_met(requires, known) for requires in ways):
+        return []
+    wanted = " and ".join(f"'{need.skill}' at level {need.level}" for need in held)
+    when = "after its last step" if queue.steps else "as it stands"
+    return [f"queue '{queue.id}': {when} nobody has {wanted} together, so it would wait for ever"]
+
+
+def _is_met(requires: Iterable[Requirement], known: Lookup) -> bool:
+    return any(all((a.level(need.skill) or 0) >= need.level for need in requires) for a in known.agents.values())
 
 
 def _requirement_faults(where: str, requires: Iterable[Requirement], known: Lookup) -> list[str]:

@@ -164,10 +164,21 @@ def configurations(draw: Any) -> dict[str, Any]:
         "name": draw(TEXT),
         "timezone": draw(st.sampled_from(["Asia/Seoul", "UTC"])),
         "skills": [{"id": id_, "name": draw(TEXT)} for id_ in skills],
+        "calendars": [
+            {
+                "id": "hours",
+                "name": draw(TEXT),
+                "week": {"mon": ["09:00-12:00", "13:00-18:00"], "sat": ["22:00-02:00"]},
+                "holidays": draw(st.sampled_from([[], ["KR"], ["KR", "US-CA"]])),
+                "days": draw(st.dictionaries(st.dates().map(str), st.just(["10:00-11:00"]), max_size=2)),
+            }
+        ],
         "queues": [
             {
                 "id": id_,
                 "name": draw(TEXT),
+                "hours": draw(st.sampled_from([None, "hours"])),
+                "reserve": draw(st.integers(0, 5)),
                 "target_s": draw(st.dictionaries(KIND, SECONDS, max_size=3)),
                 "service_level": draw(st.floats(0.01, 1)),
                 "max_wait_s": draw(st.none() | SECONDS),
@@ -186,7 +197,9 @@ def configurations(draw: Any) -> dict[str, Any]:
                 "name": draw(TEXT),
                 "brands": draw(st.lists(st.sampled_from(brands), unique=True)),
                 "skills": draw(st.dictionaries(st.sampled_from(skills), st.integers(1, 5))),
+                "units": 10_000,
                 "maximum": draw(st.dictionaries(KIND, st.integers(0, 100), max_size=2)),
+                "serves_first": draw(st.lists(st.sampled_from(queues), unique=True, max_size=2)),
             }
             for id_ in agents
         ],

@@ -4,7 +4,6 @@ The YAML document, the REST bodies and what `decide` sees are the same structure
 """
 
 import datetime as dt
-import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,13 +13,12 @@ from sqlalchemy import func, insert, select
 
 from naru import holidays
 from naru.admin.accounts import Accounts
+from naru.admin.plan import consequences, differences, losses
 from naru.center import Center
 from naru.store import tables as db
 from naru.store.database import Database
-from router.config import Config, Lookup, canonical, faults
+from router.config import Config, canonical, faults
 from router.inputs import ApplyConfig
-from router.skills import lacks, requirements
-from router.state import Pool
 
 MAX_DOCUMENT_BYTES = 900_000
 MAX_SETTINGS_DEPTH = 20
@@ -157,7 +155,8 @@ class Configurations:
     async def plan(self, workspace: str, config: Config) -> Plan:
         version, now = await self.current(workspace)
         pool = self._center.pool(workspace)
-        return Plan(version, differences(now, config), consequences(pool, config) if pool else [])
+        effects = consequences(pool, config, self._clock(), self._holidays(config)) if pool else []
+        return Plan(version, differences(export(now), export(config)), [*losses(now, config), *effects])
 
     async def apply(self, workspace: str, config: Config, author: str, expected: int | None = None) -> int:
         """Save as the next version and put it in force. Returns the version in force; raises Conflict, LogUnavailable."""
@@ -203,32 +202,3 @@ class Conflict(Exception):
     def __init__(self, version: int) -> None:
         super().__init__(f"the configuration is at version {version}")
         self.version = version
-
-
-def differences(old: Config, new: Config) -> list[str]:
-    before, after = export(old).splitlines(), export(new).splitlines()
-    return list(difflib.unified_diff(before, after, "in force", "proposed", lineterm="", n=2))
-
-
-def consequences(pool: Pool, new: Config) -> list[str]:
-    """What the new configuration does to the contacts that wait at this moment, in words."""
-    known = Lookup(new)
-    found: list[str] = []
-    waiting = [c for c in pool.contacts.values() if c.status in ("queued", "offered")]
-    lost = sorted({c.queue for c in waiting if c.queue not in known.queues})
-    for gone_queue in lost:
-        count = sum(1 for c in waiting if c.queue == gone_queue)
-        found.append(
-            f"{count} waiting contacts leave queue '{gone_queue}', which goes, for their brand's default queue"
-        )
-    for queue_id, queue in known.queues.items():
-        stuck = [
-            c
-            for c in waiting
-            if c.queue == queue_id and all(lacks(a, requirements(c, queue)) for a in known.agents.values())
-        ]
-        if stuck:
-            found.append(f"{len(stuck)} waiting contacts of queue '{queue_id}' could then be served by nobody")
-    gone = [agent for agent in pool.agents.values() if agent.contacts and agent.id not in known.agents]
-    found += [f"agent '{agent.id}' goes while holding {len(agent.contacts)} contacts" for agent in gone]
-    return found
