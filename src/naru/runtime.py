@@ -201,7 +201,10 @@ class Owner:
 
     def _expire(self, stored: Stored, records: list[Record]) -> None:
         """Everything due before this input happens before it, earliest first over all pools."""
-        while (due_at := self._due_at()) is not None and due_at <= stored.t:
+        while any(pool.is_due(stored.t) for pool in self._pools.values()):
+            due_at = self._due_at()
+            if due_at is None or due_at > stored.t:
+                return
             name = min((n for n, p in self._pools.items() if p.due_at() == due_at))
             pool = self._pools[name]
             # A timer that breaks is no input's fault and would break again: it ends the process, loudly.

@@ -11,10 +11,12 @@ the agent's cells, and never searched for again: only the token in `live` counts
 out when they come to the front, or a few at a time as others are pushed, so that no step ever takes long.
 """
 
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from operator import itemgetter
+from typing import Any, TypeAlias
 
 from router.model import KINDS, Kind
 
@@ -32,12 +34,16 @@ ROOM = 64
 """So many tokens more than twice those that count may be in a lane before it is swept."""
 SWEEP = 4
 """Tokens looked at per push while stale ones are being thrown out."""
+MAX_UNLISTED = 256
+TIDY_EVERY = 8
+"""One listing in so many looks after a lane."""
 
 Lanes = tuple[int, ...]
 """For each kind in order of KINDS the lane an agent stands in, -1 where it is not open."""
 State = tuple[bool, int, Lanes, bool]
 """Signed in, idle stamp, lanes, holds nothing at all."""
-NOBODY: State = (False, 0, CLOSED, False)
+Tokens: TypeAlias = "array[int]"
+SIGNED, IDLE = 1, 2
 
 
 class Lane:
@@ -70,7 +76,7 @@ class Lane:
         heappush(self.late, token)
         self.aside = True
 
-    def first(self, live: list[int]) -> int:
+    def first(self, live: Tokens) -> int:
         """The token of the longest idle who counts, 0 when there is none."""
         row = self.kept or self.line
         best = 0
@@ -104,7 +110,7 @@ class Lane:
     def is_crowded(self) -> bool:
         return self.kept is not None or len(self.line) + len(self.late) > self.limit
 
-    def sweep(self, live: list[int], steps: int) -> None:
+    def sweep(self, live: Tokens, steps: int) -> None:
         """So many steps of throwing out what no longer counts."""
         kept = self.kept
         if kept is None:
@@ -147,9 +153,8 @@ class Cell:
         self.groups = 0
         for need in self.needs:
             self.groups |= need.groups
-        numbers = list(_bits(self.groups))
-        # With the first one twice there are always two, and always a tuple.
-        self.heads: Callable[[list[int]], tuple[int, ...]] = itemgetter(*(numbers or [0])[:1], *(numbers or [0]))
+        # Number 0 is nobody's: with it twice there are always two, and always a tuple.
+        self.heads: Callable[[list[int]], tuple[int, ...]] = itemgetter(0, 0, *_bits(self.groups))
 
     def lane(self, number: int) -> Lane:
         """The first agent in a lane makes it, and each need it serves looks there from now on."""
@@ -167,7 +172,7 @@ class Need:
     __slots__ = ("cells", "groups", "kind", "levels", "live", "minima", "order", "outbound", "shape", "strategy")
 
     def __init__(
-        self, kind: int, strategy: str, levels: tuple[tuple[str, int], ...], shape: "Shape", live: list[int]
+        self, kind: int, strategy: str, levels: tuple[tuple[str, int], ...], shape: "Shape", live: Tokens
     ) -> None:
         self.kind = kind
         self.live = live
@@ -195,9 +200,9 @@ class Need:
 class Shape:
     __slots__ = ("cells", "kind", "needs", "outbound", "scored", "skills", "slot")
 
-    def __init__(self, slot: int, skills: tuple[str, ...], scored: bool) -> None:
+    def __init__(self, slot: int, skills: tuple[str, ...], scored: bool, kind: int) -> None:
         self.slot = slot
-        self.kind = slot // 2
+        self.kind = kind
         self.skills = skills
         self.scored = scored
         self.outbound = "mode:outbound" in skills
@@ -205,27 +210,19 @@ class Shape:
         self.cells: dict[tuple[int, int, tuple[int, ...]], Cell] = {}
 
 
-class Stand:
-    """The cells in which agents of one profile stand for one kind, and the first lane's line of each."""
-
-    __slots__ = ("cells", "lines")
-
-    def __init__(self, cells: tuple[Cell, ...]) -> None:
-        self.cells = cells
-        self.lines = tuple(cell.lane(0).line for cell in cells)
-
-
 class Profile:
     """What an agent can do, shared by all who can do the same. `reserves` are the queues with a reserve it serves."""
 
-    __slots__ = ("blended", "groups", "levels", "reserves", "stands", "version")
+    __slots__ = ("blended", "cells", "groups", "levels", "lines", "reserves", "version")
 
     def __init__(self, levels: dict[str, int], reserves: tuple[int, ...]) -> None:
         self.levels = levels
         self.reserves = reserves
         self.blended = "mode:inbound" in levels and "mode:outbound" in levels
-        self.stands: dict[int, Stand] = {}
-        """For each slot (kind, and whether load matters)."""
+        self.cells: tuple[tuple[Cell, ...], ...] = ()
+        """By slot, the cells in which these agents stand."""
+        self.lines: tuple[tuple[deque[int], ...], ...] = ()
+        """By slot, the line of the first lane of each of those cells."""
         self.groups = 0
         self.version = -1
 
@@ -233,14 +230,36 @@ class Profile:
         return all(self.levels.get(skill, 0) >= least for skill, least in need.levels)
 
 
+class States(Sequence[State]):
+    """The agents' states by number, put together from columns."""
+
+    def __init__(self, cells: "Cells") -> None:
+        self._cells = cells
+
+    def __len__(self) -> int:
+        return len(self._cells.ids)
+
+    def __getitem__(self, number: Any) -> Any:
+        cells = self._cells
+        flags = cells.flags[number]
+        return bool(flags & SIGNED), cells.stamps[number], cells.lanes[number], bool(flags & IDLE)
+
+
 class Cells:
+    """What is looked at for every agent is kept in columns: a million small objects would each be a cache miss."""
+
     def __init__(self, reserves: tuple[tuple[dict[str, int], int], ...] = ()) -> None:
         """`reserves`: for each queue that has one, what it requires, and how many idle agents are kept for it."""
         self.ids: list[str] = []
         self.numbers: dict[str, int] = {}
-        self.states: list[State] = []
+        self.flags = bytearray()
+        self.stamps = array("q")
+        self.lanes: list[Lanes] = []
+        self.states = States(self)
         self.profile_of: list[Profile] = []
-        self.live: dict[int, list[int]] = {}
+        self.slots: list[tuple[int, bool]] = []
+        """(kind, whether load matters) of the needs there are; `live` holds every agent's token for each."""
+        self.live: list[Tokens] = []
         self.needs: dict[tuple[int, str, tuple[tuple[str, int], ...]], Need] = {}
         self.idle = [0] * len(reserves)
         self.risen = False
@@ -269,29 +288,40 @@ class Cells:
         return found
 
     def _shape(self, kind: int, strategy: str, skills: tuple[str, ...]) -> Shape:
-        slot = 2 * kind + (strategy in ("least_loaded", "most_loaded"))
-        key = (slot, skills, strategy == "best_skill")
+        wanted = (kind, strategy in ("least_loaded", "most_loaded"))
+        if wanted not in self.slots:
+            self.slots.append(wanted)
+            self.live.append(array("q", bytes(8 * len(self.ids))))
+        key = (self.slots.index(wanted), skills, strategy == "best_skill")
         if key not in self._shapes:
-            self._shapes[key] = shape = Shape(*key)
+            self._shapes[key] = shape = Shape(*key, kind)
             self._by_first.setdefault(skills[0] if skills else "", []).append(shape)
-            if slot not in self.live:
-                self.live[slot] = [0] * len(self.states)
         return self._shapes[key]
 
     def _build(self, shape: Shape) -> None:
+        """Put everybody who is signed in into a shape's cells."""
         self._version += 1
         shape.cells = {}
         for need in shape.needs:
             need.cells, need.order = [], []
         live = self.live[shape.slot]
-        signed_in = [number for number, state in enumerate(self.states) if state[0]]
-        for number in sorted(signed_in, key=lambda number: self.states[number][1]):
+        signed_in = [number for number, flags in enumerate(self.flags) if flags & SIGNED]
+        for number in sorted(signed_in, key=self.stamps.__getitem__):
             cell = self._cell(self.profile_of[number], shape)
             if cell is not None:
                 cell.signed += 1
-                token = live[number] = _token(number, self.states[number], shape.slot)
+                token = live[number] = self._token(number, shape.slot)
                 if token:
                     cell.lane(token >> NUMBER_BITS & LANE).push(token)
+
+    def _token(self, number: int, slot: int) -> int:
+        kind, by_load = self.slots[slot]
+        lane = self.lanes[number][kind]
+        if lane < 0:
+            return 0
+        if not by_load:
+            lane = INTERRUPTING if lane >= INTERRUPTING else 0
+        return self.stamps[number] << STAMP_SHIFT | lane << NUMBER_BITS | number
 
     def _cell(self, profile: Profile, shape: Shape) -> Cell | None:
         code = []
@@ -347,42 +377,49 @@ class Cells:
             raise OverflowError("a pool holds at most two million agents")
         self.ids.append(id_)
         self.numbers[id_] = number
-        self.states.append(NOBODY)
+        self.flags.append(0)
+        self.stamps.append(0)
+        self.lanes.append(CLOSED)
         self.profile_of.append(profile)
-        for live in self.live.values():
+        for live in self.live:
             live.append(0)
         return number
 
     def set(self, number: int, state: State) -> None:
-        """An agent is now like this. What has not changed costs nothing."""
-        was = self.states[number]
-        if state == was:
-            return
-        self.states[number] = state
+        """An agent is now like this."""
         signed, stamp, lanes, idle = state
-        if signed != was[0] or (self.reserves and idle != was[3]):
-            self._count(self.refreshed(number), signed - was[0], idle - was[3])
+        flags = (SIGNED if signed else 0) | (IDLE if idle else 0)
+        was = self.flags[number]
+        if flags != was:
+            self.flags[number] = flags
+            if (flags ^ was) & SIGNED or self.reserves:
+                self._count(self.refreshed(number), signed - (was & SIGNED), idle - (was >> 1))
+        self.lanes[number] = lanes
+        self.stamps[number] = stamp
         if lanes is CLOSED:
-            for live in self.live.values():
+            for live in self.live:
                 live[number] = 0
             return
-        for slot, live in self.live.items():
-            lane = lanes[slot >> 1]
+        for slot, (kind, by_load) in enumerate(self.slots):
+            lane = lanes[kind]
+            live = self.live[slot]
             if lane < 0:
                 live[number] = 0
                 continue
-            if not slot & 1:
+            if not by_load:
                 lane = INTERRUPTING if lane >= INTERRUPTING else 0
             token = stamp << STAMP_SHIFT | lane << NUMBER_BITS | number
             if live[number] != token:
                 live[number] = token
                 self._unlisted.append(slot << NUMBER_BITS | number)
+        if len(self._unlisted) > MAX_UNLISTED:
+            self._list()  # a reader of the journal never asks, and must not collect for ever
 
     def _count(self, profile: Profile, signed: int, idle: int) -> None:
         """So many more are signed in, so many more are idle, in all places where this profile counts."""
         if signed:
-            for stand in profile.stands.values():
-                for cell in stand.cells:
+            for cells in profile.cells:
+                for cell in cells:
                     cell.signed += signed
         for queue in profile.reserves if idle else ():
             self.idle[queue] += idle
@@ -399,22 +436,24 @@ class Cells:
             profile = self.profile_of[number]
             if profile.version != self._version:
                 self._refresh(profile)
-            stand = profile.stands.get(slot)
-            if stand is None:
-                continue
             stamp, lane = token >> STAMP_SHIFT, token >> NUMBER_BITS & LANE
             if stamp >= self._newest and not lane:
                 self._newest = stamp
-                for line in stand.lines:  # the hottest loop of all: in order, and into the first lane
+                for line in profile.lines[slot]:  # the hottest loop of all: in order, and into the first lane
                     line.append(token)
             else:
-                for cell in stand.cells:
+                for cell in profile.cells[slot]:
                     cell.lane(lane).push(token)
-            # One of the lanes in turn is looked after for all of them.
-            some = stand.cells[stamp % len(stand.cells)].lane(lane)
-            if some.is_crowded():
-                some.sweep(live, SWEEP * len(stand.cells))
+            if not stamp % TIDY_EVERY:
+                self._tidy(profile.cells[slot], stamp, lane, live)
         self._unlisted.clear()
+
+    def _tidy(self, cells: tuple[Cell, ...], stamp: int, lane: int, live: Tokens) -> None:
+        """Now and then one of the lanes in turn is looked after, for all that were pushed since."""
+        if cells:
+            some = cells[stamp // TIDY_EVERY % len(cells)].lane(lane)
+            if some.is_crowded():
+                some.sweep(live, SWEEP * TIDY_EVERY * len(cells))
 
     def refreshed(self, number: int) -> Profile:
         """An agent's profile, its cells and groups as the needs are now."""
@@ -424,15 +463,16 @@ class Cells:
         return profile
 
     def _refresh(self, profile: Profile) -> None:
-        found: dict[int, list[Cell]] = {}
+        found: list[list[Cell]] = [[] for _ in self.slots]
         groups = 0
         for skill in ("", *profile.levels):
             for shape in self._by_first.get(skill, ()):
                 cell = self._cell(profile, shape)
                 if cell is not None:
-                    found.setdefault(shape.slot, []).append(cell)
+                    found[shape.slot].append(cell)
                     groups |= cell.groups
-        profile.stands = {slot: Stand(tuple(cells)) for slot, cells in found.items()}
+        profile.cells = tuple(map(tuple, found))
+        profile.lines = tuple(tuple(cell.lane(0).line for cell in cells) for cells in found)
         profile.groups = groups
         profile.version = self._version
 
@@ -466,7 +506,7 @@ class Cells:
                 return best & NUMBER
         return -1
 
-    def _next_best(self, need: Need, live: list[int], passed_over: list[int]) -> int:
+    def _next_best(self, need: Need, live: Tokens, passed_over: list[int]) -> int:
         aside: list[tuple[Lane, int]] = []
         found = 0
         for lanes in need.order:
@@ -494,16 +534,7 @@ class Cells:
 
     def is_able(self, number: int, need: Need) -> bool:
         """Signed in, and meets it."""
-        return self.states[number][0] and self.profile_of[number].meets(need)
-
-
-def _token(number: int, state: State, slot: int) -> int:
-    lane = state[2][slot >> 1]
-    if lane < 0:
-        return 0
-    if not slot & 1:
-        lane = INTERRUPTING if lane >= INTERRUPTING else 0
-    return state[1] << STAMP_SHIFT | lane << NUMBER_BITS | number
+        return bool(self.flags[number] & SIGNED) and self.profile_of[number].meets(need)
 
 
 def _bits(mask: int) -> Iterator[int]:

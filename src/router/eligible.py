@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING
 
 from router import capacity
-from router.cells import CLOSED, INTERRUPTING, Lanes, State
+from router.cells import CLOSED, INTERRUPTING, KIND_NUMBER, Lanes, State
 from router.config import Agent as Profile
 from router.memory import Agent
 from router.model import KINDS, Kind
@@ -30,14 +30,21 @@ def signed_in(agent: Agent) -> bool:
 
 def used_units(pool: "Pool", agent: Agent) -> int:
     """Capacity units in use: offers and wrap-up hold theirs, parked contacts do not."""
-    return sum(capacity.cost(contact.kind) for contact in pool.assigned(agent) if contact.status != "parked")
+    return sum(capacity.cost(kind) for kind, _ in held_kinds(pool, agent))
 
 
 def held_kinds(pool: "Pool", agent: Agent) -> list[tuple[Kind, bool]]:
     """(kind, can be interrupted now) of everything that holds an agent's units."""
-    if not agent.contacts:
+    if not agent.contacts and not agent.attends:
         return []
-    return [(c.kind, c.status in ("active", "held")) for c in pool.assigned(agent) if c.status != "parked"]
+    held = [(c.kind, c.status in ("active", "held")) for c in pool.assigned(agent) if c.status != "parked"]
+    return held + attended(pool, agent)
+
+
+def attended(pool: "Pool", agent: Agent) -> list[tuple[Kind, bool]]:
+    """Calls of others that the agent is on: one has but two ears. To read along costs nothing."""
+    kinds = (pool.contacts[id_].kind for id_ in agent.attends if id_ in pool.contacts)
+    return [(kind, False) for kind in kinds if kind == "voice"]
 
 
 def fits(pool: "Pool", agent: Agent, kind: Kind) -> tuple[bool, int]:
@@ -58,9 +65,14 @@ def state_of(pool: "Pool", agent: Agent) -> State:
     profile = pool.profile(agent.id)
     if profile is None or agent.cools_until is not None:
         return True, agent.idle_stamp, CLOSED, False
-    if not agent.contacts:
+    if not agent.contacts and not agent.attends:
         return True, agent.idle_stamp, pool.lanes(profile, ()), True
     return True, agent.idle_stamp, _lanes(pool, agent, profile), False
+
+
+def is_open(pool: "Pool", agent: Agent, kind: Kind) -> bool:
+    """Whether an agent could be offered a contact of this kind now."""
+    return state_of(pool, agent)[2][KIND_NUMBER[kind]] >= 0
 
 
 def _lanes(pool: "Pool", agent: Agent, profile: Profile) -> Lanes:
@@ -71,6 +83,7 @@ def _lanes(pool: "Pool", agent: Agent, profile: Profile) -> Lanes:
             return CLOSED
         if contact.status != "parked":
             held.append((contact.kind, contact.status in ("active", "held")))
+    held += attended(pool, agent)
     return pool.lanes(profile, tuple(held))
 
 

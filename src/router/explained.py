@@ -7,8 +7,10 @@ import msgspec
 from router.config import Strategy
 from router.reasons import Reason
 
-How = Literal["arrived", "freed", "begun"]
-"""The contact looked for an agent; an agent became free and looked for a contact; the agent began it."""
+ByHand = Literal["begun", "taken"]
+"""The agent began the contact, or took it over: nobody was asked."""
+How = Literal["arrived", "freed"] | ByHand
+"""The contact looked for an agent, or an agent became free and looked for a contact; else no choice was made."""
 
 
 class Need(msgspec.Struct, frozen=True):

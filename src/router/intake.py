@@ -193,6 +193,8 @@ def customer_left(turn: Turn, contact: Contact) -> None:
     """Before an agent had it, the contact is abandoned; after, it is time for wrap-up."""
     if contact.status == "offered":
         withdraw(turn, contact, "customer-left")
+    if contact.id not in turn.pool.contacts:
+        return  # an own call that still rang its agent was over with the offer
     if contact.status == "queued":
         turn.emit(events.ContactCompleted(contact=contact.id, outcome="abandoned"))
     elif contact.status in ("active", "held", "parked"):

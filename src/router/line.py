@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from router.cells import SWEEP, Need
+from router.cells import MAX_UNLISTED, SWEEP, Need
 from router.model import KINDS
 from router.queueing import ARRIVAL, NOWHERE
 
@@ -105,8 +105,8 @@ class Line:
         self.waiters: dict[int, Waiter] = {}
         """By arrival number."""
         self.groups: list[Group] = []
-        self.heads: list[int] = []
-        """For each group the place of its first, NOWHERE when nobody waits."""
+        self.heads: list[int] = [NOWHERE]
+        """By a group's number, from 1, the place of its first, NOWHERE when nobody waits."""
         self.waiting = [0] * len(KINDS)
         """For each kind the bits of the groups where somebody waits."""
         self.inbound = 0
@@ -125,7 +125,7 @@ class Line:
         found = self._numbers.get((queue, need))
         if found is not None:
             return found, False
-        group = self._numbers[queue, need] = Group(self, len(self.groups), queue, need)
+        group = self._numbers[queue, need] = Group(self, len(self.groups) + 1, queue, need)
         self.groups.append(group)
         self.heads.append(NOWHERE)
         self.inbound |= 0 if group.outbound else group.bit
@@ -142,6 +142,8 @@ class Line:
         self.lengths[waiter.queue] = self.lengths.get(waiter.queue, 0) + 1
         self.waiters[arrival] = waiter
         self.unlisted.append(arrival)
+        if len(self.unlisted) > MAX_UNLISTED:
+            self.list_all()
         if was is not None:
             self._forget(was)
 
@@ -252,7 +254,7 @@ class Line:
         while groups:
             bit = groups & -groups
             groups ^= bit
-            yield self.groups[bit.bit_length() - 1]
+            yield self.groups[bit.bit_length() - 2]
 
     def waiting_in(self, queue: str) -> list[int]:
         """The places of all who wait in a queue, in order."""

@@ -62,7 +62,7 @@ class Matching:
         """The first of those preferred who is open."""
         kind = waiter.groups[0].kind
         for number in waiter.prefers:
-            if self.cells.states[number][2][kind] >= 0 and not self._excludes(waiter, number):
+            if self.cells.lanes[number][kind] >= 0 and not self._excludes(waiter, number):
                 return number
         return -1
 
@@ -84,7 +84,7 @@ class Matching:
         """Inbound work waits that this blended agent could take, so outbound work must wait."""
         profile = self.cells.refreshed(number)
         self.line.list_all()
-        return profile.blended and bool(self._groups(self.cells.states[number][2], profile) & self.line.inbound)
+        return profile.blended and bool(self._groups(self.cells.lanes[number], profile) & self.line.inbound)
 
     # -- the contact for an agent
 
@@ -101,7 +101,7 @@ class Matching:
             return -1
         if line.unlisted:
             line.list_all()
-        lanes = cells.states[number][2]
+        lanes = cells.lanes[number]
         profile = cells.refreshed(number)
         groups = self._groups(lanes, profile)
         if groups and profile.blended:
@@ -133,9 +133,9 @@ class Matching:
         """The groups where somebody waits whom the agent could take, as bits."""
         waiting = self.line.waiting
         groups = 0
-        for slot in profile.stands:
-            if lanes[slot >> 1] >= 0:
-                groups |= waiting[slot >> 1]
+        for kind, _ in self.cells.slots:
+            if lanes[kind] >= 0:
+                groups |= waiting[kind]
         return groups & profile.groups
 
     def _first_of(self, groups: int, number: int, lanes: Lanes, profile: Profile, first: tuple[str, ...]) -> Rank:
@@ -182,10 +182,11 @@ class Matching:
                 if place < best:
                     best = place
             return best
-        for slot, stand in profile.stands.items():
-            if lanes[slot >> 1] >= 0:
-                for cell in stand.cells:
-                    if cell.groups & groups:
+        some_only = profile.blended  # whoever is not may take whatever waits in these cells
+        for (kind, _), cells in zip(self.cells.slots, profile.cells, strict=True):
+            if lanes[kind] >= 0:
+                for cell in cells:
+                    if not some_only or cell.groups & groups:
                         place = min(cell.heads(heads))
                         if place < best:
                             best = place

@@ -32,7 +32,7 @@ def longest_idle(cells: Cells, need: Need, over: set[int]) -> int:
     by_score = need.strategy == "best_skill"
     by_load = {"least_loaded": 1, "most_loaded": -1}.get(need.strategy, 0)
     best, least = -1, (2, 0, 0)
-    for number, (_, stamp, lanes, _) in enumerate(cells.states):
+    for number, lanes in enumerate(cells.lanes):
         lane = lanes[kind]
         if lane < 0:
             continue
@@ -43,7 +43,7 @@ def longest_idle(cells: Cells, need: Need, over: set[int]) -> int:
         else:
             interrupting, load = divmod(lane, INTERRUPTING)
             by = -sum(levels[skill] for skill, _ in wanted) if by_score else by_load * load
-            rank = (interrupting, by, stamp)
+            rank = (interrupting, by, cells.stamps[number])
             if rank < least and number not in over:
                 best, least = number, rank
     return best

@@ -62,6 +62,7 @@ class Pool:
         self.dirty_contacts: dict[str, None] = {}
         self.dirty_agents: dict[str, None] = {}
         self.rebuild()
+        self.settled()
 
     @property
     def t(self) -> float:
@@ -275,6 +276,12 @@ class Pool:
 
     def _watch_conversation(self, conversation: Conversation) -> None:
         self.timers.watch("conversation", conversation.id, earliest(conversation_deadlines(conversation)))
+
+    def settled(self) -> None:
+        """Nobody needs another look: whoever decided this state has seen to it. Restoring and folding only mark."""
+        self.dirty_contacts.clear()
+        self.dirty_agents.clear()
+        self.matching.cells.risen = False
 
     def look_again(self, agent: Agent) -> None:
         self.dirty_agents[agent.id] = None
@@ -535,8 +542,8 @@ def _contact_opened(pool: Pool, event: events.ContactOpened) -> None:
         arrival=pool.memory.arrivals,
         since=pool.t,
         tier=event.tier,
-        head_start_s=event.head_start_s,
-        target_s=event.target_s,
+        head_start_s=float(event.head_start_s),  # a snapshot gives back floats, and what is told later must not differ
+        target_s=float(event.target_s),
         waits_from=event.enqueued_at,
         requires=event.requires,
         attributes=dict(event.attributes),
@@ -727,8 +734,8 @@ def _contact_reprioritised(pool: Pool, event: events.ContactReprioritised) -> No
 @_on(events.ContactTakenOver)
 def _contact_taken_over(pool: Pool, event: events.ContactTakenOver) -> None:
     contact = pool.contacts[event.contact]
-    _change_hands(pool, contact, event.agent)
     contact.status = "active"
+    _change_hands(pool, contact, event.agent)
     contact.parked_for = None
     contact.accepted_at = pool.t
     contact.nudged = False
@@ -740,9 +747,9 @@ def _contact_taken_over(pool: Pool, event: events.ContactTakenOver) -> None:
 def _contact_handed_over(pool: Pool, event: events.ContactHandedOver) -> None:
     contact = pool.contacts[event.contact]
     guest = contact.participants.pop(event.agent, None)
+    contact.status = "active"
     _change_hands(pool, contact, event.agent)
     contact.leg = guest.leg if guest is not None else None
-    contact.status = "active"
     contact.accepted_at = pool.t
     pool.touch(contact)
 

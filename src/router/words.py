@@ -59,10 +59,12 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "같은 순간 유휴가 되었으나 더 오래 기다린 {than} 님이 먼저 선택",
     ),
     "begun": ("nobody was asked: {agent} began it", "배정 없음: {agent} 님이 직접 시작"),
+    "taken": ("nobody was asked: {agent} took it over", "배정 없음: {agent} 님이 넘겨받음"),
     # By what a contact that the agent could take came later.
     "later_tier": ("tier {tier} after {best}", "{tier}등급, {best}등급 다음"),
     "served_later": ("{agent} serves {first} first", "{agent} 님은 {first} 큐를 먼저 처리"),
     "later_key": ("due {due}, after {best}", "기한 {due}, {best} 다음"),
+    "later_moment": ("due {ms} ms later", "기한이 {ms}ms 늦음"),
     "later_arrival": ("due at the same time, came in later", "기한이 같고 늦게 들어옴"),
     # The choice.
     "chosen_only": ("chosen: {agent}, the only one who could take it", "선택: {agent}, 받을 수 있는 유일한 상담원"),
@@ -84,10 +86,11 @@ TEMPLATES: dict[str, tuple[str, str]] = {
     ),
     "chosen_preferred": ("chosen: {agent}, for whom it waited", "선택: {agent}, 이 상담이 기다리던 상담원"),
     "chosen_freed": (
-        "chosen: {agent}, who became free and took the first of {of} waiting",
-        "선택: {agent}, 유휴가 되어 대기 {of}건 중 첫 번째를 받음",
+        "chosen: {agent}, who became free; of {of} waiting it was the first that {agent} could take",
+        "선택: {agent}, 유휴가 됨; 대기 {of}건 중 {agent} 님이 받을 수 있는 첫 번째",
     ),
     "chosen_begun": ("{agent} began it", "{agent} 님이 직접 시작"),
+    "chosen_taken": ("{agent} took it over", "{agent} 님이 넘겨받음"),
     "interrupts": ("for it, other work of {agent} is parked", "이를 위해 {agent} 님의 다른 업무를 보류"),
     "differs": (
         "by the rules of this version of Naru it would have been another: an older version decided it",
@@ -125,13 +128,16 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "in step {step} of {steps}, the next one begins at {at}",
         "{steps}단계 중 {step}단계, 다음 단계는 {at}",
     ),
-    "passed": ("not {agents}: {why}", "제외 {agents}: {why}"),
-    "passed_some": ("not {agents} and {more} more: {why}", "제외 {agents} 외 {more}명: {why}"),
+    "passed": ("not {agents}: {why}", "미선정 {agents}: {why}"),
+    "passed_some": ("not {agents} and {more} more: {why}", "미선정 {agents} 외 {more}명: {why}"),
     "not_listed": ("and {count} more: {why}", "그 밖에 {count}명: {why}"),
-    "before": ("came before it, but not for {agent}: {contacts}: {why}", "순서는 앞이지만 {agent} 님은 불가: {contacts}: {why}"),
+    "before": (
+        "came before it, but not for {agent}: {contacts} in {queue}: {why}",
+        "순서는 앞이지만 {agent} 님은 불가: {queue} 큐의 {contacts}: {why}",
+    ),
     "before_some": (
-        "came before it, but not for {agent}: {contacts} and {more} more: {why}",
-        "순서는 앞이지만 {agent} 님은 불가: {contacts} 외 {more}건: {why}",
+        "came before it, but not for {agent}: {contacts} and {more} more in {queue}: {why}",
+        "순서는 앞이지만 {agent} 님은 불가: {queue} 큐의 {contacts} 외 {more}건: {why}",
     ),
     "contacts_not_listed": ("and {count} more contacts: {why}", "그 밖에 상담 {count}건: {why}"),
     "beat": ("came after it: {contacts} in {queue}: {why}", "순서가 뒤: {queue} 큐의 {contacts}: {why}"),
@@ -182,6 +188,7 @@ IN_SHORT: dict[str, tuple[str, str]] = {
     "idle_less": ("free more recently", "더 늦게 유휴"),
     "chose_after": ("chose later", "나중에 선택"),
     "begun": ("nobody was asked", "배정 없음"),
+    "taken": ("nobody was asked", "배정 없음"),
 }
 """Reasons without their parameters, for those that are only counted."""
 

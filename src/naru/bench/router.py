@@ -15,7 +15,7 @@ from typing import Any
 
 from naru.bench.workload import Workload
 from naru.sim.chance import Uniform, stream
-from naru.tame import tame
+from naru.tame import freeze, tame
 from router import engine, inputs, scan
 from router.cells import CLOSED
 from router.config import Agent, Brand, Channel, Config, Queue, Skill
@@ -48,8 +48,7 @@ def _one(count: int, seed: int, contacts: int) -> dict[str, Any]:
     figures: dict[str, Any] = {"agents": count}
     center = Center(workload, count, uniform)
     figures["bytes_per_agent"] = round(center.bytes / count)
-    gc.collect()
-    gc.freeze()
+    freeze()
     surplus_us, assigned = center.surplus(contacts)
     figures["scan_us"] = round(center.scan_us(), 1)
     pauses = center.pauses(contacts)
@@ -124,7 +123,7 @@ class Center:
         number = matching.agent_for(waiter)
         if number >= 0:
             matching.drop(arrival)
-            matching.set(number, (True, matching.cells.states[number][1], CLOSED, False))
+            matching.set(number, (True, matching.cells.stamps[number], CLOSED, False))
         return number
 
     def free(self, number: int) -> int:
@@ -261,8 +260,7 @@ def whole(workload: Workload, count: int, uniform: Uniform) -> dict[str, Any]:
     for number in range(count):
         engine.decide(pool, inputs.Connect(agent=f"a{number}", connection="c"), now, f"c{number}")
         engine.decide(pool, inputs.SetPresence(agent=f"a{number}", presence="available"), now, f"p{number}")
-    gc.collect()
-    gc.freeze()
+    freeze()
     talks: list[tuple[str, str]] = []
     goal = int(0.85 * count)
     warm = _talk(pool, workload, uniform, talks, goal, goal + count // 10, now, "w")
