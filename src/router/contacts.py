@@ -17,7 +17,7 @@ from router.inputs import (
     TransferContact,
     WrapUpContact,
 )
-from router.intake import finish, open_channel, open_conversation
+from router.intake import finish, has_room_to_finish, open_channel, open_conversation
 from router.memory import Contact
 from router.model import conversation_id, derive_id
 from router.offers import accepted, make
@@ -144,6 +144,8 @@ def _is_able(turn: Turn, contact: Contact, agent: str) -> bool:
 
 def wrap_up(turn: Turn, wish: WrapUpContact) -> Answer:
     contact = turn.owned(wish.contact, wish.agent, "active", "held", "parked")
+    if not has_room_to_finish(turn, contact):
+        raise Refusal(409, "no-capacity")
     end_call_of(turn, contact)
     finish(turn, contact)
     return OK

@@ -4,6 +4,7 @@ Deduplication is by the provider's id of the message within its conversation, so
 """
 
 from router import events
+from router.capacity import INTERRUPTIBLE, cost
 from router.config import REOPEN_WITHIN_S, Channel
 from router.eligible import fits, reachable, signed_in
 from router.inputs import EndSession, ReceiveCall, ReceiveMessage, ReceiveReceipt
@@ -201,11 +202,27 @@ def customer_left(turn: Turn, contact: Contact) -> None:
         finish(turn, contact)
 
 
+def has_room_to_finish(turn: Turn, contact: Contact) -> bool:
+    """Wrap-up holds units and cannot be interrupted: what is parked has none yet, and those of a mail may be promised
+    to a call that rings."""
+    agent = turn.pool.agents.get(contact.agent or "")
+    if agent is None or turn.pool.queue(contact).wrap_up_s == 0:
+        return True
+    if contact.status == "parked":
+        return fits(turn.pool, agent, contact.kind) == (True, 0)
+    others = [other for other in turn.pool.assigned(agent) if other is not contact and other.status != "parked"]
+    profile = turn.pool.profile(agent.id)
+    if profile is None or not any(other.status == "offered" for other in others):
+        return True
+    firm = (o for o in others if o.kind not in INTERRUPTIBLE or o.status not in ("active", "held"))
+    return cost(contact.kind) + sum(cost(other.kind) for other in firm) <= profile.units
+
+
 def finish(turn: Turn, contact: Contact) -> None:
-    """The conversation is over: wrap-up, where the queue has one."""
+    """The conversation is over: wrap-up, where the queue has one, unless its agent's hands are full of other work."""
     agent = contact.agent
     wrap_up_s = turn.pool.queue(contact).wrap_up_s
-    if wrap_up_s > 0:
+    if wrap_up_s > 0 and has_room_to_finish(turn, contact):
         turn.emit(events.ContactWrapping(contact=contact.id, until=turn.now + wrap_up_s))
     else:
         turn.emit(events.ContactCompleted(contact=contact.id, outcome="handled"))

@@ -111,6 +111,7 @@ class Line:
         """For each kind the bits of the groups where somebody waits."""
         self.inbound = 0
         """The bits of groups of inbound work."""
+        self.outbound_groups: list[Group] = []
         self.of_queue: dict[str, int] = {}
         """For each queue the bits of its groups."""
         self.lengths: dict[str, int] = {}
@@ -128,7 +129,10 @@ class Line:
         group = self._numbers[queue, need] = Group(self, len(self.groups) + 1, queue, need)
         self.groups.append(group)
         self.heads.append(NOWHERE)
-        self.inbound |= 0 if group.outbound else group.bit
+        if group.outbound:
+            self.outbound_groups.append(group)
+        else:
+            self.inbound |= group.bit
         self.of_queue[queue] = self.of_queue.get(queue, 0) | group.bit
         return group, True
 

@@ -90,8 +90,10 @@ class Matching:
 
     def outbound_heads(self) -> list[int]:
         """The places of the first of each group of outbound work."""
+        if not self.line.outbound_groups:
+            return []
         self.line.list_all()
-        heads = (group.head() for group in self.line.groups if group.outbound)
+        heads = (group.head() for group in self.line.outbound_groups)
         return sorted(place for place in heads if place != NOWHERE)
 
     def contact_for(self, number: int) -> int:

@@ -3,6 +3,7 @@
 Times are seconds since the Unix epoch (float) on the log's clock, durations are seconds, sizes are bytes.
 """
 
+import functools
 import hashlib
 import uuid
 from typing import Annotated, Literal
@@ -113,6 +114,7 @@ class Requirement(Value, frozen=True, kw_only=True):
     level: int = 1
 
 
+@functools.lru_cache(maxsize=50_000)
 def conversation_id(channel: str, thread: Thread) -> str:
     """A conversation is its channel's thread, for ever."""
     return derive_id("conversation", channel, thread.kind, thread.external)

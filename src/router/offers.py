@@ -172,12 +172,12 @@ def _open_offer(turn: Turn, offer: str, agent: str) -> tuple[Contact, Offer]:
 def settle(turn: Turn) -> None:
     """Bring what became waiting and who became free together, until nothing more fits. Never polls."""
     pool = turn.pool
-    while pool.dirty_contacts or pool.dirty_agents:
+    while pool.dirty_contacts or pool.dirty_agents or pool.outbound_looks_again():
         if pool.dirty_contacts:
             _offer_all(turn, [pool.contacts[id_] for id_ in pool.dirty_contacts if id_ in pool.contacts])
         if pool.dirty_agents:
             _give_all(turn, [pool.agents[id_] for id_ in pool.dirty_agents])
-        if pool.matching.cells.risen and not pool.dirty_contacts and not pool.dirty_agents:
+        if pool.outbound_looks_again() and not pool.dirty_contacts and not pool.dirty_agents:
             _offer_all(turn, pool.outbound_heads())
 
 

@@ -84,6 +84,7 @@ class Pool:
         """Those who wait in a step that is skipped when nobody is there: they look again when somebody goes."""
         self._lanes: dict[tuple[str, tuple[tuple[Kind, bool], ...]], Lanes] = {}
         self._today = (0.0, 0.0, "")
+        self._inbound_went = False
         self._groups: dict[tuple[object, ...], tuple[Group, ...]] = {}
         kept = [queue for queue in config.queues if queue.reserve]
         inbound = (Requirement(skill="mode:inbound"),)
@@ -188,11 +189,15 @@ class Pool:
         groups = self.matching.line.waiters[contact.arrival].groups
         return any(self.matching.cells.signed_in(group.need) for group in groups)
 
+    def outbound_looks_again(self) -> bool:
+        """More agents have become idle than before, or inbound work that waited is no longer there."""
+        return self.matching.cells.risen or self._inbound_went
+
     def outbound_heads(self) -> list[Contact]:
-        """The first of each group of outbound work, when more agents have become idle than before: they look again."""
-        if not self.matching.cells.risen:
+        """The first of each group of outbound work, when what held it back may be gone: it looks again."""
+        if not self.outbound_looks_again():
             return []
-        self.matching.cells.risen = False
+        self._inbound_went = self.matching.cells.risen = False
         return [self.contacts[self.waiting[place & ARRIVAL]] for place in self.matching.outbound_heads()]
 
     # -- what derives
@@ -212,6 +217,7 @@ class Pool:
 
     def forget(self, contact: Contact) -> None:
         """A contact waits no longer."""
+        self._inbound_went = bool(self.matching.line.outbound_groups)
         self.waiting.pop(contact.arrival, None)
         self.matching.drop(contact.arrival)
         self.dirty_contacts.pop(contact.id, None)

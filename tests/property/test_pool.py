@@ -42,7 +42,7 @@ class PoolMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.story = Story(CONFIG)
-        self.opened: set[str] = set()
+        self.story.on(*AGENTS)
 
     def some_contact(self, index: int) -> str:
         ids = sorted(self.story.pool.contacts)

@@ -18,7 +18,7 @@ from router import events, inputs, intake, offers, scan
 from router.config import Agent, Config, Outcome, Queue, Rule, Step
 from router.config import Condition as If
 from router.engine import Decision
-from router.explain import asked, explain_idle, explain_offer, explain_waiting, is_begun, offer_id
+from router.explain import asked, by_hand, explain_idle, explain_offer, explain_waiting, offer_id
 from router.explained import Explanation
 from router.memory import Contact
 from router.model import KINDS, Identity, Requirement, Thread
@@ -58,8 +58,8 @@ class Told(Story):
             apply(self.past, event, t)
 
     def _tell(self, event: events.OfferMade, before: tuple[events.Event, ...]) -> None:
-        begun = is_begun(before, event.contact) and not event.contact.startswith("out-")
-        found = explain_offer(self.past, event.contact, event.agent, begun)
+        hand = None if event.contact.startswith("out-") else by_hand(before, event.contact)
+        found = explain_offer(self.past, event.contact, event.agent, hand)
         check_offer(self.past, event, found)
         self.told.append(found)
 
@@ -101,7 +101,7 @@ def check_offer(pool: Pool, event: events.OfferMade, found: Explanation) -> None
         assert scan.contact_for(matching, number) == contact.arrival
         assert found.contest is not None
         assert all(pool.contacts[other.contact].status == "queued" for other in found.contest.before)
-    if found.chosen.how != "begun":
+    if found.chosen.how not in ("begun", "taken"):
         lost = {passed.agent for passed in found.passed_over if passed.reason.code in LOST}
         assert lost | {event.agent} == eligible(pool, contact)
         stamps = {id_: pool.agents[id_].idle_stamp for id_ in lost | {event.agent}}
@@ -464,7 +464,7 @@ def test_added_queues_are_asked_after_the_contacts_own() -> None:
 # -- a freed agent's choice
 
 
-@shows("chosen_freed", "chose_after", "later_key", "later_arrival", "later_tier", "served_later")
+@shows("chosen_freed", "chose_after", "later_key", "later_moment", "later_arrival", "later_tier", "served_later")
 def test_a_freed_agent_takes_the_first_it_can_take() -> None:
     queues = (
         Queue(id="care", name="Care", target_s={"chat": 10, "sms": 10}),
@@ -507,6 +507,13 @@ def test_a_freed_agent_takes_the_first_it_can_take() -> None:
     assert why.contest is not None
     assert why.contest.after[0].contact == later.id
     assert why.contest.after[0].reason == Reason("later_key", {"due": story.now + 50, "best": story.now + 10})
+    story = Told(routed(center(agent("mina"), queues=queues[:2]), chat="care", email="sales"))
+    story.arrives("ann", "chat")
+    story.wait(0.25)
+    story.arrives("ben", "chat")
+    story.on("mina")
+    assert story.told[0].contest is not None
+    assert story.told[0].contest.after[0].reason == Reason("later_moment", {"ms": 250})
     freed_together()
 
 
@@ -538,6 +545,21 @@ def test_an_agents_own_mail_was_offered_to_nobody_else() -> None:
     assert why.chosen is not None
     assert (why.chosen.how, why.chosen.reason) == ("begun", Reason("chosen_begun", {"agent": "mina"}))
     assert reason(why, "jun") == Reason("begun", {"agent": "mina"})
+
+
+@shows("taken", "chosen_taken")
+def test_what_a_supervisor_took_over_was_offered_to_nobody_else() -> None:
+    story = Told(center(agent("mina"), agent("boss")))
+    contact = story.arrives("ann")
+    found = explain_offer(story.past, contact.id, "boss", by_hand((), contact.id))
+    assert found.chosen is not None
+    assert found.chosen.reason == Reason("chosen_taken", {"agent": "boss"})
+    assert reason(found, "mina") == Reason("taken", {"agent": "boss"})
+    back = events.ContactRequeued(contact=contact.id, reason="taken-over", queue="care", by="boss")
+    freed = events.AgentCooled(agent="mina")
+    assert by_hand((back, freed), contact.id) == "taken"
+    assert by_hand((back, freed), "another") is None
+    in_words(story.past, found)
 
 
 @shows("differs")
@@ -667,7 +689,7 @@ def test_in_korean() -> None:
     story.on("mina")
     story.arrives("ann")
     lines = list(Lines(Words(story.pool, "ko")).contact(story.why()))
-    assert lines[-2:] == ["선택: Mina, 받을 수 있는 유일한 상담원", "제외 Jun: 오프라인"]
+    assert lines[-2:] == ["선택: Mina, 받을 수 있는 유일한 상담원", "미선정 Jun: 오프라인"]
 
 
 # -- whatever happens

@@ -266,3 +266,33 @@ def test_inbound_work_that_waits_goes_first_to_a_blended_agent_whatever_its_plac
     assert (story.who_has(inbound), story.who_has(outbound)) == ("mina", None)
     story.on("jun")
     assert story.who_has(outbound) == "jun"
+
+
+def test_outbound_work_looks_again_when_the_inbound_work_that_held_it_back_is_gone() -> None:
+    queues = (Queue(id="care", name="Care"), Queue(id="out", name="Out"))
+    people = (agent("mina", mode="blended"), agent("jun", at_once=1))
+    story = Story(_routed(center(*people, queues=queues), {"chat": "care"}))
+    story.on("mina", "jun")
+    story.arrives("zed", "chat")
+    story.declines("mina")
+    story.accepts("jun")
+    story.arrives("ann", "chat")
+    story.declines("mina")
+    outbound = waits_outbound(story, "ben")
+    assert story.who_has(outbound) is None, "ann waits, if not for mina now"
+    story.tell(inputs.EndSession(channel="chat", thread=Thread(external="ann")))
+    assert story.who_has(outbound) == "mina"
+
+
+def test_wrapping_up_what_is_parked_needs_room_else_it_is_done_at_once() -> None:
+    story = Story(center(agent("mina", maximum={"chat": 1})))
+    story.on("mina")
+    ann = story.arrives("ann")
+    story.accepts("mina")
+    story.tell(inputs.ParkContact(agent="mina", contact=ann.id))
+    story.arrives("ben")
+    story.accepts("mina")
+    refused = story.tell(inputs.WrapUpContact(agent="mina", contact=ann.id)).answer
+    assert (refused.status, refused.code) == (409, "no-capacity")
+    story.tell(inputs.EndSession(channel="chat", thread=Thread(external="ann")))
+    assert outcome(story, ann) == "handled", "the customer has left: there is no room for a wrap-up"

@@ -187,11 +187,11 @@ class World:
     def advance(self) -> bool:
         """Let the next few thousand things happen. False once all that counts has been seen to its end."""
         clock, pool, ends = self.clock, self.pool, self.ends
-        due_at, next_at, take = pool.due_at, clock.next_at, clock.take
+        is_due, due_at, next_at, take = pool.is_due, pool.due_at, clock.next_at, clock.take
         soonest = self.t
         for _ in range(CHUNK):
             t = next_at()
-            due = due_at()
+            due = due_at() if is_due(t) else None
             soonest = t if due is None or t < due else due
             if soonest >= ends and (self._awaited == 0 or soonest == math.inf):
                 return self._finish()
