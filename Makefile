@@ -44,7 +44,7 @@ format: dev
 test: dev
 	sh tests/support/install.sh
 	$(MAKE) check
-	$(BIN)/pytest -q
+	sh tests/support/run.sh $(BIN)/pytest
 
 # The pages are built into the package; this builds them anew (Node 20).
 web:

@@ -225,7 +225,7 @@ def start(turn: Turn, wish: StartContact) -> Answer:
         )
     )
     contact = turn.pool.contacts[id_]
-    make(turn, contact, turn.pool.agents.get(agent.id) or agent)
+    make(turn, contact, turn.pool.agents.get(agent.id) or agent, "begun")
     if contact.kind != "voice":
         if contact.offer is not None:
             accepted(turn, contact)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from router.config import Config
 from router.effects import AnyEffect
-from router.model import Author, Identity, Kind, Requirement, Role, SendStatus, Thread, Value
+from router.model import Author, ByHand, Identity, Kind, Requirement, Role, SendStatus, Thread, Value
 
 Outcome = Literal["handled", "abandoned", "closed", "failed", "overflowed", "after_hours", "spam"]
 
@@ -117,13 +117,16 @@ class ContactRequeued(Event, frozen=True, kw_only=True):
 
 
 class OfferMade(Event, frozen=True, kw_only=True):
-    """`shown_until` is what the agent sees; the offer ends half a second later, for those who answer at the last."""
+    """`shown_until` is what the agent sees; the offer ends half a second later, for those who answer at the last.
+
+    `hand` says that no choice was made."""
 
     offer: str
     contact: str
     agent: str
     attempt: int
     shown_until: float
+    hand: ByHand | None = None
 
 
 class OfferAccepted(Event, frozen=True, kw_only=True):

@@ -15,10 +15,9 @@ import msgspec
 from router.cells import INTERRUPTING, KIND_NUMBER
 from router.contest import MAX_CONTACTS, contest, counted, line_of
 from router.eligible import state_of, used_units
-from router.events import ContactOpened, Event
-from router.explained import Asked, ByHand, Chosen, Contest, Explanation, How, Idle, Need, Passed
+from router.explained import Asked, Chosen, Contest, Explanation, How, Idle, Need, Passed
 from router.memory import Contact
-from router.model import KINDS, Requirement, derive_id
+from router.model import KINDS, ByHand, Requirement, derive_id
 from router.queueing import tier
 from router.reasons import Case, Reason, agent_of, because, is_outbound, why_not_open
 from router.skills import requirement_sets, score, walls
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from router.state import Pool
 
 MAX_AGENTS = 200
-TAKEN_OVER = ("taken-over", "takes-over")
-"""With these reasons a contact was put aside for a supervisor."""
 
 # -- the questions
 
@@ -36,18 +33,6 @@ TAKEN_OVER = ("taken-over", "takes-over")
 def offer_id(contact: str, attempt: int) -> str:
     """The id that a contact's offer of this number has (router.offers)."""
     return derive_id("offer", contact, str(attempt))
-
-
-def by_hand(before: tuple[Event, ...], contact: str) -> ByHand | None:
-    """Whether an offer that follows these events of its record was made by its agent: an own mail, message or call, or
-    what a supervisor took over. A choice always follows something that happened to the contact or to an agent."""
-    last = before[-1] if before else None
-    if isinstance(last, ContactOpened) and last.contact == contact and last.direction == "outbound":
-        return "begun"
-    mine = (event for event in before if getattr(event, "contact", None) == contact)
-    if last is None or any(getattr(event, "reason", None) in TAKEN_OVER for event in mine):
-        return "taken"
-    return None
 
 
 def explain_offer(pool: "Pool", contact_id: str, agent_id: str, hand: ByHand | None = None) -> Explanation:

@@ -5,10 +5,9 @@ from typing import Literal
 import msgspec
 
 from router.config import Strategy
+from router.model import ByHand
 from router.reasons import Reason
 
-ByHand = Literal["begun", "taken"]
-"""The agent began the contact, or took it over: nobody was asked."""
 How = Literal["arrived", "freed"] | ByHand
 """The contact looked for an agent, or an agent became free and looked for a contact; else no choice was made."""
 

@@ -23,6 +23,8 @@ Kind = Literal["voice", "chat", "sms", "email", "social", "task"]
 KINDS: tuple[Kind, ...] = ("voice", "chat", "sms", "email", "social", "task")
 Role = Literal["consulted", "joined", "monitoring"]
 """Consulted: talks to the owner only. Joined: talks to the customer too (conference). Monitoring: hears and is silent."""
+ByHand = Literal["begun", "taken"]
+"""An offer that nobody else was asked about: its agent began the contact, or a supervisor took it over."""
 Author = Literal["customer", "agent", "bot", "system", "external_console"]
 SendStatus = Literal["pending", "sent", "delivered", "read", "failed", "uncertain"]
 

@@ -9,7 +9,7 @@ from router.effects import CancelLeg, JoinCaller, RingLeg
 from router.eligible import used_units
 from router.inputs import AcceptOffer, DeclineOffer
 from router.memory import Agent, Contact, Offer
-from router.model import derive_id
+from router.model import ByHand, derive_id
 from router.presence import after_work, free_those_who_wait_for
 from router.turn import Answer, Refusal, Turn
 from router.waits import pass_on
@@ -23,7 +23,7 @@ OUTAGE_S = 5.0
 """An offer that is found this late ended because we were away: nobody is blamed."""
 
 
-def make(turn: Turn, contact: Contact, agent: Agent) -> None:
+def make(turn: Turn, contact: Contact, agent: Agent, hand: ByHand | None = None) -> None:
     queue = turn.pool.queue(contact)
     attempt = contact.attempt + 1
     offer = derive_id("offer", contact.id, str(attempt))
@@ -34,6 +34,7 @@ def make(turn: Turn, contact: Contact, agent: Agent) -> None:
             agent=agent.id,
             attempt=attempt,
             shown_until=turn.now + queue.offer_timeout_s,
+            hand=hand,
         )
     )
     if contact.has_legs and queue.leg == "ring":

@@ -142,7 +142,7 @@ def take_over(turn: Turn, wish: TakeOver) -> Answer:
         withdraw(turn, contact, "taken-over")
     elif contact.agent is not None:
         _out_of_hands(turn, contact, agent.id)
-    make(turn, contact, turn.pool.agents[agent.id])
+    make(turn, contact, turn.pool.agents[agent.id], "taken")
     if contact.offer is not None and not contact.has_legs:
         accepted(turn, contact)
     return OK

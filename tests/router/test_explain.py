@@ -18,7 +18,7 @@ from router import events, inputs, intake, offers, scan
 from router.config import Agent, Config, Outcome, Queue, Rule, Step
 from router.config import Condition as If
 from router.engine import Decision
-from router.explain import asked, by_hand, explain_idle, explain_offer, explain_waiting, offer_id
+from router.explain import asked, explain_idle, explain_offer, explain_waiting, offer_id
 from router.explained import Explanation
 from router.memory import Contact
 from router.model import KINDS, Identity, Requirement, Thread
@@ -52,14 +52,13 @@ class Told(Story):
     def _explain(self, decision: Decision, t: float) -> None:
         self.past.dirty_contacts.clear()
         self.past.dirty_agents.clear()
-        for number, event in enumerate(decision.events):
+        for event in decision.events:
             if isinstance(event, events.OfferMade):
-                self._tell(event, tuple(decision.events[:number]))
+                self._tell(event)
             apply(self.past, event, t)
 
-    def _tell(self, event: events.OfferMade, before: tuple[events.Event, ...]) -> None:
-        hand = None if event.contact.startswith("out-") else by_hand(before, event.contact)
-        found = explain_offer(self.past, event.contact, event.agent, hand)
+    def _tell(self, event: events.OfferMade) -> None:
+        found = explain_offer(self.past, event.contact, event.agent, event.hand)
         check_offer(self.past, event, found)
         self.told.append(found)
 
@@ -550,16 +549,15 @@ def test_an_agents_own_mail_was_offered_to_nobody_else() -> None:
 @shows("taken", "chosen_taken")
 def test_what_a_supervisor_took_over_was_offered_to_nobody_else() -> None:
     story = Told(center(agent("mina"), agent("boss")))
+    story.on("boss")
+    story.tell(inputs.SetPresence(agent="boss", presence="away"))
     contact = story.arrives("ann")
-    found = explain_offer(story.past, contact.id, "boss", by_hand((), contact.id))
-    assert found.chosen is not None
-    assert found.chosen.reason == Reason("chosen_taken", {"agent": "boss"})
-    assert reason(found, "mina") == Reason("taken", {"agent": "boss"})
-    back = events.ContactRequeued(contact=contact.id, reason="taken-over", queue="care", by="boss")
-    freed = events.AgentCooled(agent="mina")
-    assert by_hand((back, freed), contact.id) == "taken"
-    assert by_hand((back, freed), "another") is None
-    in_words(story.past, found)
+    story.tell(inputs.TakeOver(agent="boss", contact=contact.id))
+    why = story.why()
+    assert why.chosen is not None
+    assert why.chosen.reason == Reason("chosen_taken", {"agent": "boss"})
+    assert reason(why, "mina") == Reason("taken", {"agent": "boss"})
+    in_words(story.past, why)
 
 
 @shows("differs")
