@@ -1,7 +1,10 @@
-"""What a desk may ask for, as data: each command's arguments and the input it becomes. REST and WebSocket share it."""
+"""What a desk may ask for, as data: each command's arguments, the input it becomes, and the least role that may ask.
+
+REST and WebSocket share it.
+"""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -53,30 +56,100 @@ class Complete(Args):
     note: Annotated[str, Field(max_length=5000)] | None = None
 
 
+class Consult(Args):
+    agent: Id
+
+
+class Leave(Args):
+    """Oneself, or, by the owner, somebody else who is in the contact."""
+
+    agent: Id | None = None
+
+
+class Move(Args):
+    queue: Id
+
+
+class Reprioritise(Args):
+    """What is left out stays. A lower tier goes first; a head start is counted as time already waited."""
+
+    tier: Annotated[int, Field(ge=1, le=9)] | None = None
+    head_start_s: Annotated[float, Field(ge=0, le=366 * 86400)] | None = None
+
+
+class SetStatus(Args):
+    presence: Literal["available", "away", "offline", "draining"]
+    reason: Annotated[str, Field(max_length=100)] | None = None
+
+
 Build = Callable[[str, str, Any], inputs.Input]
-"""(agent, target id, arguments) to the input."""
+"""(who asks, target id, arguments) to the input."""
+
+
+class Command(NamedTuple):
+    """`of` names the argument that says what it is about. With `as_agent` only somebody with a routing profile may ask."""
+
+    of: Literal["offer", "contact", "agent"]
+    args: type[Args]
+    build: Build
+    role: str = "agent"
+    as_agent: bool = True
+
 
 STATUS = "status"
-ON_OFFER: dict[str, tuple[type[Args], Build]] = {
-    "accept": (OfArgs, lambda agent, id_, a: inputs.AcceptOffer(agent=agent, offer=id_)),
-    "decline": (Decline, lambda agent, id_, a: inputs.DeclineOffer(agent=agent, offer=id_, reason=a.reason)),
-}
-ON_CONTACT: dict[str, tuple[type[Args], Build]] = {
-    "message": (Message, lambda agent, id_, a: inputs.SendMessage(agent=agent, contact=id_, private=a.private)),
-    "hold": (OfArgs, lambda agent, id_, a: inputs.HoldContact(agent=agent, contact=id_)),
-    "resume": (OfArgs, lambda agent, id_, a: inputs.ResumeContact(agent=agent, contact=id_)),
-    "park": (OfArgs, lambda agent, id_, a: inputs.ParkContact(agent=agent, contact=id_)),
-    "transfer": (
-        Transfer,
-        lambda agent, id_, a: inputs.TransferContact(
-            agent=agent, contact=id_, queue=a.queue, to_agent=a.agent, note=a.note
-        ),
+SUPERVISOR = "supervisor"
+COMMANDS: dict[str, Command] = {
+    "accept": Command("offer", OfArgs, lambda by, id_, a: inputs.AcceptOffer(agent=by, offer=id_)),
+    "decline": Command("offer", Decline, lambda by, id_, a: inputs.DeclineOffer(agent=by, offer=id_, reason=a.reason)),
+    "message": Command(
+        "contact", Message, lambda by, id_, a: inputs.SendMessage(agent=by, contact=id_, private=a.private)
     ),
-    "wrap-up": (OfArgs, lambda agent, id_, a: inputs.WrapUpContact(agent=agent, contact=id_)),
-    "extend-wrap-up": (Extend, lambda agent, id_, a: inputs.ExtendWrapUp(agent=agent, contact=id_, seconds=a.seconds)),
-    "complete": (
+    "hold": Command("contact", OfArgs, lambda by, id_, a: inputs.HoldContact(agent=by, contact=id_)),
+    "resume": Command("contact", OfArgs, lambda by, id_, a: inputs.ResumeContact(agent=by, contact=id_)),
+    "park": Command("contact", OfArgs, lambda by, id_, a: inputs.ParkContact(agent=by, contact=id_)),
+    "transfer": Command(
+        "contact",
+        Transfer,
+        lambda by, id_, a: inputs.TransferContact(agent=by, contact=id_, queue=a.queue, to_agent=a.agent, note=a.note),
+    ),
+    "wrap-up": Command("contact", OfArgs, lambda by, id_, a: inputs.WrapUpContact(agent=by, contact=id_)),
+    "extend-wrap-up": Command(
+        "contact", Extend, lambda by, id_, a: inputs.ExtendWrapUp(agent=by, contact=id_, seconds=a.seconds)
+    ),
+    "complete": Command(
+        "contact",
         Complete,
-        lambda agent, id_, a: inputs.CompleteContact(agent=agent, contact=id_, disposition=a.disposition, note=a.note),
+        lambda by, id_, a: inputs.CompleteContact(agent=by, contact=id_, disposition=a.disposition, note=a.note),
+    ),
+    # company in a contact
+    "consult": Command(
+        "contact", Consult, lambda by, id_, a: inputs.ConsultAgent(agent=by, contact=id_, to_agent=a.agent)
+    ),
+    "conference": Command("contact", OfArgs, lambda by, id_, a: inputs.ConferenceContact(agent=by, contact=id_)),
+    "leave": Command("contact", Leave, lambda by, id_, a: inputs.LeaveContact(agent=a.agent or by, contact=id_, by=by)),
+    # supervisors
+    "move": Command(
+        "contact",
+        Move,
+        lambda by, id_, a: inputs.MoveContact(contact=id_, queue=a.queue, by=by),
+        SUPERVISOR,
+        as_agent=False,
+    ),
+    "reprioritise": Command(
+        "contact",
+        Reprioritise,
+        lambda by, id_, a: inputs.ReprioritiseContact(contact=id_, by=by, tier=a.tier, head_start_s=a.head_start_s),
+        SUPERVISOR,
+        as_agent=False,
+    ),
+    "take-over": Command("contact", OfArgs, lambda by, id_, a: inputs.TakeOver(agent=by, contact=id_), SUPERVISOR),
+    "monitor": Command("contact", OfArgs, lambda by, id_, a: inputs.MonitorContact(agent=by, contact=id_), SUPERVISOR),
+    "set-status": Command(
+        "agent",
+        SetStatus,
+        lambda by, id_, a: inputs.SetPresence(agent=id_, presence=a.presence, reason=a.reason, by=by),
+        SUPERVISOR,
+        as_agent=False,
     ),
 }
 

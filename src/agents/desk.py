@@ -5,7 +5,8 @@ from typing import Any, TypeVar
 from fastapi import HTTPException
 from pydantic import ValidationError
 
-from agents.commands import ON_CONTACT, ON_OFFER, STATUS, Args, Message, Status, status_input
+from agents.auth import Principal, agent_of, require
+from agents.commands import COMMANDS, STATUS, Args, Message, Status, status_input
 from agents.ports import Bus, Files, Unavailable
 from router import inputs
 from router.model import Content, Part, Text
@@ -17,26 +18,23 @@ class Desk:
         self.bus = bus
         self.files = files
 
-    async def do(
-        self, workspace: str, actor: str, agent: str, key: str, name: str, args: dict[str, Any]
-    ) -> tuple[Answer | None, str]:
-        """One command by name. Raises HTTPException 404, 422 or 503."""
+    async def do(self, who: Principal, key: str, name: str, args: dict[str, Any]) -> tuple[Answer | None, str]:
+        """One command by name. Raises HTTPException 403, 404, 422 or 503."""
         if name == STATUS:
-            return await self.ask(workspace, actor, key, status_input(agent, _checked(Status, args)))
-        rest = dict(args)
-        if name in ON_OFFER:
-            kind, build = ON_OFFER[name]
-            target = rest.pop("offer", None)
-        elif name in ON_CONTACT:
-            kind, build = ON_CONTACT[name]
-            target = rest.pop("contact", None)
-        else:
+            require("agent", who)
+            return await self.ask(who.workspace, who.id, key, status_input(agent_of(who), _checked(Status, args)))
+        command = COMMANDS.get(name)
+        if command is None:
             raise HTTPException(404, "unknown-command")
+        require(command.role, who)
+        by = agent_of(who) if command.as_agent else who.agent or who.id
+        rest = dict(args)
+        target = rest.pop(command.of, None)
         if not isinstance(target, str) or not 0 < len(target) <= 64:
             raise HTTPException(422, "invalid")
-        checked = _checked(kind, rest)
-        content = await self.content(workspace, checked) if isinstance(checked, Message) else None
-        return await self.ask(workspace, actor, key, build(agent, target, checked), content)
+        checked = _checked(command.args, rest)
+        content = await self.content(who.workspace, checked) if isinstance(checked, Message) else None
+        return await self.ask(who.workspace, who.id, key, command.build(by, target, checked), content)
 
     async def ask(
         self, workspace: str, actor: str, key: str, body: inputs.Input, content: Content | None = None

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 
 from router import events
-from router.eligible import used_units, why_not_open
+from router.eligible import used_units
 from router.memory import Agent, Contact, Conversation
 from router.model import KINDS, Content, Media, Text
+from router.reasons import why_not_open
 from router.state import Pool
+from router.words import Words
 
 
 class Customer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,7 +43,18 @@ class OfferView(msgspec.Struct, frozen=True, omit_defaults=True):
     direction: str = "inbound"
 
 
+class ParticipantView(msgspec.Struct, frozen=True):
+    """Somebody besides the owner. `on_line`: on a call, the phone has been answered; elsewhere always."""
+
+    agent: str
+    role: str
+    since: float
+    on_line: bool
+
+
 class ContactView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`role` is the part that whoever looks has in it: owner, consulted, joined, monitoring; null: none."""
+
     id: str
     conversation: str
     status: str
@@ -62,10 +75,15 @@ class ContactView(msgspec.Struct, frozen=True, omit_defaults=True):
     messages: int = 0
     dispositions: tuple[str, ...] = ()
     attributes: dict[str, str] = {}
+    role: str | None = None
+    participants: tuple[ParticipantView, ...] = ()
 
 
 class AgentView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`open` says per kind whether more of it can be given: null, or the reason why not."""
+    """`open` says per kind whether more of it can be given: null, or the reason why not.
+
+    `by` is the supervisor who gave the agent this presence; known on desks, and until the server restarts.
+    """
 
     id: str
     name: str
@@ -77,6 +95,7 @@ class AgentView(msgspec.Struct, frozen=True, omit_defaults=True):
     units: int = 100
     used_units: int = 0
     open: dict[str, str | None] = {}
+    by: str | None = None
 
 
 class PartView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -139,11 +158,15 @@ class ContactFrame(msgspec.Struct, frozen=True, omit_defaults=True, tag="contact
 
 
 class ContactGone(msgspec.Struct, frozen=True, omit_defaults=True, tag="contact_gone"):
-    """No longer this agent's: completed, transferred, or taken back."""
+    """No longer on this agent's desk: completed, transferred, taken over or back, or the agent has left it.
+
+    `by`: who brought it about, or whose it is now, where that is known.
+    """
 
     cursor: str
     contact: str
     reason: str
+    by: str | None = None
 
 
 class MessageFrame(msgspec.Struct, frozen=True, omit_defaults=True, tag="message"):
@@ -222,7 +245,14 @@ def offer_view(pool: Pool, contact: Contact) -> OfferView:
     )
 
 
-def contact_view(pool: Pool, contact: Contact) -> ContactView:
+def parts_in(contact: Contact) -> dict[str, str]:
+    """Who has a part in a contact, and which: its owner, or whoever it is offered to, and those besides."""
+    holder = contact.agent or (contact.offer.agent if contact.offer else None)
+    parts = {holder: "owner" if contact.agent else "offered"} if holder else {}
+    return parts | {agent: guest.role for agent, guest in contact.participants.items()}
+
+
+def contact_view(pool: Pool, contact: Contact, viewer: str | None = None) -> ContactView:
     conversation = pool.conversations[contact.conversation]
     return ContactView(
         id=contact.id,
@@ -245,12 +275,28 @@ def contact_view(pool: Pool, contact: Contact) -> ContactView:
         messages=conversation.messages,
         dispositions=pool.queue(contact).dispositions,
         attributes=contact.attributes,
+        role=parts_in(contact).get(viewer or ""),
+        participants=participants_view(contact),
     )
 
 
-def agent_view(pool: Pool, agent_id: str) -> AgentView:
+def participants_view(contact: Contact) -> tuple[ParticipantView, ...]:
+    return tuple(
+        ParticipantView(agent, guest.role, guest.since, on_line=guest.leg is not None or not contact.has_legs)
+        for agent, guest in contact.participants.items()
+    )
+
+
+def attended(pool: Pool, agent: Agent) -> list[Contact]:
+    """The contacts of others in which an agent takes part."""
+    return [pool.contacts[id_] for id_ in agent.attends if id_ in pool.contacts]
+
+
+def agent_view(pool: Pool, agent_id: str, by: str | None = None) -> AgentView:
     agent = pool.agents.get(agent_id) or Agent(id=agent_id)
     profile = pool.profile(agent_id)
+    words = Words(pool, "en")
+    closed = {kind: why_not_open(pool, agent, kind) for kind in KINDS}
     return AgentView(
         id=agent_id,
         name=profile.name if profile else agent_id,
@@ -261,7 +307,8 @@ def agent_view(pool: Pool, agent_id: str) -> AgentView:
         connected=bool(agent.connections),
         units=profile.units if profile else 0,
         used_units=used_units(pool, agent),
-        open={kind: why_not_open(pool, agent, kind) for kind in KINDS},
+        open={kind: words.say(reason) if reason else None for kind, reason in closed.items()},
+        by=by,
     )
 
 
@@ -294,15 +341,16 @@ def message_view(event: events.MessageAdded, content: Content | None, at: float,
     )
 
 
-def view(pool: Pool, agent_id: str, cursor: str, now: float) -> View:
+def view(pool: Pool, agent_id: str, cursor: str, now: float, audience: "Audience") -> View:
     agent = pool.agents.get(agent_id)
     mine = list(pool.assigned(agent)) if agent else []
+    shown = [contact for contact in mine if contact.status != "offered"] + (attended(pool, agent) if agent else [])
     return View(
         cursor=cursor,
         server_now=now,
-        agent=agent_view(pool, agent_id),
+        agent=agent_view(pool, agent_id, audience.set_by(pool, agent_id)),
         offers=[offer_view(pool, contact) for contact in mine if contact.status == "offered"],
-        contacts=[contact_view(pool, contact) for contact in mine if contact.status != "offered"],
+        contacts=[contact_view(pool, contact, agent_id) for contact in shown],
     )
 
 
@@ -319,12 +367,13 @@ ENDED: dict[type[events.Event], str] = {
 SENT_REMEMBERED = 10_000
 
 
-class Owners:
-    """Who held or was offered each contact before a record was applied: needed to tell the one who lost it."""
+class Audience:
+    """Who had a part in each contact before a record was applied: needed to tell those who have it no longer."""
 
     def __init__(self) -> None:
-        self._holder: dict[str, str] = {}
+        self._parts: dict[str, dict[str, str]] = {}
         self._contact_of: dict[str, str] = {}  # of messages of ours, the newest: receipts name only the message
+        self._set_by: dict[str, tuple[float, str]] = {}  # agent -> since when, and the supervisor who did it
 
     def sent(self, message: str, contact: str) -> None:
         self._contact_of[message] = contact
@@ -334,20 +383,31 @@ class Owners:
     def contact_of(self, message: str) -> str | None:
         return self._contact_of.get(message)
 
-    def before(self, contact: str) -> str | None:
-        return self._holder.get(contact)
+    def before(self, contact: str) -> dict[str, str]:
+        return self._parts.get(contact, {})
 
     def note(self, pool: Pool, contact: str) -> None:
         now = pool.contacts.get(contact)
-        holder = (now.agent or (now.offer.agent if now.offer else None)) if now else None
-        if holder is None:
-            self._holder.pop(contact, None)
+        parts = parts_in(now) if now else {}
+        if parts:
+            self._parts[contact] = parts
         else:
-            self._holder[contact] = holder
+            self._parts.pop(contact, None)
+
+    def presence(self, event: events.PresenceChanged, t: float) -> None:
+        if event.by is None:
+            self._set_by.pop(event.agent, None)
+        else:
+            self._set_by[event.agent] = t, event.by
+
+    def set_by(self, pool: Pool, agent: str) -> str | None:
+        """The supervisor who gave an agent the present presence, if one did."""
+        since, by = self._set_by.get(agent, (None, None))
+        return by if agent in pool.agents and pool.agents[agent].since == since else None
 
 
 def frames_of(  # noqa: C901 - one line per kind of event
-    pool: Pool, happened: tuple[events.Event, ...], content: Content | None, t: float, cursor: str, owners: Owners
+    pool: Pool, happened: tuple[events.Event, ...], content: Content | None, t: float, cursor: str, audience: Audience
 ) -> list[tuple[str, Frame]]:
     """The frames of one record, as (agent, frame). `pool` is as it stands after the record."""
     frames: list[tuple[str, Frame]] = []
@@ -364,22 +424,30 @@ def frames_of(  # noqa: C901 - one line per kind of event
             frames.append((event.agent, _ended(event, cursor)))  # type: ignore[attr-defined]
         elif isinstance(event, events.MessageAdded):
             contact = pool.contacts.get(event.contact)
-            if contact is not None and contact.agent is not None:
-                frames.append((contact.agent, MessageFrame(cursor, message_view(event, content, t, contact.kind))))
+            if contact is not None:
+                said = MessageFrame(cursor, message_view(event, content, t, contact.kind))
+                frames += [(agent, said) for agent in _hear(contact)]
             if event.author == "agent":
-                owners.sent(event.message, event.contact)
+                audience.sent(event.message, event.contact)
         elif isinstance(event, events.SendEnded):
             frames += _status(pool, event.contact, event.key, SENT[event.result], event.detail, cursor)
         elif isinstance(event, events.ReceiptRecorded):
-            known = owners.contact_of(event.message)
+            known = audience.contact_of(event.message)
             frames += _status(pool, known, event.message, event.status, event.detail, cursor)
+        elif isinstance(event, events.PresenceChanged):
+            audience.presence(event, pool.t)
     for contact_id in changed_contacts:
-        frames += _contact_frames(pool, contact_id, happened, t, cursor, owners, changed_agents)
-        owners.note(pool, contact_id)
+        frames += _contact_frames(pool, contact_id, happened, t, cursor, audience, changed_agents)
+        audience.note(pool, contact_id)
     for agent_id in changed_agents:
         if agent_id in pool.agents:
-            frames.append((agent_id, AgentFrame(cursor, agent_view(pool, agent_id))))
+            frames.append((agent_id, AgentFrame(cursor, agent_view(pool, agent_id, audience.set_by(pool, agent_id)))))
     return frames
+
+
+def _hear(contact: Contact) -> list[str]:
+    """Those who read a contact's messages as they come: its owner and whoever takes part. An offer shows none."""
+    return [agent for agent, part in parts_in(contact).items() if part != "offered"]
 
 
 def _ended(event: Any, cursor: str) -> OfferEnded:
@@ -392,11 +460,12 @@ SENT = {"accepted": "sent", "rejected": "failed", "uncertain": "uncertain"}
 def _status(
     pool: Pool, contact_id: str | None, message: str, status: str, detail: str | None, cursor: str
 ) -> list[tuple[str, Frame]]:
-    """Tell whoever holds the contact what became of a message. The legs of a call have no message and no frame."""
+    """Tell those in the contact what became of a message. The legs of a call have no message and no frame."""
     contact = pool.contacts.get(contact_id or "")
-    if contact is None or contact.agent is None or contact.kind == "voice":
+    if contact is None or contact.kind == "voice":
         return []
-    return [(contact.agent, StatusFrame(cursor, message, contact.conversation, status, detail))]
+    frame = StatusFrame(cursor, message, contact.conversation, status, detail)
+    return [(agent, frame) for agent in _hear(contact)]
 
 
 def _contact_frames(
@@ -405,34 +474,45 @@ def _contact_frames(
     happened: tuple[events.Event, ...],
     t: float,
     cursor: str,
-    owners: Owners,
+    audience: Audience,
     changed_agents: dict[str, None],
 ) -> list[tuple[str, Frame]]:
     frames: list[tuple[str, Frame]] = []
     contact = pool.contacts.get(contact_id)
-    before = owners.before(contact_id)
-    now = (contact.agent or (contact.offer.agent if contact.offer else None)) if contact else None
-    if before is not None and before != now:
-        frames.append((before, ContactGone(cursor, contact_id, _why_gone(happened, contact_id))))
-        changed_agents[before] = None
-    if contact is None or now is None:
-        return frames
-    changed_agents[now] = None
-    if contact.status == "offered":
-        frames.append((now, OfferFrame(cursor, t, offer_view(pool, contact))))
-    else:
-        frames.append((now, ContactFrame(cursor, t, contact_view(pool, contact))))
+    parts = parts_in(contact) if contact else {}
+    for agent in audience.before(contact_id):
+        if agent not in parts:
+            frames.append((agent, ContactGone(cursor, contact_id, *_why_gone(happened, contact_id, agent))))
+            changed_agents[agent] = None
+    for agent, part in parts.items():
+        assert contact is not None
+        if part == "offered":
+            frames.append((agent, OfferFrame(cursor, t, offer_view(pool, contact))))
+        else:
+            frames.append((agent, ContactFrame(cursor, t, contact_view(pool, contact, agent))))
+        if part in ("offered", "owner"):
+            changed_agents[agent] = None
     return frames
 
 
-def _why_gone(happened: tuple[events.Event, ...], contact_id: str) -> str:
+def _why_gone(happened: tuple[events.Event, ...], contact_id: str, agent: str) -> tuple[str, str | None]:
+    """Why a contact left an agent's desk, and by whom: the last word on it that concerns this agent."""
     for event in reversed(happened):
         if getattr(event, "contact", None) != contact_id:
             continue
-        if isinstance(event, events.ContactCompleted):
-            return event.outcome
-        if isinstance(event, events.ContactRequeued):
-            return event.reason
-        if type(event) in ENDED:
-            return ENDED[type(event)]
-    return "moved"
+        match event:
+            case events.ContactCompleted():
+                return event.outcome, event.by
+            case events.ContactRequeued():
+                return event.reason, event.by
+            case events.ContactHandedOver():
+                return "handed-over", event.agent
+            case events.ContactTakenOver():
+                return "taken-over", event.agent
+            case events.ContactWrapping():
+                return "wrapping", None
+            case events.ParticipantLeft() if event.agent == agent:
+                return event.reason, None
+            case _ if type(event) in ENDED and getattr(event, "agent", None) == agent:
+                return ENDED[type(event)], None
+    return "moved", None

@@ -4,8 +4,10 @@ An answer that a command got from the log becomes the HTTP answer: 202 when it d
 was refused.
 """
 
+import contextlib
 import hashlib
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response, UploadFile
@@ -15,11 +17,11 @@ from agents import commands
 from agents.auth import Accounts, Principal, agent_of, authenticate, require
 from agents.commands import Args, Id
 from agents.desk import Desk
-from agents.frames import agent_view, contact_view, offer_view
+from agents.frames import agent_view, attended, contact_view, offer_view
 from agents.live import live_view
-from agents.ports import Bus, Chance, Clock, Files, History
+from agents.ports import Bus, Chance, Clock, Files, History, NotRetained, Past
 from agents.presence import Leases
-from agents.why import why_contact, why_idle
+from agents.why import Whys, language_of
 from router.inputs import StartContact
 from router.memory import Contact
 from router.model import Identity, Kind, Thread
@@ -28,6 +30,8 @@ from router.turn import Answer
 
 MAX_FILE_BYTES = 25_000_000
 POSITION = "Naru-Position"
+PATHS = {"message": "messages", "set-status": "status"}
+"""What a command is called in an address, where not by its name."""
 
 
 class Taken(BaseModel):
@@ -48,28 +52,29 @@ class Start(Args):
 
 
 def routes(  # noqa: C901 - one list of routes
-    bus: Bus, accounts: Accounts, history: History, files: Files, leases: Leases, clock: Clock, chance: Chance
+    bus: Bus,
+    accounts: Accounts,
+    history: History,
+    files: Files,
+    leases: Leases,
+    past: Past,
+    clock: Clock,
+    chance: Chance,
 ) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["agents"])
     desk = Desk(bus, files)
+    whys = Whys(bus, history, past)
     Who = Annotated[Principal, Depends(authenticate(accounts))]
 
     def pool_of(who: Principal) -> Pool:
         return bus.pool(who.workspace) or Pool()
 
-    def contact_of(who: Principal, id_: str) -> tuple[Pool, Contact]:
-        pool = pool_of(who)
-        if id_ not in pool.contacts:
-            raise HTTPException(404, "unknown-contact")
-        return pool, pool.contacts[id_]
-
     async def command(request: Request, response: Response, who: Principal, name: str, args: dict[str, Any]) -> Taken:
-        agent = agent_of(who)
         require("agent", who)
-        if who.id.startswith("key:"):
-            await leases.renew(who.workspace, agent)
+        if who.agent is not None and who.id.startswith("key:"):
+            await leases.renew(who.workspace, who.agent)
         key = request.headers.get("idempotency-key") or chance()
-        answer, position = await desk.do(who.workspace, who.id, agent, key[:200], name, args)
+        answer, position = await desk.do(who, key[:200], name, args)
         return passed_on(response, answer, position)
 
     # -- myself
@@ -103,34 +108,26 @@ def routes(  # noqa: C901 - one list of routes
     @router.get("/agents/me/contacts", operation_id="list_my_contacts")
     async def my_contacts(who: Who) -> dict[str, Any]:
         mine = my_contacts_of(who)
-        return {"items": [plain(contact_view(pool_of(who), c)) for c in mine if c.status != "offered"]}
+        pool = pool_of(who)
+        return {"items": [plain(contact_view(pool, c, who.agent)) for c in mine if c.status != "offered"]}
 
     def my_contacts_of(who: Principal) -> list[Contact]:
         pool = pool_of(who)
         agent = pool.agents.get(agent_of(who))
-        return list(pool.assigned(agent)) if agent else []
+        return [*pool.assigned(agent), *attended(pool, agent)] if agent else []
 
     # -- offers and contacts
 
-    def offer_route(name: str, kind: type[Args]) -> None:
+    def command_route(name: str, known: commands.Command) -> None:
         async def endpoint(request: Request, response: Response, who: Who, id_: str, body: Any = None) -> Taken:
             args = body.model_dump() if body is not None else {}
-            return await command(request, response, who, name, {**args, "offer": id_})
+            return await command(request, response, who, name, {**args, known.of: id_})
 
-        _add(router, f"/offers/{{id_}}/{name}", f"{name}_offer", endpoint, kind)
+        path = PATHS.get(name, name)
+        _add(router, f"/{known.of}s/{{id_}}/{path}", f"{name}_{known.of}", endpoint, known.args)
 
-    def contact_route(name: str, kind: type[Args]) -> None:
-        async def endpoint(request: Request, response: Response, who: Who, id_: str, body: Any = None) -> Taken:
-            args = body.model_dump() if body is not None else {}
-            return await command(request, response, who, name, {**args, "contact": id_})
-
-        path = "messages" if name == "message" else name
-        _add(router, f"/contacts/{{id_}}/{path}", f"{name.replace('-', '_')}_contact", endpoint, kind)
-
-    for name, (kind, _) in commands.ON_OFFER.items():
-        offer_route(name, kind)
-    for name, (kind, _) in commands.ON_CONTACT.items():
-        contact_route(name, kind)
+    for name, known in commands.COMMANDS.items():
+        command_route(name, known)
 
     @router.post("/contacts", operation_id="start_contact", status_code=201)
     async def start(request: Request, response: Response, who: Who, body: Start) -> Taken:
@@ -151,24 +148,37 @@ def routes(  # noqa: C901 - one list of routes
     async def contact(who: Who, id_: str) -> dict[str, Any]:
         pool = pool_of(who)
         if id_ in pool.contacts:
-            return plain(contact_view(pool, pool.contacts[id_]))
+            return plain(contact_view(pool, pool.contacts[id_], who.agent))
         found = await history.contact(who.workspace, id_)
         if found is None:
             raise HTTPException(404, "unknown-contact")
         return found
 
     @router.get("/contacts/{id_}/why", operation_id="get_contact_why")
-    async def contact_why(who: Who, id_: str) -> dict[str, Any]:
-        return {"lines": why_contact(*contact_of(who, id_))}
+    async def contact_why(
+        request: Request,
+        who: Who,
+        id_: str,
+        attempt: Annotated[int | None, Query(ge=1, le=2**31)] = None,
+        lang: Literal["ko", "en"] | None = None,
+    ) -> dict[str, Any]:
+        """Why an offer went to its agent, or why a contact waits: recomputed from the journal, as it was then."""
+        language = language_of(lang, request.headers.get("accept-language"))
+        with retained():
+            return await whys.contact(who.workspace, id_, attempt, language)
 
     @router.get("/agents/{id_}/why-idle", operation_id="get_agent_why_idle")
-    async def agent_why(who: Who, id_: str) -> dict[str, Any]:
+    async def agent_why(
+        request: Request, who: Who, id_: str, lang: Literal["ko", "en"] | None = None
+    ) -> dict[str, Any]:
+        """Why an agent has nothing more now."""
         pool = pool_of(who)
         if pool.profile(id_) is None:
             raise HTTPException(404, "unknown-agent")
         if id_ != who.agent:
             require("supervisor", who)
-        return {"lines": why_idle(pool, id_)}
+        with retained():
+            return await whys.idle(who.workspace, id_, language_of(lang, request.headers.get("accept-language")))
 
     # -- history
 
@@ -209,8 +219,14 @@ def routes(  # noqa: C901 - one list of routes
                 for queue in pool.memory.config.queues
             ],
             "agents": [
-                {"id": profile.id, "name": profile.name, "presence": agent_view(pool, profile.id).presence}
-                for profile in pool.memory.config.agents
+                {
+                    "id": view.id,
+                    "name": view.name,
+                    "presence": view.presence,
+                    "reason": view.reason,
+                    "connected": view.connected,
+                }
+                for view in (agent_view(pool, profile.id) for profile in pool.memory.config.agents)
             ],
         }
 
@@ -245,6 +261,14 @@ def routes(  # noqa: C901 - one list of routes
     return router
 
 
+@contextlib.contextmanager
+def retained() -> Iterator[None]:
+    try:
+        yield
+    except NotRetained as error:
+        raise HTTPException(410, f"no-longer-retained\n{error}") from error
+
+
 async def file_response(files: Files, workspace: str, sha256: str) -> Response:
     """A stored file, as something to be saved and never run by the browser that asked."""
     media = await files.about(workspace, sha256)
@@ -263,7 +287,7 @@ async def file_response(files: Files, workspace: str, sha256: str) -> Response:
 
 def _add(router: APIRouter, path: str, name: str, endpoint: Any, kind: type[Args]) -> None:
     """A command's route, with the body of its own arguments."""
-    annotation: Any = kind if kind is not commands.OfArgs else kind | None
+    annotation: Any = kind | None if kind in (commands.OfArgs, commands.Leave) else kind
     endpoint.__annotations__["body"] = annotation
     endpoint.__name__ = name.replace("-", "_")
     router.add_api_route(path, endpoint, methods=["POST"], operation_id=endpoint.__name__, response_model=Taken)

@@ -2,9 +2,12 @@
 
 from typing import Any
 
-from agents.frames import agent_view
+import msgspec
+
+from agents.frames import agent_view, attended, participants_view
 from router.config import Queue
-from router.memory import Stats
+from router.memory import Contact, Stats
+from router.queueing import tier
 from router.state import Pool
 
 SHOWN_WAITING = 50
@@ -60,27 +63,46 @@ def person_view(pool: Pool, agent_id: str) -> dict[str, Any]:
         "connected": view.connected,
         "used_units": view.used_units,
         "units": view.units,
-        "contacts": [
-            {"id": c.id, "kind": c.kind, "status": c.status, "queue": c.queue, "since": c.since}
-            for c in (pool.assigned(agent) if agent else ())
-        ],
+        "contacts": [work_view(pool, contact, agent_id) for contact in (pool.assigned(agent) if agent else ())],
+        "attends": [work_view(pool, contact, agent_id) for contact in (attended(pool, agent) if agent else ())],
     }
+
+
+def work_view(pool: Pool, contact: Contact, agent_id: str) -> dict[str, Any]:
+    """A contact in somebody's hands; `role` is the part of somebody who has it not in his own."""
+    guest = contact.participants.get(agent_id)
+    return {
+        "id": contact.id,
+        "kind": contact.kind,
+        "status": contact.status,
+        "queue": contact.queue,
+        "since": contact.since,
+        "customer": customer_name(pool, contact),
+        "role": guest.role if guest else None,
+        "participants": [msgspec.to_builtins(each) for each in participants_view(contact)],
+    }
+
+
+def customer_name(pool: Pool, contact: Contact) -> str:
+    identity = pool.conversations[contact.conversation].identity
+    return identity.name or identity.value
 
 
 def waiting_view(pool: Pool) -> list[dict[str, Any]]:
     rows = []
     for queue in pool.memory.config.queues:
         for position, contact in enumerate(pool.in_line(queue.id)[:SHOWN_WAITING], 1):
-            identity = pool.conversations[contact.conversation].identity
             rows.append(
                 {
                     "id": contact.id,
                     "kind": contact.kind,
                     "queue": contact.queue,
-                    "customer": identity.name or identity.value,
+                    "customer": customer_name(pool, contact),
                     "since": contact.enqueued_at,
                     "position": position,
                     "language": contact.language,
+                    "tier": tier(contact, queue),
+                    "head_start_s": contact.head_start_s,
                 }
             )
     return sorted(rows, key=lambda row: (row["since"], row["id"]))[:SHOWN_WAITING]

@@ -15,7 +15,7 @@ from fastapi import APIRouter, HTTPException, WebSocket, WebSocketDisconnect
 
 from agents.auth import RANK, Accounts, Principal
 from agents.desk import Desk
-from agents.frames import AnswerFrame, Owners, Ping, frames_of, view
+from agents.frames import AnswerFrame, Audience, Ping, frames_of, view
 from agents.live import live_view
 from agents.ports import Bus, Clock, Unavailable
 from router.events import Event
@@ -89,7 +89,7 @@ class Desks:
         self._clock = clock
         self._name = name
         self._seats: dict[tuple[str, str], Seat] = {}
-        self._owners: dict[str, Owners] = {}
+        self._audiences: dict[str, Audience] = {}
         self._position: dict[str, tuple[int, int]] = {}
         self._count = 0
         self._untold: dict[str, tuple[str, Disconnect]] = {}
@@ -101,10 +101,10 @@ class Desks:
         self._position |= positions
         for workspace, pool in pools.items():
             for contact in pool.contacts:
-                self._owned(workspace).note(pool, contact)
+                self._audience(workspace).note(pool, contact)
 
-    def _owned(self, workspace: str) -> Owners:
-        return self._owners.setdefault(workspace, Owners())
+    def _audience(self, workspace: str) -> Audience:
+        return self._audiences.setdefault(workspace, Audience())
 
     def applied(
         self,
@@ -120,7 +120,7 @@ class Desks:
         if not happened:
             return
         cursor = f"{position[0]}.{position[1]}"
-        for agent, frame in frames_of(pool, happened, content, t, cursor, self._owned(workspace)):
+        for agent, frame in frames_of(pool, happened, content, t, cursor, self._audience(workspace)):
             seat = self._seats.get((workspace, agent))
             if seat is not None:
                 seat.add(position[1], encode(frame))
@@ -171,7 +171,8 @@ class Desks:
         self.observe("replay" if missed is not None else "view")
         if missed is None:
             pool = self._bus.pool(who.workspace) or Pool()
-            missed = [encode(view(pool, agent, f"{shard}.{offset}", self._clock()))]
+            audience = self._audience(who.workspace)
+            missed = [encode(view(pool, agent, f"{shard}.{offset}", self._clock(), audience))]
         for frame in missed:
             connection.send(frame)
         return self.seat(who.workspace, agent, connection)
@@ -212,7 +213,7 @@ class Desks:
         if not isinstance(id_, str) or not isinstance(name, str) or not isinstance(args, dict) or len(id_) > 100:
             return
         try:
-            answer, _ = await self._desk.do(who.workspace, who.id, who.agent or "", id_, name, args)
+            answer, _ = await self._desk.do(who, id_, name, args)
         except HTTPException as error:
             connection.send(encode(AnswerFrame(id_, error.status_code, str(error.detail))))
             return

@@ -31,13 +31,14 @@ from channels.accounts import Accounts as ChannelAccounts
 from channels.chat import Chats
 from channels.gateway import Intake, hook_routes
 from channels.worker import Worker
-from naru import __version__, retention, web
+from naru import __version__, retention, tame, web
 from naru.admin.accounts import Accounts
 from naru.admin.config import Configurations
 from naru.admin.secrets import Secrets
 from naru.bus.base import JOURNAL, LogUnavailable
 from naru.bus.sqlite import SqliteLog
 from naru.center import SPOOL, Center, TooLarge
+from naru.explain import Pasts
 from naru.fold import Applied, Cursor, Fold, Journal, SnapshotWriter
 from naru.keyring import Keyring, load_master
 from naru.language import detect
@@ -159,6 +160,7 @@ class Naru:
         self.history = StoredHistory(self.database, self.keyring, self.files, self._settled)
         self.projectors = [Projector(self.log, self.database, shard) for shard in shards]
         self.owners = [self._owner(shard) for shard in shards]
+        self.pasts = Pasts(self.log, self.fold, self.snapshots, self.center.shard)
         self._edges()
         await self.fold.restore()
         await self.secrets.load()
@@ -212,7 +214,14 @@ class Naru:
         base = self.settings.base_url
         app.include_router(
             agents.gateway.routes(
-                self.desk_bus, self.accounts, self.history, self.files, self.leases, self.clock, new_token
+                self.desk_bus,
+                self.accounts,
+                self.history,
+                self.files,
+                self.leases,
+                self.pasts,
+                self.clock,
+                new_token,
             )
         )
         app.include_router(
@@ -328,7 +337,8 @@ class Naru:
 
         while True:
             for shard in range(self.settings.shards):
-                await retention.trim(self.log, shard, needed, self.clock())
+                begins = await retention.trim(self.log, shard, needed, self.clock())
+                await self.snapshots.forget(shard, begins[JOURNAL])
             await asyncio.sleep(retention.EVERY_S)
 
     async def _effects(self, shard: int) -> None:
@@ -499,8 +509,10 @@ class Server(uvicorn.Server):
 async def serve(settings: Settings, started: Callable[[Naru], Awaitable[None]] | None = None) -> bool:
     """Run a center until SIGTERM or SIGINT, or until a part of it fails. Whether it ended well."""
     configure_logs(settings.log_format)
+    tame.tame()
     house = Naru(settings)
     await house.start()
+    tame.freeze()
     await house.announce()
     server = Server(house, create_app(house), settings)
     serving = asyncio.create_task(server.serve())

@@ -239,4 +239,5 @@ def _contact(row: Any) -> dict[str, Any]:
         "disposition": row.disposition,
         "note": row.note,
         "agent": row.agent,
+        "offers": row.offers,
     }

@@ -1,11 +1,12 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { post } from "../shared/api";
+import { failText } from "../shared/failed";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { sendOnEnter } from "../shared/ime";
 import { session } from "../shared/keep";
 import type { ContactView } from "../shared/views";
-import { act, failText, messages, tell } from "./store";
+import { act, messages, tell } from "./store";
 
 interface Uploaded {
   id: string;
@@ -27,7 +28,8 @@ export function Composer({ contact }: { contact: ContactView }) {
   const first = useRef<Draft>({ ...EMPTY, ...session.json<Partial<Draft>>(key, {}) });
   const field = useRef<HTMLTextAreaElement>(null);
   const chosen = useRef<HTMLInputElement>(null);
-  const onlyNotes = contact.kind === "voice" || contact.status === "wrapping";
+  const aside = contact.role === "consulted" || contact.role === "monitoring";
+  const onlyNotes = contact.kind === "voice" || contact.status === "wrapping" || aside;
   const [note, setNote] = useState(first.current.note);
   const [subject, setSubject] = useState(first.current.subject);
   const [files, setFiles] = useState<Uploaded[]>(first.current.files);
@@ -60,14 +62,14 @@ export function Composer({ contact }: { contact: ContactView }) {
     it.value = "";
     setFiles([]);
     setSubject("");
-    keep({ text: "", files: [], subject: "" });
+    keep({ text: "", files: [], subject: "", ...(aside ? { note: false } : {}) });
     fit();
     it.focus();
   };
 
   // The listeners are put on once; what they call is always the newest.
-  const newest = useRef({ send, enterSends });
-  newest.current = { send, enterSends };
+  const newest = useRef({ send, enterSends, aside });
+  newest.current = { send, enterSends, aside };
   useEffect(() => {
     fit();
     return field.current
@@ -79,6 +81,9 @@ export function Composer({ contact }: { contact: ContactView }) {
       : undefined;
   }, []);
 
+  // What was begun as a note stays one when its writer is let into the talk, or gets it, in the middle of a sentence.
+  useEffect(() => setNote(first.current.note), [aside]);
+
   const upload = async (list: Iterable<File>): Promise<void> => {
     for (const file of list) {
       const name = file.name || "image.png";
@@ -89,7 +94,7 @@ export function Composer({ contact }: { contact: ContactView }) {
         const done = await post<{ id: string; name?: string }>("/v1/files", form);
         setFiles((now) => {
           const next = [...now, { id: done.id, name: done.name ?? name }];
-          keep({ files: next });
+          keep({ files: next, ...(newest.current.aside ? { note: true } : {}) });
           return next;
         });
       } catch (error) {
@@ -135,7 +140,7 @@ export function Composer({ contact }: { contact: ContactView }) {
         enterkeyhint={enterSends ? "send" : "enter"}
         defaultValue={first.current.text}
         onInput={(event) => {
-          keep({ text: event.currentTarget.value });
+          keep({ text: event.currentTarget.value, ...(aside ? { note: true } : {}) });
           fit();
         }}
         onPaste={(event) => {
@@ -208,11 +213,13 @@ export function Composer({ contact }: { contact: ContactView }) {
           <Icon name="lock" size={16} /> {t("composer.private")}
         </label>
         <span class="soft small hint">
-          {contact.kind === "voice"
-            ? t("composer.voice")
-            : contact.status === "wrapping"
-              ? t("composer.closed")
-              : t(enterSends ? "composer.enter" : "composer.ctrl-enter")}
+          {aside
+            ? t("composer.aside")
+            : contact.kind === "voice"
+              ? t("composer.voice")
+              : contact.status === "wrapping"
+                ? t("composer.closed")
+                : t(enterSends ? "composer.enter" : "composer.ctrl-enter")}
         </span>
         <button class="primary" data-test="send" disabled={uploading.length > 0}>
           <Icon name="send" size={18} /> {t("composer.send")}

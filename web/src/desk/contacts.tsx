@@ -1,5 +1,5 @@
 import { span, t } from "../shared/i18n";
-import { Icon } from "../shared/icons";
+import { Icon, ROLE_ICON } from "../shared/icons";
 import type { ContactView } from "../shared/views";
 import { contacts, kindKey, nameOf, now, open, selected, unread } from "./store";
 
@@ -35,6 +35,7 @@ export function Contacts() {
                 data-test={`contact-${contact.id}`}
                 data-status={contact.status}
                 data-kind={contact.kind}
+                data-role={contact.role}
                 onClick={() => open(contact.id)}
               >
                 <span class={`kind kind-${contact.kind}`}>
@@ -49,6 +50,11 @@ export function Contacts() {
                   <span class={`badge state-${contact.status}`}>{statusText(contact)}</span>
                   <span class="soft small time">{timeOf(contact)}</span>
                 </span>
+                {contact.role !== "owner" && (
+                  <span class={`role small role-${contact.role}`}>
+                    <Icon name={ROLE_ICON[contact.role]} size={14} /> {t(`role.${contact.role}`)}
+                  </span>
+                )}
                 {fresh > 0 && <span class="unread">{t("contact.unread", { n: fresh })}</span>}
                 {contact.nudged && (
                   <span class="nudged small">

@@ -52,9 +52,11 @@ export function Customer({ contact }: { contact: ContactView }) {
         </span>
         <h2>{nameOf(contact.customer)}</h2>
       </div>
-      <button type="button" class="why-button" data-test="why" onClick={() => (dialog.value = { what: "why", contact })}>
-        <Icon name="help" size={18} /> {t("do.why")}
-      </button>
+      {contact.role === "owner" && (
+        <button type="button" class="why-button" data-test="why" onClick={() => (dialog.value = { what: "why", contact })}>
+          <Icon name="help" size={18} /> {t("do.why")}
+        </button>
+      )}
       <dl class="facts">
         {facts
           .filter(([, value]) => value)

@@ -1,15 +1,16 @@
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { get, post } from "../shared/api";
-import { span, t, word } from "../shared/i18n";
+import { failText } from "../shared/failed";
+import { locale, span, t, word } from "../shared/i18n";
 import { Icon, PRESENCE_ICON } from "../shared/icons";
 import { Dialog } from "../shared/parts";
 import type { ContactView, Kind, MessageView } from "../shared/views";
 import { MessageList } from "./messages";
-import { act, awaitContact, commands, failText, fetchMessages, kindKey, nameOf, now, tell } from "./store";
+import { act, agent, awaitContact, commands, fetchMessages, kindKey, nameOf, now, tell } from "./store";
 
 type Open =
-  | { what: "transfer" | "why" | "complete"; contact: ContactView }
+  | { what: "transfer" | "consult" | "why" | "complete"; contact: ContactView }
   | { what: "new" | "keys" }
   | { what: "past"; conversation: string; chat: boolean };
 
@@ -23,6 +24,8 @@ export function Dialogs() {
   switch (open?.what) {
     case "transfer":
       return <Transfer contact={open.contact} />;
+    case "consult":
+      return <Consult contact={open.contact} />;
     case "why":
       return <Why contact={open.contact} />;
     case "complete":
@@ -42,19 +45,23 @@ export function Dialogs() {
   }
 }
 
-/** Asks once, when shown. */
-function useGot<T>(path: string): { got: T | null; failed: string } {
+/** Asks when shown, and again every so often where it says how often; what was got stays when asking again fails. */
+function useGot<T>(path: string, everyMs = 0): { got: T | null; failed: string } {
   const [state, set] = useState<{ got: T | null; failed: string }>({ got: null, failed: "" });
   useEffect(() => {
     let gone = false;
-    get<T>(path).then(
-      (got) => gone || set({ got, failed: "" }),
-      (error: unknown) => gone || set({ got: null, failed: failText(error) }),
-    );
+    const ask = (): void =>
+      void get<T>(path).then(
+        (got) => gone || set({ got, failed: "" }),
+        (error: unknown) => gone || set(({ got }) => ({ got, failed: failText(error) })),
+      );
+    ask();
+    const timer = everyMs ? setInterval(ask, everyMs) : 0;
     return () => {
       gone = true;
+      clearInterval(timer);
     };
-  }, [path]);
+  }, [path, everyMs]);
   return state;
 }
 
@@ -69,13 +76,107 @@ const Loading = ({ failed }: { failed: string }) =>
 
 // -- transfer
 
+interface AgentTarget {
+  id: string;
+  name?: string;
+  presence?: string;
+  reason?: string | null;
+  connected?: boolean;
+}
+
 interface Targets {
   queues: { id: string; name?: string; waiting?: number }[];
-  agents: { id: string; name?: string; presence?: string }[];
+  agents: AgentTarget[];
+}
+
+const LIVE_MS = 2_000;
+
+/** People to choose one from, with their state as it is. */
+function Agents(props: { agents: AgentTarget[]; chosen: string | undefined; onlyThere?: boolean; choose: (id: string) => void }) {
+  const { agents, chosen, onlyThere = false, choose } = props;
+  return (
+    <fieldset>
+      <legend>{t("transfer.agents")}</legend>
+      {agents.map((other) => {
+        const presence = other.presence ?? "offline";
+        return (
+          <label key={other.id} class="inline target">
+            <input
+              type="radio"
+              name="to"
+              data-test={`target-agent-${other.id}`}
+              data-presence={presence}
+              checked={chosen === other.id}
+              disabled={onlyThere && !isThere(other)}
+              onChange={() => choose(other.id)}
+            />
+            <span>{other.name ?? other.id}</span>
+            <span class="soft small">
+              <Icon name={PRESENCE_ICON[presence] ?? "user"} size={14} /> {word("status", presence)}
+              {other.reason && ` (${word("reason", other.reason)})`}
+              {presence !== "offline" && other.connected === false && ` · ${t("board.disconnected")}`}
+            </span>
+          </label>
+        );
+      })}
+    </fieldset>
+  );
+}
+
+const isThere = (other: AgentTarget): boolean => other.presence !== "offline" && other.connected !== false;
+const FIRST = ["available", "away", "draining", "unresponsive", "offline"];
+
+function Consult({ contact }: { contact: ContactView }) {
+  const { got, failed } = useGot<Targets>("/v1/targets", LIVE_MS);
+  const [find, setFind] = useState("");
+  const [to, setTo] = useState("");
+  const inIt = new Set([agent.value?.id, ...contact.participants.map((guest) => guest.agent)]);
+  const rank = (other: AgentTarget): number => FIRST.indexOf(other.presence ?? "offline") + (isThere(other) ? 0 : 9);
+  const agents = (got?.agents ?? [])
+    .filter((other) => !inIt.has(other.id) && (other.name ?? other.id).toLowerCase().includes(find.trim().toLowerCase()))
+    .sort((a, b) => rank(a) - rank(b));
+  const chosen = agents.find((other) => other.id === to && isThere(other));
+  return (
+    <Dialog title={`${t("consult.title")}: ${nameOf(contact.customer)}`} test="consult-dialog" onClose={close}>
+      {got === null ? (
+        <Loading failed={failed} />
+      ) : (
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (!chosen) return;
+            act("consult", contact.id, { agent: chosen.id });
+            close();
+          }}
+        >
+          <p class="soft">{t(contact.kind === "voice" ? "consult.call" : "consult.lead")}</p>
+          <label>
+            {t("transfer.search")}
+            <input type="search" value={find} onInput={(event) => setFind(event.currentTarget.value)} data-test="consult-search" />
+          </label>
+          <div class="targets">
+            {agents.length === 0 ? (
+              <p class="soft">{t("consult.none")}</p>
+            ) : (
+              <Agents agents={agents} chosen={chosen?.id} onlyThere choose={setTo} />
+            )}
+          </div>
+          <div class="buttons">
+            <button type="button" onClick={close}>
+              {t("cancel")}
+            </button>
+            <button class="primary" disabled={!chosen} data-test="consult-submit">
+              <Icon name="question" size={18} /> {t("do.consult")}
+            </button>
+          </div>
+        </form>
+      )}
+    </Dialog>
+  );
 }
 
 function Transfer({ contact }: { contact: ContactView }) {
-  const { got, failed } = useGot<Targets>("/v1/targets");
+  const { got, failed } = useGot<Targets>("/v1/targets", LIVE_MS);
   const [find, setFind] = useState("");
   const [to, setTo] = useState<{ queue?: string; agent?: string } | null>(null);
   const fits = (name: string): boolean => name.toLowerCase().includes(find.trim().toLowerCase());
@@ -119,27 +220,7 @@ function Transfer({ contact }: { contact: ContactView }) {
                 ))}
               </fieldset>
             )}
-            {agents.length > 0 && (
-              <fieldset>
-                <legend>{t("transfer.agents")}</legend>
-                {agents.map((agent) => (
-                  <label key={agent.id} class="inline target">
-                    <input
-                      type="radio"
-                      name="to"
-                      data-test={`target-agent-${agent.id}`}
-                      checked={to?.agent === agent.id}
-                      onChange={() => setTo({ agent: agent.id })}
-                    />
-                    <span>{agent.name ?? agent.id}</span>
-                    <span class="soft small">
-                      <Icon name={PRESENCE_ICON[agent.presence ?? "offline"] ?? "user"} size={14} />{" "}
-                      {word("status", agent.presence ?? "offline")}
-                    </span>
-                  </label>
-                ))}
-              </fieldset>
-            )}
+            {agents.length > 0 && <Agents agents={agents} chosen={to?.agent} choose={(id) => setTo({ agent: id })} />}
           </div>
           <label>
             {t("transfer.note")}
@@ -228,14 +309,16 @@ export function WrapForm({ contact, done }: { contact: ContactView; done?: () =>
 // -- why
 
 function Why({ contact }: { contact: ContactView }) {
-  const { got, failed } = useGot<{ lines?: string[] }>(`/v1/contacts/${encodeURIComponent(contact.id)}/why`);
+  const { got, failed } = useGot<{ text?: string[] }>(
+    `/v1/contacts/${encodeURIComponent(contact.id)}/why?lang=${locale.value}`,
+  );
   return (
     <Dialog title={t("why.title")} test="why-dialog" onClose={close}>
       {got === null ? (
         <Loading failed={failed} />
-      ) : got.lines?.length ? (
+      ) : got.text?.length ? (
         <ol class="why" data-test="why-lines">
-          {got.lines.map((line, i) => (
+          {got.text.map((line, i) => (
             <li key={i}>{line}</li>
           ))}
         </ol>

@@ -1,17 +1,18 @@
 import { render } from "preact";
-import { useEffect } from "preact/hooks";
-import { t } from "../shared/i18n";
+import { useEffect, useState } from "preact/hooks";
+import { t, word } from "../shared/i18n";
 import { Icon, type IconName } from "../shared/icons";
 import { Gate, knock } from "../shared/login";
 import type { ContactView } from "../shared/views";
 import { Composer } from "./composer";
+import { Company } from "./company";
 import { Contacts, statusText } from "./contacts";
 import { Customer } from "./customer";
 import { Dialogs, dialog, WrapForm } from "./dialogs";
 import { MessageList } from "./messages";
 import { Offers } from "./offers";
 import "./ring";
-import { accept, act, agent, commands, current, earlier, kindKey, messages, nameOf, offers, step, toast, unsent } from "./store";
+import { accept, act, agent, agentName, commands, current, earlier, kindKey, messages, nameOf, offers, step, toast, unsent } from "./store";
 import { TopBar } from "./topbar";
 
 interface Action {
@@ -25,6 +26,7 @@ const ACTIONS: Action[] = [
   { name: "hold", icon: "pause", in: ["active"] },
   { name: "resume", icon: "play", in: ["held", "parked"] },
   { name: "park", icon: "park", in: ["active", "held"] },
+  { name: "consult", icon: "question", in: ["active", "held"] },
   { name: "transfer", icon: "transfer", in: ["active", "held", "parked"] },
   { name: "wrap-up", icon: "clock", in: ["active", "held", "parked"] },
   { name: "complete", icon: "check", in: ["active", "held", "parked"] },
@@ -34,14 +36,24 @@ function Actions({ contact }: { contact: ContactView }) {
   const busy = (name: string): boolean =>
     commands.open.value.some((command) => command.do === name && command.args.contact === contact.id);
   const run = (name: string): void => {
-    if (name === "transfer" || name === "complete") dialog.value = { what: name, contact };
+    if (name === "transfer" || name === "complete" || name === "consult") dialog.value = { what: name, contact };
     else act(name, contact.id);
   };
+  if (contact.role !== "owner") {
+    return (
+      <div class="actions">
+        <button type="button" data-test="leave" disabled={busy("leave")} onClick={() => run("leave")}>
+          <Icon name="logout" size={18} /> {t("do.leave")}
+        </button>
+      </div>
+    );
+  }
+  // A call cannot be parked; and the customer is not let in to hear somebody who was asked in confidence: join all, then.
+  const asked = contact.participants.some((guest) => guest.role === "consulted");
+  const notNow = contact.kind === "voice" ? (asked ? ["park", "resume"] : ["park"]) : [];
   return (
     <div class="actions" role="toolbar" aria-label={t("conversation")}>
-      {ACTIONS.filter(
-        (action) => action.in.includes(contact.status) && !(action.name === "park" && contact.kind === "voice"),
-      ).map((action) => (
+      {ACTIONS.filter((action) => action.in.includes(contact.status) && !notNow.includes(action.name)).map((action) => (
         <button
           key={action.name}
           type="button"
@@ -58,7 +70,7 @@ function Actions({ contact }: { contact: ContactView }) {
 
 function Conversation({ contact }: { contact: ContactView }) {
   return (
-    <main class="conversation" data-test="conversation" data-contact={contact.id}>
+    <main class="conversation" data-test="conversation" data-contact={contact.id} data-role={contact.role}>
       <header class="conversation-head">
         <span class={`kind kind-${contact.kind}`}>
           <Icon name={contact.kind} />
@@ -74,6 +86,7 @@ function Conversation({ contact }: { contact: ContactView }) {
         </span>
         <Actions contact={contact} />
       </header>
+      <Company contact={contact} />
       <MessageList
         key={contact.id}
         list={messages.value[contact.conversation] ?? []}
@@ -136,6 +149,22 @@ function shortcuts(event: KeyboardEvent): void {
   event.preventDefault();
 }
 
+/** Somebody else has changed this agent's state: says who, until it changes again or is put away. */
+function Forced() {
+  const who = agent.value;
+  const [read, setRead] = useState(0);
+  if (who === null || who.by === null || who.by === who.id || read === who.since) return null;
+  const status = word("status", who.presence) + (who.reason ? ` (${word("reason", who.reason)})` : "");
+  return (
+    <div class="missed" role="alert" data-test="forced" data-by={who.by}>
+      <Icon name="warn" /> {t("status.forced", { by: agentName(who.by), status })}
+      <button type="button" data-test="forced-read" onClick={() => setRead(who.since)}>
+        {t("status.understood")}
+      </button>
+    </div>
+  );
+}
+
 function Desk() {
   useEffect(() => {
     addEventListener("keydown", shortcuts);
@@ -153,6 +182,7 @@ function Desk() {
           </button>
         </div>
       )}
+      <Forced />
       <div class="columns">
         <nav class="left" aria-label={t("contacts")}>
           <Offers />

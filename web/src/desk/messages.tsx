@@ -6,7 +6,7 @@ import { Icon, type IconName } from "../shared/icons";
 import { me } from "../shared/login";
 import type { MessageView, PartView } from "../shared/views";
 import type { Command } from "./commands";
-import { commands, live } from "./store";
+import { agentName, commands, live } from "./store";
 
 const PICTURES = ["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"];
 
@@ -78,7 +78,7 @@ const authorText = (message: MessageView): string =>
     ? word("message", message.author)
     : message.agent === null || message.agent === me.value?.agent
       ? t("message.agent")
-      : message.agent;
+      : agentName(message.agent);
 
 /** Our own chat reads the journal: what has a number has been sent, and no provider will say so. */
 const statusOf = (message: MessageView, chat: boolean): MessageView["status"] =>

@@ -120,7 +120,10 @@ function take(frame: Frame): void {
       contacts.value = contacts.value.filter((contact) => contact.id !== id);
       offers.value = offers.value.filter((offer) => offer.contact !== id);
       if (gone && !mine.delete(id)) {
-        tell(t("contact.gone", { customer: nameOf(gone.customer), why: word("code", String(frame.reason)) }));
+        const reason = String(frame.reason);
+        const why = gone.role !== "owner" && reason.startsWith("agent-") ? t("code.owner-left") : word("code", reason);
+        const by = frame.by && frame.by !== me.value?.agent ? ` (${agentName(String(frame.by))})` : "";
+        tell(t("contact.gone", { customer: nameOf(gone.customer), why: why + by }));
       }
       if (selected.value === id) {
         selected.value = null;
@@ -194,7 +197,7 @@ export function accept(offer: OfferView): void {
 }
 
 export function act(name: string, contact: string, args: Record<string, unknown> = {}): void {
-  if (name === "transfer" || name === "complete") mine.add(contact);
+  if (name === "transfer" || name === "complete" || (name === "leave" && !args.agent)) mine.add(contact);
   commands.give(name, { contact, ...args });
 }
 
@@ -212,6 +215,28 @@ export function step(by: number): void {
   const at = list.findIndex((contact) => contact.id === selected.value);
   const next = list[(at + by + list.length) % list.length];
   if (next) open(next.id);
+}
+
+// -- colleagues' names, asked for when one is not known
+
+export const names = signal<Record<string, string>>({});
+let askedAt = 0;
+
+export function agentName(id: string): string {
+  if (!(id in names.value) && Date.now() - askedAt > 10_000) {
+    askedAt = Date.now();
+    void learnNames();
+  }
+  return names.value[id] ?? id;
+}
+
+async function learnNames(): Promise<void> {
+  try {
+    const { agents } = await get<{ agents: { id: string; name?: string }[] }>("/v1/targets");
+    names.value = Object.fromEntries(agents.map((other) => [other.id, other.name ?? other.id]));
+  } catch {
+    // the id says who it is, too
+  }
 }
 
 export const nameOf = (customer: { name: string | null; address: string }): string =>
@@ -349,10 +374,5 @@ export const unsent = computed(() => {
       ),
   );
 });
-
-export const failText = (error: unknown): string =>
-  t("failed", {
-    why: error instanceof Problem ? word("code", error.status === 0 ? "unreachable" : error.detail || error.title || error.code) : String(error),
-  });
 
 export const kindKey = (kind: string): Key => `kind.${kind}` as Key;

@@ -1,5 +1,7 @@
 // Line icons on a 24 grid, drawn in the text's colour; the words beside them carry the meaning.
 
+import type { Role } from "./views";
+
 const PATHS = {
   voice: "M5 3.5h4l1.5 5-2.5 1.5a12 12 0 0 0 6 6l1.5-2.5 5 1.5v4a1.5 1.5 0 0 1-1.6 1.5C10.5 20 4 13.5 3.5 5.1A1.5 1.5 0 0 1 5 3.5z",
   chat: "M4 5h16v11H11l-4.5 4v-4H4z",
@@ -35,6 +37,11 @@ const PATHS = {
   history: "M4 12a8 8 0 1 0 2.5-5.8L4 8.5M4 4v4.5h4.5M12 8v4.5l3 1.5",
   in: "M19 5L6 18M6 8.5V18h9.5",
   out: "M5 19L18 6M8.5 6H18v9.5",
+  people: "M9 11.5a3.5 3.5 0 1 0-.01 0zM2.5 20c.4-3.8 3-5.5 6.5-5.5s6.1 1.7 6.5 5.5M15.5 4.8a3.5 3.5 0 0 1 0 6.5M18 15c2 .7 3.2 2.3 3.5 5",
+  ear: "M7 9.5a5.5 5.5 0 1 1 10 3.2c-1.4 1.8-2.5 2.5-2.8 4.5-.3 2.2-1.600 3.3-3.2 3.3a3 3 0 0 1-3-3M10 9.5a2.5 2.5 0 1 1 4.2 1.8c-1 .9-1.7 1.4-1.7 2.7",
+  question: "M4 5h16v11H11l-4.5 4v-4H4zM9.8 9a2.2 2.2 0 1 1 3.2 2c-.7.4-1 .7-1 1.5M12 14.3v.1",
+  edit: "M4 20l1-4.5L16 4.5l3.5 3.5L8.5 19z",
+  hand: "M4 13.5h9.5L10 10M13.5 13.5L10 17M16 5h4v15h-4",
 } as const;
 
 export type IconName = keyof typeof PATHS;
@@ -64,6 +71,8 @@ export const Logo = () => (
     <path d="M6 19h20l-3.2 5.2a2 2 0 0 1-1.7.9H10.9a2 2 0 0 1-1.7-.9zM15 6v11H8zm2 3 6 8h-6z" fill="#fff" />
   </svg>
 );
+
+export const ROLE_ICON: Record<Role, IconName> = { owner: "user", consulted: "question", joined: "people", monitoring: "ear" };
 
 export const PRESENCE_ICON: Record<string, IconName> = {
   available: "check",

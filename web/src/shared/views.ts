@@ -30,6 +30,16 @@ export interface OfferView {
   direction: "inbound" | "outbound";
 }
 
+/** What somebody is in a contact: whose it is, or whom its owner asks, or lets speak, or who only listens. */
+export type Role = "owner" | "consulted" | "joined" | "monitoring";
+
+export interface Participant {
+  agent: string;
+  role: Role;
+  since: number;
+  on_line: boolean;
+}
+
 export interface ContactView {
   id: string;
   conversation: string;
@@ -51,6 +61,8 @@ export interface ContactView {
   messages: number;
   dispositions: string[];
   attributes: Record<string, string>;
+  role: Role;
+  participants: Participant[];
 }
 
 export interface AgentView {
@@ -64,6 +76,8 @@ export interface AgentView {
   units: number;
   used_units: number;
   open: Record<string, string | null>;
+  /** The supervisor who gave this presence, if one did. */
+  by: string | null;
 }
 
 export interface PartView {
@@ -145,6 +159,8 @@ export const contactView = (raw: Raw<ContactView>): ContactView => ({
   messages: raw.messages ?? 0,
   dispositions: raw.dispositions ?? [],
   attributes: raw.attributes ?? {},
+  role: raw.role ?? "owner",
+  participants: raw.participants ?? [],
 });
 
 export const agentView = (raw: Raw<AgentView>): AgentView => ({
@@ -158,6 +174,7 @@ export const agentView = (raw: Raw<AgentView>): AgentView => ({
   units: raw.units ?? 100,
   used_units: raw.used_units ?? 0,
   open: raw.open ?? {},
+  by: raw.by ?? null,
 });
 
 const partView = (raw: Raw<PartView>): PartView => ({

@@ -2,56 +2,13 @@ import { effect, signal } from "@preact/signals";
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { clock, percent, span, t, word } from "../shared/i18n";
-import { Icon, Logo, PRESENCE_ICON } from "../shared/icons";
+import { Icon, Logo, PRESENCE_ICON, ROLE_ICON } from "../shared/icons";
 import { Live } from "../shared/live";
 import { Gate, knock, leave, me, sendOut } from "../shared/login";
 import { LanguageSelect } from "../shared/parts";
-import type { Kind } from "../shared/views";
+import { Acts, acting, customerName, Did } from "./acts";
 import { Charts } from "./charts";
-
-interface QueueNow {
-  id: string;
-  name?: string;
-  waiting?: number;
-  longest_wait_s?: number | null;
-  offered?: number;
-  active?: number;
-  arrived_today?: number;
-  answered_today?: number;
-  abandoned_today?: number;
-  service_level?: number | null;
-  service_level_target?: number;
-  asa_s?: number | null;
-}
-
-interface AgentNow {
-  id: string;
-  name?: string;
-  presence?: string;
-  reason?: string | null;
-  since?: number | null;
-  connected?: boolean;
-  used_units?: number;
-  units?: number;
-  contacts?: { id: string; kind: Kind; status: string; queue: string; since: number }[];
-}
-
-interface WaitingNow {
-  id: string;
-  kind: Kind;
-  queue: string;
-  customer?: string | { name?: string | null; address?: string } | null;
-  since: number;
-  position?: number;
-  language?: string | null;
-}
-
-interface Now {
-  server_now: number;
-  queues: QueueNow[];
-  agents: AgentNow[];
-  waiting: WaitingNow[];
-}
+import type { AgentNow, Now, QueueNow, WaitingNow, WorkNow } from "./now";
 
 const tv = new URLSearchParams(location.search).get("tv") === "1";
 const board = signal<Now | null>(null);
@@ -127,6 +84,32 @@ function Tile({ queue }: { queue: QueueNow }) {
 
 const PRESENCES = ["available", "away", "draining", "unresponsive", "offline"];
 
+/** One contact in somebody's hands, or one in which somebody takes part: an icon, and for supervisors what can be done. */
+function Work({ contact, at }: { contact: WorkNow; at: number }) {
+  const status = contact.role ? word("role", contact.role) : word("contact", contact.status);
+  const words = t("board.work", { kind: word("kind", contact.kind), customer: contact.customer ?? "", status });
+  const about = {
+    class: `work state-${contact.role ?? contact.status}`,
+    title: `${words} · ${queueName(contact.queue)} · ${span(at - contact.since)}`,
+    "data-test": `work-${contact.id}`,
+    "data-role": contact.role ?? undefined,
+  };
+  const icons = (
+    <>
+      <Icon name={contact.kind} size={18} />
+      {contact.role && <Icon name={ROLE_ICON[contact.role]} size={14} />}
+      {!contact.role && (contact.participants ?? []).length > 0 && <Icon name="people" size={14} />}
+      <span class="sr">{words}</span>
+    </>
+  );
+  if (tv || contact.role) return <span {...about}>{icons}</span>;
+  return (
+    <button type="button" {...about} onClick={() => (acting.value = { what: "work", contact })}>
+      {icons}
+    </button>
+  );
+}
+
 function People({ agents, at }: { agents: AgentNow[]; at: number }) {
   const shown = tv ? agents.filter((agent) => agent.presence !== "offline") : agents;
   return (
@@ -165,22 +148,25 @@ function People({ agents, at }: { agents: AgentNow[]; at: number }) {
                   </span>
                 </span>
                 <span class="person-work">
-                  {(agent.contacts ?? []).map((contact) => (
-                    <span
-                      key={contact.id}
-                      class={`work state-${contact.status}`}
-                      title={`${word("kind", contact.kind)} · ${queueName(contact.queue)} · ${word("contact", contact.status)} ${span(at - contact.since)}`}
-                    >
-                      <Icon name={contact.kind} size={18} />
-                      <span class="sr">
-                        {word("kind", contact.kind)} {word("contact", contact.status)}
-                      </span>
-                    </span>
+                  {[...(agent.contacts ?? []), ...(agent.attends ?? [])].map((contact) => (
+                    <Work key={contact.id} contact={contact} at={at} />
                   ))}
                 </span>
                 <span class="person-units">
                   {agent.used_units ?? 0}/{agent.units ?? 100}
                 </span>
+                {!tv && (
+                  <button
+                    type="button"
+                    class="icon-button"
+                    aria-label={`${t("board.state")}: ${agent.name ?? agent.id}`}
+                    title={t("board.state")}
+                    data-test="change-state"
+                    onClick={() => (acting.value = { what: "state", agent })}
+                  >
+                    <Icon name="edit" size={18} />
+                  </button>
+                )}
               </li>
             );
           })}
@@ -188,9 +174,6 @@ function People({ agents, at }: { agents: AgentNow[]; at: number }) {
     </section>
   );
 }
-
-const customerName = (customer: WaitingNow["customer"]): string =>
-  typeof customer === "string" ? customer : (customer?.name ?? customer?.address ?? "");
 
 function Waiting({ waiting, at }: { waiting: WaitingNow[]; at: number }) {
   return (
@@ -209,11 +192,12 @@ function Waiting({ waiting, at }: { waiting: WaitingNow[]; at: number }) {
                 <th scope="col">{t("board.customer")}</th>
                 <th scope="col">{t("board.queue")}</th>
                 <th scope="col">{t("board.since")}</th>
+                {!tv && <th scope="col">{t("board.actions")}</th>}
               </tr>
             </thead>
             <tbody>
               {waiting.map((contact) => (
-                <tr key={contact.id} data-test="waiting-row">
+                <tr key={contact.id} data-test="waiting-row" data-contact={contact.id}>
                   <td>{contact.position ?? ""}</td>
                   <td>
                     <span class="with-icon">
@@ -225,6 +209,23 @@ function Waiting({ waiting, at }: { waiting: WaitingNow[]; at: number }) {
                   </td>
                   <td>{queueName(contact.queue)}</td>
                   <td class="time">{span(at - contact.since)}</td>
+                  {!tv && (
+                    <td>
+                      <span class="row-actions">
+                        {(["move", "priority", "take-over"] as const).map((what) => (
+                          <button
+                            key={what}
+                            type="button"
+                            data-test={what}
+                            aria-label={`${t(`board.${what}`)}: ${customerName(contact.customer)}`}
+                            onClick={() => (acting.value = { what, contact })}
+                          >
+                            {t(`board.${what}`)}
+                          </button>
+                        ))}
+                      </span>
+                    </td>
+                  )}
                 </tr>
               ))}
             </tbody>
@@ -299,6 +300,8 @@ function Board() {
           <Charts tv={tv} now={() => live.now()} />
         </main>
       )}
+      <Acts queues={now?.queues ?? []} />
+      <Did />
     </div>
   );
 }
