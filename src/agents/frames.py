@@ -82,7 +82,7 @@ class ContactView(msgspec.Struct, frozen=True, omit_defaults=True):
 class AgentView(msgspec.Struct, frozen=True, omit_defaults=True):
     """`open` says per kind whether more of it can be given: null, or the reason why not.
 
-    `by` is the supervisor who gave the agent this presence; known on desks, and until the server restarts.
+    `by` is the supervisor who gave the agent this presence.
     """
 
     id: str
@@ -292,7 +292,7 @@ def attended(pool: Pool, agent: Agent) -> list[Contact]:
     return [pool.contacts[id_] for id_ in agent.attends if id_ in pool.contacts]
 
 
-def agent_view(pool: Pool, agent_id: str, by: str | None = None) -> AgentView:
+def agent_view(pool: Pool, agent_id: str) -> AgentView:
     agent = pool.agents.get(agent_id) or Agent(id=agent_id)
     profile = pool.profile(agent_id)
     words = Words(pool, "en")
@@ -308,7 +308,7 @@ def agent_view(pool: Pool, agent_id: str, by: str | None = None) -> AgentView:
         units=profile.units if profile else 0,
         used_units=used_units(pool, agent),
         open={kind: words.say(reason) if reason else None for kind, reason in closed.items()},
-        by=by,
+        by=agent.by,
     )
 
 
@@ -348,7 +348,7 @@ def view(pool: Pool, agent_id: str, cursor: str, now: float, audience: "Audience
     return View(
         cursor=cursor,
         server_now=now,
-        agent=agent_view(pool, agent_id, audience.set_by(pool, agent_id)),
+        agent=agent_view(pool, agent_id),
         offers=[offer_view(pool, contact) for contact in mine if contact.status == "offered"],
         contacts=[contact_view(pool, contact, agent_id) for contact in shown],
     )
@@ -373,7 +373,6 @@ class Audience:
     def __init__(self) -> None:
         self._parts: dict[str, dict[str, str]] = {}
         self._contact_of: dict[str, str] = {}  # of messages of ours, the newest: receipts name only the message
-        self._set_by: dict[str, tuple[float, str]] = {}  # agent -> since when, and the supervisor who did it
 
     def sent(self, message: str, contact: str) -> None:
         self._contact_of[message] = contact
@@ -393,17 +392,6 @@ class Audience:
             self._parts[contact] = parts
         else:
             self._parts.pop(contact, None)
-
-    def presence(self, event: events.PresenceChanged, t: float) -> None:
-        if event.by is None:
-            self._set_by.pop(event.agent, None)
-        else:
-            self._set_by[event.agent] = t, event.by
-
-    def set_by(self, pool: Pool, agent: str) -> str | None:
-        """The supervisor who gave an agent the present presence, if one did."""
-        since, by = self._set_by.get(agent, (None, None))
-        return by if agent in pool.agents and pool.agents[agent].since == since else None
 
 
 def frames_of(  # noqa: C901 - one line per kind of event
@@ -434,14 +422,12 @@ def frames_of(  # noqa: C901 - one line per kind of event
         elif isinstance(event, events.ReceiptRecorded):
             known = audience.contact_of(event.message)
             frames += _status(pool, known, event.message, event.status, event.detail, cursor)
-        elif isinstance(event, events.PresenceChanged):
-            audience.presence(event, pool.t)
     for contact_id in changed_contacts:
         frames += _contact_frames(pool, contact_id, happened, t, cursor, audience, changed_agents)
         audience.note(pool, contact_id)
     for agent_id in changed_agents:
         if agent_id in pool.agents:
-            frames.append((agent_id, AgentFrame(cursor, agent_view(pool, agent_id, audience.set_by(pool, agent_id)))))
+            frames.append((agent_id, AgentFrame(cursor, agent_view(pool, agent_id))))
     return frames
 
 

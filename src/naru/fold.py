@@ -118,8 +118,7 @@ def fold(pools: dict[str, Pool], record: Record) -> Pool:
     for event in record.ev:
         apply(pool, event, record.t)
     close(pool, record)
-    pool.dirty_contacts.clear()
-    pool.dirty_agents.clear()
+    pool.settled()
     return pool
 
 

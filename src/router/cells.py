@@ -313,6 +313,7 @@ class Cells:
                 token = live[number] = self._token(number, shape.slot)
                 if token:
                     cell.lane(token >> NUMBER_BITS & LANE).push(token)
+                    self._newest = max(self._newest, token >> STAMP_SHIFT)
         # Whoever is older than these does not belong at the end of their lines.
         self._newest = max(self._newest, max((self.stamps[number] for number in signed_in), default=0))
 

@@ -31,8 +31,12 @@ MAX_WRAP_UP_S = 3600.0
 
 def send_message(turn: Turn, wish: SendMessage) -> Answer:
     contact = turn.contact(wish.contact)
-    if not wish.private:
-        guest = contact.participants.get(wish.agent)
+    guest = contact.participants.get(wish.agent)
+    if wish.private:
+        profile = turn.pool.profile(wish.agent)
+        if contact.agent != wish.agent and guest is None and (profile is None or profile.role == "agent"):
+            raise Refusal(409, "not-yours")
+    else:
         if guest is None or guest.role != "joined":
             contact = turn.owned(wish.contact, wish.agent, "active", "held", "parked")
         if contact.kind == "voice":
@@ -81,6 +85,8 @@ def resume(turn: Turn, wish: ResumeContact) -> Answer:
     contact = turn.owned(wish.contact, wish.agent, "held", "parked")
     if turn.pool.profile(wish.agent) is None:
         raise Refusal(409, "not-configured")
+    if contact.has_legs and any(guest.role == "consulted" for guest in contact.participants.values()):
+        raise Refusal(409, "somebody-is-consulted")  # what is said to the owner is not for the customer's ears
     if contact.status == "parked" and fits(turn.pool, turn.pool.agents[wish.agent], contact.kind) != (True, 0):
         raise Refusal(409, "no-capacity")
     turn.emit(events.ContactResumed(contact=contact.id))

@@ -218,6 +218,7 @@ class ParticipantLeft(Event, frozen=True, kw_only=True):
     contact: str
     agent: str
     reason: str
+    by: str | None = None
 
 
 class ContactWrapping(Event, frozen=True, kw_only=True):

@@ -83,6 +83,7 @@ def open_inbound(
         else ()
     )
     rules = turn.pool.lookup.queues.get(queue)
+    enqueued_at = min(turn.now, max(turn.at, turn.now - OLDEST_INTAKE_S))
     id_ = derive_id("contact", turn.input)
     turn.emit(
         events.ContactOpened(
@@ -90,8 +91,8 @@ def open_inbound(
             conversation=conversation.id,
             direction="inbound",
             queue=queue,
-            target_s=rules.target(channel.kind) if rules else 0,
-            enqueued_at=min(turn.now, max(turn.at, turn.now - OLDEST_INTAKE_S)),
+            target_s=turn.pool.promise(queue, channel, enqueued_at),
+            enqueued_at=enqueued_at,
             tier=outcome.tier,
             head_start_s=outcome.head_start_s,
             requires=outcome.requires,

@@ -84,6 +84,8 @@ class Contact(msgspec.Struct):
     target_s: float = 0
     waits_from: float = 0
     participants: dict[str, Participant] = {}
+    hand_tier: int | None = None
+    """Where a supervisor has put it: before what its steps, its rule and its queue say."""
 
     @property
     def has_legs(self) -> bool:
@@ -114,6 +116,7 @@ class Agent(msgspec.Struct):
     id: str
     presence: str = "offline"
     reason: str | None = None
+    by: str | None = None
     since: float = 0
     planned: tuple[str, str | None] | None = None
     connections: list[str] = []

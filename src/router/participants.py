@@ -30,6 +30,8 @@ def consult(turn: Turn, wish: ConsultAgent) -> Answer:
     """On a call the customer is held first: what is asked is not for his ears."""
     contact = turn.owned(wish.contact, wish.agent, "active", "held")
     guest = _can_come(turn, contact, wish.to_agent)
+    if contact.has_legs and not is_open(turn.pool, guest, "voice"):
+        raise Refusal(409, "agent-not-open")
     if contact.has_legs and (contact.call is None or contact.leg is None):
         raise Refusal(409, "nobody-on-the-line")
     if contact.call is not None and contact.status == "active":
@@ -57,7 +59,10 @@ def monitor(turn: Turn, wish: MonitorContact) -> Answer:
     contact = turn.contact(wish.contact)
     if contact.status not in ("active", "held"):
         raise Refusal(409, f"contact-is-{contact.status}")
-    _come_in(turn, contact, _can_come(turn, contact, wish.agent), "monitoring")
+    supervisor = _can_come(turn, contact, wish.agent)
+    if contact.has_legs and not _has_ears(turn, supervisor):
+        raise Refusal(409, "agent-not-open")
+    _come_in(turn, contact, supervisor, "monitoring")
     return OK
 
 
@@ -69,7 +74,7 @@ def leave(turn: Turn, wish: LeaveContact) -> Answer:
         raise Refusal(404, "no-participant")
     if wish.by not in (None, wish.agent) and (wish.by != contact.agent or guest.role == "monitoring"):
         raise Refusal(403, "not-yours")
-    turn.dismiss(contact, wish.agent, "left")
+    turn.dismiss(contact, wish.agent, "left", wish.by)
     after_work(turn, wish.agent)
     return OK
 
@@ -80,8 +85,12 @@ def hand_over(turn: Turn, contact: Contact, to_agent: str, note: str | None) -> 
     guest = contact.participants[to_agent]
     if contact.has_legs and guest.leg is None:
         raise Refusal(409, "nobody-on-the-line")
-    if not contact.has_legs and fits(turn.pool, turn.pool.agents[to_agent], contact.kind) != (True, 0):
+    # Whoever is on a call has room for it; to read along in a chat takes none.
+    if contact.kind != "voice" and fits(turn.pool, turn.pool.agents[to_agent], contact.kind) != (True, 0):
         raise Refusal(409, "no-capacity")
+    for other in [name for name, one in contact.participants.items() if one.role == "consulted" and name != to_agent]:
+        turn.dismiss(contact, other, "over")
+        after_work(turn, other)
     leg, was_held = contact.leg, contact.status == "held"
     turn.emit(events.ContactHandedOver(contact=contact.id, agent=to_agent, note=note))
     if contact.call is not None and was_held:
@@ -116,8 +125,10 @@ def reprioritise(turn: Turn, wish: ReprioritiseContact) -> Answer:
         raise Refusal(409, f"contact-is-{contact.status}")
     if wish.tier is None and wish.head_start_s is None:
         raise Refusal(422, "name-a-tier-or-a-head-start")
+    if contact.promoted and wish.tier is not None:
+        raise Refusal(409, "already-first")
     head_start_s = contact.head_start_s if wish.head_start_s is None else wish.head_start_s
-    tier = contact.tier if wish.tier is None else wish.tier
+    tier = contact.hand_tier if wish.tier is None else wish.tier
     turn.emit(events.ContactReprioritised(contact=contact.id, tier=tier, head_start_s=head_start_s, by=wish.by))
     return OK
 
@@ -129,7 +140,7 @@ def take_over(turn: Turn, wish: TakeOver) -> Answer:
         raise Refusal(409, "yours-already")
     if contact.status == "wrapping" or (contact.direction == "outbound" and contact.has_legs and contact.call is None):
         raise Refusal(409, f"contact-is-{contact.status}")
-    if agent.id in contact.participants and contact.has_legs:
+    if agent.id in contact.participants and contact.kind == "voice":
         turn.dismiss(contact, agent.id, "takes-over")  # whoever listens to a call has room for it
     else:
         _must_have_room(turn, contact, agent)
@@ -160,7 +171,7 @@ def _out_of_hands(turn: Turn, contact: Contact, by: str) -> None:
 
 
 def _must_have_room(turn: Turn, contact: Contact, agent: Agent) -> None:
-    if contact.has_legs and not is_open(turn.pool, agent, contact.kind):
+    if contact.has_legs and not _has_ears(turn, agent):
         raise Refusal(409, "agent-not-open")
     if not agent.connections or agent.presence == "offline":
         raise Refusal(409, "not-signed-in")
@@ -180,9 +191,16 @@ def _can_come(turn: Turn, contact: Contact, agent_id: str) -> Agent:
         raise Refusal(409, "too-many-participants")
     if not agent.connections or agent.presence == "offline":
         raise Refusal(409, "agent-not-there")
-    if contact.has_legs and not is_open(turn.pool, agent, "voice"):
-        raise Refusal(409, "agent-not-open")
     return agent
+
+
+def _has_ears(turn: Turn, agent: Agent) -> bool:
+    """A supervisor need not take offers to listen or to take over, but have a phone that is not in use."""
+    profile = turn.pool.profile(agent.id)
+    if profile is None or not profile.phone or not agent.connections or agent.presence == "offline":
+        return False
+    rings = any(contact.status == "offered" for contact in turn.pool.assigned(agent))
+    return not rings and fits(turn.pool, agent, "voice") == (True, 0)
 
 
 def _come_in(turn: Turn, contact: Contact, agent: Agent, role: Role) -> None:

@@ -11,7 +11,7 @@ from router.eligible import reachable, used_units
 from router.inputs import Connect, Disconnect, SetPresence, StartGateway
 from router.memory import Agent
 from router.model import Kind
-from router.turn import OK, Answer, Turn
+from router.turn import OK, Answer, Refusal, Turn
 
 LIVE: tuple[Kind, ...] = ("chat", "sms", "social")
 """Conversations in which somebody waits for an answer now."""
@@ -42,6 +42,8 @@ def start_gateway(turn: Turn, wish: StartGateway) -> Answer:
 
 def set_presence(turn: Turn, wish: SetPresence) -> Answer:
     agent = turn.agent(wish.agent)
+    if wish.by not in (None, wish.agent) and wish.presence == "available" and not agent.connections:
+        raise Refusal(409, "not-connected")
     if wish.when == "after" and agent.contacts:
         turn.emit(events.PresencePlanned(agent=agent.id, presence=wish.presence, reason=wish.reason))
         return Answer(code="planned")

@@ -32,9 +32,11 @@ def key_of(place: Place) -> float:
 
 
 def tier(contact: Contact, queue: Queue) -> int:
-    """0 once `max_wait` is over; else what the last step, the rule, or the queue says, in this order."""
+    """0 once `max_wait` is over; else what a supervisor, the last step, the rule, or the queue says, in this order."""
     if contact.promoted:
         return 0
+    if contact.hand_tier is not None:
+        return contact.hand_tier
     for step in reversed(queue.steps[: contact.step]):
         if step.tier is not None:
             return step.tier

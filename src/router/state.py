@@ -141,6 +141,13 @@ class Pool:
         known, owner = self.lookup.queue(queue), self.lookup.brands.get(brand)
         return self._hours.get(known.hours or (owner.hours if owner else None) or "")
 
+    def promise(self, queue: str, channel: Channel, enqueued_at: float) -> float:
+        """Within how many seconds by the clock a contact that came then should be answered, closed hours among them."""
+        rules = self.lookup.queues.get(queue)
+        if rules is None:
+            return 0
+        return _after(self.hours(queue, channel.brand), enqueued_at, rules.target(channel.kind)) - enqueued_at
+
     def due_by(self, contact: Contact, target_s: float) -> float:
         """When a contact should be answered: so many seconds of open time after it came in."""
         return _after(self.hours(contact.queue, contact.brand), contact.enqueued_at, target_s)
@@ -287,7 +294,7 @@ class Pool:
         """Nobody needs another look: whoever decided this state has seen to it. Restoring and folding only mark."""
         self.dirty_contacts.clear()
         self.dirty_agents.clear()
-        self.matching.cells.risen = False
+        self._inbound_went = self.matching.cells.risen = False
 
     def look_again(self, agent: Agent) -> None:
         self.dirty_agents[agent.id] = None
@@ -616,7 +623,7 @@ def _contact_requeued(pool: Pool, event: events.ContactRequeued) -> None:
         contact.step = 0
         contact.promoted = False
         contact.requires = ()
-        contact.tier = None
+        contact.tier = contact.hand_tier = None
     contact.status = "queued"
     contact.since = contact.waits_from = pool.t
     contact.prefers = event.prefers
@@ -662,7 +669,7 @@ def _offer_accepted(pool: Pool, event: events.OfferAccepted) -> None:
         wait = pool.t - contact.enqueued_at
         stats.answered += 1
         stats.wait_s += wait
-        stats.answered_in_target += pool.t <= pool.due_by(contact, contact.target_s)
+        stats.answered_in_target += wait <= contact.target_s
     pool.touch(contact)
     pool.touch_agent(pool._agent(event.agent))
 
@@ -681,10 +688,16 @@ def _offer_back(pool: Pool, event: Any, excluded_until: float | None) -> Agent:
     return agent
 
 
+def _cool_down(agent: Agent, until: float | None) -> None:
+    """A cool-down ends by its timer, not by the end of another offer."""
+    if until is not None:
+        agent.cools_until = until
+
+
 @_on(events.OfferDeclined)
 def _offer_declined(pool: Pool, event: events.OfferDeclined) -> None:
     agent = _offer_back(pool, event, event.excluded_until)
-    agent.cools_until = event.cools_until
+    _cool_down(agent, event.cools_until)
     pool._rest(agent)
     pool.touch_agent(agent)
 
@@ -701,7 +714,7 @@ def _offer_timed_out(pool: Pool, event: events.OfferTimedOut) -> None:
 @_on(events.OfferWithdrawn)
 def _offer_withdrawn(pool: Pool, event: events.OfferWithdrawn) -> None:
     agent = _offer_back(pool, event, None)
-    agent.cools_until = event.cools_until
+    _cool_down(agent, event.cools_until)
     pool.touch_agent(agent)
 
 
@@ -733,7 +746,7 @@ def _contact_nudged(pool: Pool, event: events.ContactNudged) -> None:
 @_on(events.ContactReprioritised)
 def _contact_reprioritised(pool: Pool, event: events.ContactReprioritised) -> None:
     contact = pool.contacts[event.contact]
-    contact.tier, contact.head_start_s = event.tier, event.head_start_s
+    contact.hand_tier, contact.head_start_s = event.tier, event.head_start_s
     pool.touch(contact)
 
 
@@ -756,6 +769,7 @@ def _contact_handed_over(pool: Pool, event: events.ContactHandedOver) -> None:
     contact.status = "active"
     _change_hands(pool, contact, event.agent)
     contact.leg = guest.leg if guest is not None else None
+    contact.parked_for = None
     contact.accepted_at = pool.t
     pool.touch(contact)
 
@@ -802,6 +816,7 @@ def _contact_wrapping(pool: Pool, event: events.ContactWrapping) -> None:
     contact = pool.contacts[event.contact]
     if contact.status != "wrapping":
         contact.status = "wrapping"
+        contact.parked_for = None
         contact.since = pool.t
         conversation = pool.conversations[contact.conversation]
         conversation.contact = None
@@ -876,6 +891,7 @@ def _presence_changed(pool: Pool, event: events.PresenceChanged) -> None:
     if event.presence == "offline":
         agent.lost_at = None
     agent.presence, agent.reason, agent.since, agent.planned = event.presence, event.reason, pool.t, None
+    agent.by = event.by
     if event.presence != "available":
         pool.somebody_left()
     pool.touch_agent(agent)

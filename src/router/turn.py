@@ -62,13 +62,13 @@ class Turn:
         apply(self.pool, event, self.now)
         self.events.append(event)
 
-    def dismiss(self, contact: Contact, agent: str, reason: str) -> None:
+    def dismiss(self, contact: Contact, agent: str, reason: str, by: str | None = None) -> None:
         """A participant goes; on a call the leg is hung up."""
         guest = contact.participants[agent]
         for leg in (guest.leg, guest.ringing):
             if leg is not None:
                 self.do(CancelLeg(channel=contact.channel, leg=leg))
-        self.emit(ParticipantLeft(contact=contact.id, agent=agent, reason=reason))
+        self.emit(ParticipantLeft(contact=contact.id, agent=agent, reason=reason, by=by))
 
     def do(self, effect: Effect) -> None:
         self.effects.append(effect)

@@ -1,8 +1,8 @@
 """Stories of company in a contact: consulted, joined, listening; and of supervisors who move, hurry and take over."""
 
 from router import effects, events, inputs
-from router.config import Queue
-from router.model import Requirement
+from router.config import Queue, Step
+from router.model import Identity, Requirement, Thread
 from support.story import Story, agent, center
 
 
@@ -138,4 +138,74 @@ def test_presence_is_forced_by_a_supervisor_and_says_so() -> None:
     done(story, inputs.SetPresence(agent="mina", presence="offline", by="sora"))
     changed = story.happened(events.PresenceChanged)[-1]
     assert (changed.presence, changed.by) == ("offline", "sora")  # type: ignore[attr-defined]
+    assert story.pool.agents["mina"].by == "sora"
     assert story.who_has(contact) in ("jun", "sora")
+
+
+def test_the_customer_is_not_brought_back_while_a_colleague_is_asked() -> None:
+    story, contact = talk("voice")
+    done(story, inputs.ConsultAgent(agent="mina", contact=contact.id, to_agent="jun"))
+    assert refused(story, inputs.ResumeContact(agent="mina", contact=contact.id)) == "somebody-is-consulted"
+    done(story, inputs.LeaveContact(agent="jun", contact=contact.id, by="mina"))
+    assert story.happened(events.ParticipantLeft)[-1].by == "mina"  # type: ignore[attr-defined]
+    done(story, inputs.ResumeContact(agent="mina", contact=contact.id))
+
+
+def test_who_else_is_consulted_leaves_before_the_call_is_handed_over() -> None:
+    story, contact = talk("voice")
+    for who in ("jun", "sora"):
+        done(story, inputs.ConsultAgent(agent="mina", contact=contact.id, to_agent=who))
+        ring = [e for e in story.effects if isinstance(e, effects.RingLeg)][-1]
+        done(story, inputs.AnswerLeg(channel="voice", key=ring.key, leg=f"leg-{who}"))
+    done(story, inputs.TransferContact(agent="mina", contact=contact.id, to_agent="jun"))
+    assert (contact.agent, contact.participants) == ("jun", {})
+    assert "leg-sora" in [e.leg for e in story.effects if isinstance(e, effects.CancelLeg)]
+
+
+def test_notes_are_for_those_who_are_in_it_and_for_supervisors() -> None:
+    story, contact = talk()
+    assert refused(story, inputs.SendMessage(agent="jun", contact=contact.id, private=True)) == "not-yours"
+    for who in ("mina", "sora"):
+        done(story, inputs.SendMessage(agent=who, contact=contact.id, private=True))
+
+
+def test_a_call_that_is_carried_elsewhere_changes_hands_too() -> None:
+    story = Story(center(agent("mina"), agent("jun"), agent("sora", role="supervisor")))
+    story.on("mina", "jun", "sora")
+    who = Identity(scope="t", kind="external", value="ann")
+    came = story.tell(inputs.ReceiveMessage(channel="voice", thread=Thread(external="x"), identity=who, dedupe_key="1"))
+    contact = story.pool.contacts[came.answer.contact or ""]
+    assert contact.offer is not None
+    done(story, inputs.AcceptOffer(agent="mina", offer=contact.offer.id))
+    done(story, inputs.ConsultAgent(agent="mina", contact=contact.id, to_agent="jun"))
+    done(story, inputs.TransferContact(agent="mina", contact=contact.id, to_agent="jun"))
+    done(story, inputs.MonitorContact(agent="sora", contact=contact.id))
+    done(story, inputs.TakeOver(agent="sora", contact=contact.id))
+    assert contact.agent == "sora"
+
+
+def test_a_supervisors_priority_goes_before_that_of_steps_but_nothing_before_the_longest_wait() -> None:
+    queue = Queue(id="care", name="Care", steps=(Step(after_s=5, tier=3),), max_wait_s=60)
+    story = Story(center(agent("mina"), queues=(queue,)))
+    ann, ben = story.arrives("ann"), story.arrives("ben")
+    story.wait(10)
+    done(story, inputs.ReprioritiseContact(contact=ben.id, by="sora", tier=1))
+    assert [story.pool.position(contact) for contact in (ann, ben)] == [2, 1]
+    story.wait(60)
+    assert refused(story, inputs.ReprioritiseContact(contact=ben.id, by="sora", tier=2)) == "already-first"
+
+
+def test_a_supervisor_who_takes_no_offers_listens_and_takes_over() -> None:
+    story, contact = talk("voice")
+    done(story, inputs.SetPresence(agent="sora", presence="away"))
+    done(story, inputs.MonitorContact(agent="sora", contact=contact.id))
+    done(story, inputs.TakeOver(agent="sora", contact=contact.id))
+    assert story.accepts("sora") is contact
+
+
+def test_nobody_is_made_available_without_a_desk() -> None:
+    story, _ = talk()
+    story.off("jun")
+    story.wait(50)
+    forced = inputs.SetPresence(agent="jun", presence="available", by="sora")
+    assert refused(story, forced) == "not-connected"

@@ -162,7 +162,7 @@ def test_only_the_owner_may_speak_and_only_while_the_contact_is_open() -> None:
     contact = story.arrives("ann")
     story.accepts("mina")
     assert story.tell(inputs.SendMessage(agent="jun", contact=contact.id), "hi").answer.code == "not-yours"
-    assert story.tell(inputs.SendMessage(agent="jun", contact=contact.id, private=True), "psst").answer.status == 200
+    assert story.tell(inputs.SendMessage(agent="mina", contact=contact.id, private=True), "psst").answer.status == 200
     story.tell(inputs.WrapUpContact(agent="mina", contact=contact.id))
     late = story.tell(inputs.SendMessage(agent="mina", contact=contact.id), "bye")
     assert late.answer.code == "contact-is-wrapping"

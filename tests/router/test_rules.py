@@ -14,9 +14,7 @@ from router.turn import OK, Turn
 from support.story import Story, agent, center
 
 SEOUL_MONDAY_8 = dt.datetime(2026, 11, 23, 8, tzinfo=dt.timezone(dt.timedelta(hours=9))).timestamp()
-OFFICE = Calendar(
-    id="office", name="Office", week=dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), ("09:00-18:00",))
-)
+OFFICE = Calendar(id="office", name="Office", week=dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), ("09:00-18:00",)))
 
 
 def outcome(story: Story, contact: Contact) -> str | None:

@@ -181,6 +181,16 @@ async def _contact_requeued(row: _Row, event: events.ContactRequeued) -> None:
     await row.change(db.contacts, event.contact, queue=event.queue)
 
 
+@_on(events.ContactHandedOver)
+async def _contact_handed_over(row: _Row, event: events.ContactHandedOver) -> None:
+    await row.change(db.contacts, event.contact, agent=event.agent)
+
+
+@_on(events.ContactTakenOver)
+async def _contact_taken_over(row: _Row, event: events.ContactTakenOver) -> None:
+    await row.change(db.contacts, event.contact, agent=event.agent)
+
+
 @_on(events.ContactWrapping)
 async def _contact_wrapping(row: _Row, event: events.ContactWrapping) -> None:
     c = db.contacts.c
