@@ -329,6 +329,9 @@ async def test_a_supervisor_takes_a_chat_over_and_its_owner_is_told_by_whom(room
     await room.do("sora", "message", contact=contact, text="Sora speaking")
     await customer_is_told(page, ("Sora speaking", "Sora"))
     assert await room.post("sora", f"/v1/contacts/{contact}/take-over") == (409, "yours-already")
+    await room.do("sora", "complete", contact=contact)
+    kept = (await room.ask("sora", "GET", f"/v1/contacts/{contact}")).json()
+    assert kept["agent"] == "sora", "history knows the last owner"
 
 
 async def test_a_supervisor_moves_hurries_and_takes_over_who_waits(room: Room) -> None:
