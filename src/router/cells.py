@@ -271,6 +271,7 @@ class Cells:
         self._version = 0
         self._unlisted: list[int] = []
         self._newest = 0
+        self._columns: list[tuple[int, bool, Tokens, int]] = []
 
     # -- what is asked for
 
@@ -291,7 +292,9 @@ class Cells:
         wanted = (kind, strategy in ("least_loaded", "most_loaded"))
         if wanted not in self.slots:
             self.slots.append(wanted)
-            self.live.append(array("q", bytes(8 * len(self.ids))))
+            live = array("q", bytes(8 * len(self.ids)))
+            self._columns.append((*wanted, live, len(self.live) << NUMBER_BITS))
+            self.live.append(live)
         key = (self.slots.index(wanted), skills, strategy == "best_skill")
         if key not in self._shapes:
             self._shapes[key] = shape = Shape(*key, kind)
@@ -391,8 +394,8 @@ class Cells:
     def set(self, number: int, state: State) -> None:
         """An agent is now like this."""
         signed, stamp, lanes, idle = state
-        flags = (SIGNED if signed else 0) | (IDLE if idle else 0)
         was = self.flags[number]
+        flags = signed | idle << 1  # both are truths
         if flags != was:
             self.flags[number] = flags
             if (flags ^ was) & SIGNED or self.reserves:
@@ -403,19 +406,19 @@ class Cells:
             for live in self.live:
                 live[number] = 0
             return
-        for slot, (kind, by_load) in enumerate(self.slots):
+        unlisted = self._unlisted
+        for kind, by_load, live, slot in self._columns:
             lane = lanes[kind]
-            live = self.live[slot]
             if lane < 0:
                 live[number] = 0
                 continue
-            if not by_load:
-                lane = INTERRUPTING if lane >= INTERRUPTING else 0
-            token = stamp << STAMP_SHIFT | lane << NUMBER_BITS | number
+            token = stamp << STAMP_SHIFT | number
+            if lane and (by_load or lane >= INTERRUPTING):
+                token |= (lane if by_load else INTERRUPTING) << NUMBER_BITS
             if live[number] != token:
                 live[number] = token
-                self._unlisted.append(slot << NUMBER_BITS | number)
-        if len(self._unlisted) > MAX_UNLISTED:
+                unlisted.append(slot | number)
+        if len(unlisted) > MAX_UNLISTED:
             self._list()  # a reader of the journal never asks, and must not collect for ever
 
     def _count(self, profile: Profile, signed: int, idle: int) -> None:

@@ -12,7 +12,7 @@ from router.queueing import ARRIVAL, NOWHERE, TIER_SHIFT
 Rank = tuple[int, int, int]
 """(tier, rank among the queues that an agent serves first, place): the least is taken."""
 NOBODY_WAITS: Rank = (NOWHERE, 0, NOWHERE)
-FEW_GROUPS = 8
+FEW_GROUPS = 3
 """Up to so many groups their heads are looked at one by one; over more, cell by cell."""
 
 

@@ -3,6 +3,8 @@
 `emit` applies each event as it is born, so the next line of a rule already sees the world after it.
 """
 
+from typing import Any
+
 import msgspec
 
 from router.effects import CancelLeg, Deliver, Effect, RingLeg
@@ -19,7 +21,7 @@ from router.memory import Agent, Contact
 from router.model import Content
 from router.state import Pool, apply
 
-ENDS_COMPANY = (ContactRequeued, ContactTakenOver, ContactWrapping, ContactCompleted)
+ENDS_COMPANY = frozenset((ContactRequeued, ContactTakenOver, ContactWrapping, ContactCompleted))
 """Whatever takes a contact out of its owner's hands ends the company in it."""
 
 
@@ -55,12 +57,15 @@ class Turn:
         self.effects: list[Effect] = []
 
     def emit(self, event: Event) -> None:
-        if isinstance(event, ENDS_COMPANY) and event.contact in self.pool.contacts:
-            contact = self.pool.contacts[event.contact]
-            for agent in list(contact.participants):
-                self.dismiss(contact, agent, "over")
+        if type(event) in ENDS_COMPANY:
+            self._end_company(event)
         apply(self.pool, event, self.now)
         self.events.append(event)
+
+    def _end_company(self, event: Any) -> None:
+        contact = self.pool.contacts[event.contact]
+        for agent in list(contact.participants):
+            self.dismiss(contact, agent, "over")
 
     def dismiss(self, contact: Contact, agent: str, reason: str, by: str | None = None) -> None:
         """A participant goes; on a call the leg is hung up."""
