@@ -6,13 +6,12 @@ proves that restoring gives the same state.
 
 import msgspec
 
-from router import events, inputs, scan
-from router.cells import CLOSED
+from naru.sim.checks import check
+from router import events, inputs
 from router.config import Agent, Brand, Channel, Config, Kind, Queue, Skill
 from router.engine import Decision, decide, expire
 from router.memory import Contact, Memory
-from router.model import KINDS, Content, Identity, Text, Thread
-from router.reasons import why_not_open
+from router.model import Content, Identity, Text, Thread
 from router.state import Pool, apply
 
 CHANNELS: tuple[Kind, ...] = ("voice", "chat", "sms", "email", "social", "task")
@@ -157,42 +156,3 @@ class Story:
 
     def happened(self, kind: type[events.Event]) -> list[events.Event]:
         return [event for event in self.journal if isinstance(event, kind)]
-
-
-def check(pool: Pool) -> None:
-    """The list *Must never happen* of routing.md, as far as one state shows it."""
-    from router.capacity import MAXIMUM
-    from router.state import agent_deadlines, contact_deadlines
-
-    held: dict[str, list[Contact]] = {}
-    for contact in pool.contacts.values():
-        holders = [who for who in (contact.agent, contact.offer.agent if contact.offer else None) if who is not None]
-        assert len(holders) <= 1, f"{contact.id} has two owners"
-        assert bool(holders) == (contact.status != "queued"), f"{contact.id} is {contact.status} with {holders}"
-        for who in holders:
-            held.setdefault(who, []).append(contact)
-            assert contact.id in pool.agents[who].contacts
-        assert contact.status == "queued" or contact_deadlines(pool, contact), "a state without a timer out"
-        if contact.status == "queued":
-            chosen = pool.agent_for(contact)
-            assert chosen is None, f"{contact.id} waits beside {chosen.id if chosen else ''}"
-            assert scan.agent_for(pool.matching, pool.matching.line.waiters[contact.arrival]) == -1, (
-                f"{contact.id} waits beside somebody"
-            )
-        assert contact.conversation in pool.conversations
-    for agent in pool.agents.values():
-        mine = held.get(agent.id, [])
-        assert sorted(c.id for c in mine) == sorted(agent.contacts), "an agent's list differs from the contacts"
-        profile = pool.profile(agent.id)
-        if profile is None:
-            continue
-        assert sum(1 for c in mine if c.status == "offered") <= 1, "two open offers of one agent"
-        number = pool.matching.cells.numbers.get(agent.id)
-        lanes = pool.matching.cells.states[number][2] if number is not None else CLOSED
-        for kind, lane in zip(KINDS, lanes, strict=True):
-            closed = why_not_open(pool, agent, kind)
-            assert (lane < 0) == (closed is not None), f"{agent.id} is in lane {lane} for {kind}: {closed}"
-        for kind in MAXIMUM:
-            busy = [c for c in mine if c.kind == kind and c.status != "parked"]
-            assert len(busy) <= profile.maximum.get(kind, MAXIMUM[kind]), f"{agent.id} has {len(busy)} of {kind}"
-        agent_deadlines(pool, agent)

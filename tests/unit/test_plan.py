@@ -45,7 +45,9 @@ def with_queue(queue: Queue, *agents: object) -> Config:
         (Queue(id="q", name="Q", hours="nights"), "queue 'q': calendar 'nights' does not exist"),
     ],
 )
-def test_dead_locks_and_steps_that_cannot_be_reached_are_refused_with_the_reason(queue: Queue, fault: str | None) -> None:
+def test_dead_locks_and_steps_that_cannot_be_reached_are_refused_with_the_reason(
+    queue: Queue, fault: str | None
+) -> None:
     assert faults(with_queue(queue)) == ([fault] if fault else [])
 
 

@@ -1,0 +1,271 @@
+"""The list *Must never happen* of routing.md, as far as one state of a pool shows it; `faults.ledger` sees the rest.
+
+Every check looks at memory for itself, so that a rule and its check do not share a fault, and says which one failed.
+The indexes are held against memory, against `router.scan` and against `router.reasons`, which know nothing of them.
+"""
+
+from collections.abc import Iterable
+
+from router import scan
+from router.capacity import INTERRUPTIBLE, MAXIMUM
+from router.cells import CLOSED
+from router.config import COST_UNITS
+from router.config import Agent as Profile
+from router.eligible import signed_in, state_of
+from router.memory import LOST_OFFER_S, Agent, Contact
+from router.model import KINDS
+from router.queueing import TIER_SHIFT, key_of
+from router.reasons import Blending, Case, why_not_open
+from router.skills import lacks, requirement_sets
+from router.state import Pool, agent_deadlines, contact_deadlines, conversation_deadlines
+
+HOLDING = ("offered", "active", "held", "wrapping")
+"""Statuses in which a contact takes its agent's units."""
+STALE = 130
+"""Entries that no longer count may lie in a heap until somebody looks or comes: a bound, not a leak."""
+OWNED = ("active", "held", "parked", "wrapping")
+
+
+class Fault(AssertionError):
+    """Something that must never happen. `check` is the short name of the check that saw it."""
+
+    def __init__(self, check: str, what: str) -> None:
+        super().__init__(f"{check}: {what}")
+        self.check = check
+        self.what = what
+
+    def __reduce__(self) -> tuple[type["Fault"], tuple[str, str]]:
+        return Fault, (self.check, self.what)
+
+
+def check(pool: Pool) -> None:
+    """All that one state shows, of everybody. Raises Fault."""
+    for agent in pool.agents.values():
+        maximum(pool, agent)
+    consistent(pool)
+
+
+def consistent(pool: Pool) -> None:
+    """All but the capacity, of which one state does not show whether it was right when it was taken up."""
+    holders(pool)
+    derived(pool)
+    waiting(pool, [contact for contact in pool.contacts.values() if contact.status == "queued"])
+    openness(pool, pool.agents.values())
+
+
+# -- who has what
+
+
+def holders(pool: Pool) -> None:
+    """One owner or one live offer, as the status says, and the agents' lists say the same."""
+    held: dict[str, list[str]] = {}
+    offered: set[str] = set()
+    for contact in pool.contacts.values():
+        _one_holder(pool, contact)
+        who = contact.offer.agent if contact.offer is not None else contact.agent
+        if who is not None:
+            held.setdefault(who, []).append(contact.id)
+        if contact.offer is not None and who is not None:
+            if who in offered:
+                raise Fault("one offer", f"two open offers of {who}")
+            offered.add(who)
+    guests = sorted((who, contact.id) for contact in pool.contacts.values() for who in contact.participants)
+    attended = sorted((agent.id, contact) for agent in pool.agents.values() for contact in agent.attends)
+    if guests != attended:
+        raise Fault("lists agree", f"guests are {guests}, by the agents {attended}")
+    for agent in pool.agents.values():
+        if sorted(agent.contacts) != sorted(held.pop(agent.id, ())):
+            raise Fault("lists agree", f"{agent.id} has {agent.contacts} and the contacts say otherwise")
+    if held:
+        raise Fault("lists agree", f"nobody knows {sorted(held)}")
+
+
+def _one_holder(pool: Pool, contact: Contact) -> None:
+    offer, status = contact.offer, contact.status
+    if (offer is not None) != (status == "offered") or (contact.agent is not None) != (status in OWNED):
+        raise Fault("one owner", f"{contact.id} is {status} with {contact.agent} and {offer}")
+    if (contact.parked_for is not None) != (status == "parked"):
+        raise Fault("transition", f"{contact.id} is {status} and was parked {contact.parked_for}")
+    if offer is not None and pool.offers.get(offer.id) != contact.id:
+        raise Fault("indexes", f"the offer {offer.id} is not found")
+    if contact.conversation not in pool.conversations:
+        raise Fault("lost", f"{contact.id} has no conversation")
+
+
+def maximum(pool: Pool, agent: Agent) -> None:
+    """At most so many of a kind. (Units and at_once: `over`, which needs to know what was before.)"""
+    profile = pool.profile(agent.id)
+    if profile is None:
+        return
+    mine = [contact.kind for contact in pool.assigned(agent) if contact.status in HOLDING]
+    for kind in mine:
+        most = profile.maximum.get(kind, MAXIMUM[kind])
+        if mine.count(kind) > most:
+            raise Fault("capacity", f"{agent.id} has {mine.count(kind)} of {kind}, at most {most}")
+
+
+def over(pool: Pool, agent: Agent, profile: Profile) -> dict[str, int]:
+    """By how much an agent holds more than may be, by measure. What an open offer will interrupt is not counted."""
+    mine = [contact for contact in pool.assigned(agent) if contact.status in HOLDING]
+    used = sum(COST_UNITS[contact.kind] for contact in mine)
+    if any(contact.kind == "voice" and contact.status == "offered" for contact in mine):
+        used -= sum(
+            COST_UNITS[contact.kind]
+            for contact in mine
+            if contact.kind in INTERRUPTIBLE and contact.status in ("active", "held")
+        )
+    found = {"units": used - profile.units}
+    if profile.at_once is not None:
+        found["at once"] = len(mine) - profile.at_once
+    for kind in {contact.kind: None for contact in mine}:
+        found[kind] = sum(contact.kind == kind for contact in mine) - profile.maximum.get(kind, MAXIMUM[kind])
+    return {measure: more for measure, more in found.items() if more > 0}
+
+
+# -- what derives
+
+
+def derived(pool: Pool) -> None:
+    """Everything that is kept beside memory says what memory says."""
+    contacts = pool.contacts.values()
+    queued = {contact.arrival: contact.id for contact in contacts if contact.status == "queued"}
+    if pool.waiting != queued or pool.matching.line.waiters.keys() != queued.keys():
+        raise Fault("indexes", f"waiting are {sorted(pool.waiting)}, not {sorted(queued)}")
+    offers = {contact.offer.id: contact.id for contact in contacts if contact.offer is not None}
+    if pool.offers != offers:
+        raise Fault("indexes", f"the open offers are {sorted(offers)}, not {sorted(pool.offers)}")
+    excluding = {contact.id for contact in contacts if contact.status == "queued" and contact.excluded}
+    if pool.excluding.keys() != excluding:
+        raise Fault("indexes", f"excluding are {sorted(pool.excluding)}, not {sorted(excluding)}")
+    lengths: dict[str, int] = {}
+    for id_ in queued.values():
+        lengths[pool.contacts[id_].queue] = lengths.get(pool.contacts[id_].queue, 0) + 1
+    if {queue: length for queue, length in pool.matching.line.lengths.items() if length} != lengths:
+        raise Fault("indexes", f"the queues are {lengths} long, not {pool.matching.line.lengths}")
+    timers(pool)
+
+
+def timers(pool: Pool) -> None:
+    """Each state that somebody could forget has a timer out of it, and the next one is the next of all."""
+    due = [at for agent in pool.agents.values() for at in agent_deadlines(pool, agent).values()]
+    due += [at for known in pool.conversations.values() for at in conversation_deadlines(known).values()]
+    for contact in pool.contacts.values():
+        mine = contact_deadlines(pool, contact)
+        if not mine and contact.status != "queued":
+            raise Fault("timer out", f"{contact.id} is {contact.status} for ever")
+        due += mine.values()
+    if pool.due_at() != min(due, default=None):
+        raise Fault("timers", f"due next at {pool.due_at()}, not at {min(due, default=None)}")
+
+
+def overdue(pool: Pool, now: float) -> None:
+    """Once all that was due has happened, nothing is left of it."""
+    due = pool.due_at()
+    if due is not None and due <= now:
+        raise Fault("timers", f"still due at {due}, now it is {now}")
+    for contact in pool.contacts.values():
+        if contact.status == "queued" and any(until <= now for until in contact.excluded.values()):
+            raise Fault("timers", f"{contact.id} still excludes {contact.excluded}")
+        if contact.offer is not None:
+            lost_at = pool.agents[contact.offer.agent].lost_at
+            if lost_at is not None and lost_at + LOST_OFFER_S <= now:
+                raise Fault("timers", f"{contact.id} is still offered to {contact.offer.agent}, lost at {lost_at}")
+
+
+# -- nobody waits beside an open agent
+
+
+def waiting(pool: Pool, contacts: Iterable[Contact]) -> None:
+    """What waits can be given to nobody: by the index, by looking at everybody, and by what is said to whoever asks."""
+    blending = Blending(pool)
+    for contact in contacts:
+        waiter = pool.matching.line.waiters.get(contact.arrival)
+        if waiter is None or waiter != pool._waiter(contact, pool.queue(contact)):
+            raise Fault("indexes", f"{contact.id} is not in line as it should be")
+        in_place(pool, contact, waiter.place)
+        by_index = pool.agent_for(contact)
+        if by_index is not None:
+            raise Fault("beside an open agent", f"{contact.id} waits beside {by_index.id}")
+        if scan.agent_for(pool.matching, waiter) >= 0:
+            raise Fault("index and scan", f"{contact.id} waits beside somebody whom the index does not see")
+        case = Case(pool, contact, blending)
+        for agent in pool.agents.values():
+            if case.first_reason(agent) is None:
+                raise Fault("beside an open agent", f"{contact.id} waits beside {agent.id}, by what memory says")
+
+
+def in_place(pool: Pool, contact: Contact, place: int) -> None:
+    """Tier 0 once `max_wait` is over, else that of a supervisor, the last step, the rule or the queue, in this order;
+    inside it, the time it is due.
+
+    A step that is skipped when nobody is there has been passed where nobody is.
+    """
+    queue = pool.queue(contact)
+    tiers = [step.tier for step in queue.steps[: contact.step] if step.tier is not None]
+    tiers = [queue.tier if contact.tier is None else contact.tier, *tiers]
+    tier = 0 if contact.promoted else tiers[-1] if contact.hand_tier is None else contact.hand_tier
+    due_at = pool.due_by(contact, queue.target(contact.kind)) - contact.head_start_s
+    if place >> TIER_SHIFT != tier or abs(key_of(place) - max(0.0, due_at)) > 1e-3:
+        raise Fault("place in line", f"{contact.id} stands in tier {place >> TIER_SHIFT} at {key_of(place)}")
+    if 0 < contact.step < len(queue.steps) and queue.steps[contact.step - 1].skip_if_nobody:
+        sets = requirement_sets(contact, pool.lookup)
+        there = [pool.profile(agent.id) for agent in pool.agents.values() if signed_in(agent)]
+        if not any(p is not None and lacks(p, requires) is None for p in there for _, requires in sets):
+            raise Fault("step passed", f"{contact.id} waits in step {contact.step}, and nobody is there for it")
+
+
+def openness(pool: Pool, agents: Iterable[Agent]) -> None:
+    """Whoever is open for something finds nothing that waits for it, and is as open as memory says."""
+    cells = pool.matching.cells
+    for agent in agents:
+        number = cells.numbers.get(agent.id)
+        if number is None:
+            if pool.profile(agent.id) is not None:
+                raise Fault("indexes", f"{agent.id} is in no cell")
+            continue
+        if cells.states[number] != state_of(pool, agent):
+            raise Fault("indexes", f"{agent.id} is not {cells.states[number]} but {state_of(pool, agent)}")
+        for kind, lane in zip(KINDS, cells.states[number][2] or CLOSED, strict=True):
+            closed = why_not_open(pool, agent, kind)
+            if (lane < 0) != (closed is not None):
+                raise Fault("indexes", f"{agent.id} is in lane {lane} for {kind}: {closed}")
+        found = pool.contact_for(agent)
+        if found is not None:
+            raise Fault("beside an open agent", f"{agent.id} is open and {found.id} waits")
+        if scan.contact_for(pool.matching, number) >= 0:
+            raise Fault("index and scan", f"{agent.id} is open and somebody waits whom the index does not see")
+
+
+# -- when all is over
+
+
+def nothing_left(pool: Pool) -> None:
+    """After everybody has gone nothing is kept of them but what is bounded."""
+    line, cells = pool.matching.line, pool.matching.cells
+    kept = {
+        "contacts": pool.contacts,
+        "conversations": pool.conversations,
+        "sends": pool.memory.sends,
+        "offers": pool.offers,
+        "waiting": pool.waiting,
+        "excluding": pool.excluding,
+        "skipping": pool.skipping,
+        "to settle": {**pool.dirty_contacts, **pool.dirty_agents},
+        "in line": line.waiters,
+        "in person": [h for heaps in line.personal_of.values() for h in heaps.values() if len(h.new) > STALE],
+        "lengths": [length for length in line.lengths.values() if length],
+        "not listed": [arrival for arrival in line.unlisted if arrival in line.waiters],
+    }
+    for what, left in kept.items():
+        if left:
+            raise Fault("nothing left", f"{what}: {left}")
+    for agent in pool.agents.values():
+        if agent.contacts or agent.attends:
+            raise Fault("nothing left", f"{agent.id} still has {agent.contacts} {agent.attends}")
+    if pool.due_at() is not None or pool.timers._known or pool.timers._far or pool.timers._near:
+        raise Fault("nothing left", f"timers: {pool.timers._known}")
+    lanes = [lane for shape in cells._shapes.values() for cell in shape.cells.values() for lane in cell.lanes.values()]
+    for lane in lanes:
+        tokens = len(lane.line) + len(lane.late) + len(lane.old) + len(lane.kept or ())
+        if tokens > 4 * (lane.limit + len(cells.ids)):
+            raise Fault("nothing left", f"{tokens} tokens in one lane")

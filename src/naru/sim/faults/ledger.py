@@ -1,0 +1,269 @@
+"""What a journal alone shows: the whole life of each contact, offer and send, kept a second time, from events only.
+
+The table of transitions stands here once, apart from the router's own code. Nothing may be opened twice, ended twice,
+offered to two, moved in line, or go on after its end.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from naru.sim.checks import Fault
+from router import events
+from router.config import Config, Lookup
+from router.memory import REMEMBER_KEYS
+from router.state import Pool
+
+OLDEST_S = 72 * 3600.0
+
+TABLE: dict[type[events.Event], tuple[tuple[str, ...], str | None]] = {
+    events.OfferMade: (("queued",), "offered"),
+    events.OfferAccepted: (("offered",), "active"),
+    events.OfferDeclined: (("offered",), "queued"),
+    events.OfferTimedOut: (("offered",), "queued"),
+    events.OfferWithdrawn: (("offered",), "queued"),
+    events.ContactHeld: (("active",), "held"),
+    events.ContactResumed: (("held", "parked"), "active"),
+    events.ContactParked: (("active", "held"), "parked"),
+    events.ContactNudged: (("active",), None),
+    events.ContactWrapping: (("active", "held", "parked", "wrapping"), "wrapping"),
+    events.ContactRequeued: (("queued", "active", "held", "parked"), "queued"),
+    events.ContactStepped: (("queued",), None),
+    events.ContactPromoted: (("queued",), None),
+    events.PreferenceEnded: (("queued",), None),
+    events.ExclusionEnded: (("queued",), None),
+    events.ContactReprioritised: (("queued", "offered"), None),
+    events.ContactTakenOver: (("active", "held", "parked"), "active"),
+    events.ContactHandedOver: (("active", "held", "parked"), "active"),
+    events.ParticipantJoined: (("active", "held"), None),
+    events.LegJoined: (("active", "held"), None),
+    events.ContactCompleted: (("queued", "active", "held", "parked", "wrapping"), "completed"),
+}
+"""From which statuses to which one an event leads; None: it stays."""
+AFTERWARDS = (events.SendClaimed, events.SendEnded)
+"""What may still be told of a contact that is over. (And the words with which it came, when nobody was to take it.)"""
+ENDS_OF_OFFER = (events.OfferAccepted, events.OfferDeclined, events.OfferTimedOut, events.OfferWithdrawn)
+
+
+@dataclass
+class Life:
+    """A contact as its events tell it."""
+
+    enqueued_at: float
+    arrival: int
+    queue: str
+    direction: str
+    status: str = "queued"
+    agent: str | None = None
+    offer: tuple[str, str] | None = None
+
+
+@dataclass
+class Person:
+    presence: str = "offline"
+    connections: list[str] = field(default_factory=list)
+    cools_until: float | None = None
+    offers: list[str] = field(default_factory=list)
+
+
+class Ledger:
+    def __init__(self) -> None:
+        self.open: dict[str, Life] = {}
+        self.over: set[str] = set()
+        self.people: dict[str, Person] = {}
+        self.sends: dict[str, str | None] = {}
+        self.keys: dict[str, list[str]] = {}
+        self.numbers: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
+        self._offers: set[str] = set()
+        self._just_over = ""
+        self._config = Lookup(Config())
+        self._arrivals = 0
+
+    def note(self, event: events.Event, t: float) -> None:
+        """Raises Fault when this could not come after what came before."""
+        self.counts[type(event).__name__] += 1
+        contact = getattr(event, "contact", None)
+        if isinstance(event, events.ContactOpened):
+            self._opened(event, t)
+        elif type(event) in TABLE:
+            assert contact is not None
+            self._moves(event, contact)
+        elif contact in self.over and contact != self._just_over and not isinstance(event, AFTERWARDS):
+            raise Fault("after its end", f"{event}")
+        handler = _NOTE.get(type(event))
+        if handler is not None:
+            handler(self, event)
+
+    def agrees(self, pool: Pool) -> None:
+        """Memory has just the contacts that the events left open, each with its place, its status and its owner."""
+        if len(pool.contacts) != len(self.open):
+            raise Fault("lost", f"open are {sorted(self.open)}, in memory {sorted(pool.contacts)}")
+        for id_, life in self.open.items():
+            contact = pool.contacts.get(id_)
+            if contact is None:
+                raise Fault("lost", f"{id_} is {life.status} and not in memory")
+            if contact.enqueued_at != life.enqueued_at or contact.arrival != life.arrival:
+                raise Fault("place kept", f"{id_} came at {life.enqueued_at}, now {contact.enqueued_at}")
+            if contact.status != life.status or contact.agent != life.agent:
+                raise Fault("one owner", f"{id_} is {contact.status} of {contact.agent}, by its events {life}")
+            offer = (contact.offer.id, contact.offer.agent) if contact.offer is not None else None
+            if offer != life.offer:
+                raise Fault("one offer", f"{id_} has {offer}, by its events {life.offer}")
+        for id_, person in self.people.items():
+            if pool.agents[id_].presence != person.presence:
+                raise Fault("presence", f"{id_} is {pool.agents[id_].presence}, by its events {person.presence}")
+            if len(person.offers) > 1:
+                raise Fault("one offer", f"{id_} has {person.offers}")
+            if person.cools_until is not None and pool.agents[id_].cools_until is None:
+                raise Fault("cool-down", f"{id_} was to cool down until {person.cools_until}")
+        if pool.memory.sends.keys() != self.sends.keys():
+            raise Fault("sends", f"{sorted(pool.memory.sends)} are to be sent, by their events {sorted(self.sends)}")
+
+    # -- contacts
+
+    def _opened(self, event: events.ContactOpened, t: float) -> None:
+        if event.contact in self.open or event.contact in self.over:
+            raise Fault("opened twice", event.contact)
+        if not t - OLDEST_S <= event.enqueued_at <= t:
+            raise Fault("place kept", f"{event.contact} came at {event.enqueued_at}, it is {t}")
+        self._arrivals += 1
+        self.open[event.contact] = Life(event.enqueued_at, self._arrivals, event.queue, event.direction)
+
+    def _moves(self, event: events.Event, id_: str) -> None:
+        life = self.open.get(id_)
+        if life is None:
+            raise Fault("after its end" if id_ in self.over else "unknown contact", f"{event}")
+        before, after = TABLE[type(event)]
+        if life.status not in before:
+            raise Fault("transition", f"{id_} is {life.status}: {event}")
+        if isinstance(event, ENDS_OF_OFFER):
+            self._offer_ends(event, life)
+        life.status = after or life.status
+        if life.status == "queued":
+            life.agent = None
+
+    def _life(self, event: Any) -> Life:
+        return self.open[event.contact]
+
+    def _offer_made(self, event: events.OfferMade) -> None:
+        life, person = self._life(event), self._person(event.agent)
+        if event.offer in self._offers:
+            raise Fault("one offer", f"{event.offer} was made before")
+        self._offers.add(event.offer)
+        life.offer = (event.offer, event.agent)
+        person.offers.append(event.offer)
+
+    def _offer_ends(self, event: Any, life: Life) -> None:
+        if life.offer != (event.offer, event.agent):
+            raise Fault("one offer", f"not {life.offer}: {event}")
+        life.offer = None
+        self._person(event.agent).offers.remove(event.offer)
+
+    def _accepted(self, event: events.OfferAccepted) -> None:
+        self._life(event).agent = event.agent
+
+    def _cools(self, event: Any) -> None:
+        if event.cools_until is not None:
+            self._person(event.agent).cools_until = event.cools_until
+
+    def _cooled(self, event: events.AgentCooled) -> None:
+        self._person(event.agent).cools_until = None
+
+    def _timed_out(self, event: events.OfferTimedOut) -> None:
+        if event.blame:
+            self._person(event.agent).presence = "unresponsive"
+
+    def _requeued(self, event: events.ContactRequeued) -> None:
+        self._life(event).queue = event.queue
+
+    def _new_owner(self, event: Any) -> None:
+        if self._life(event).agent == event.agent:
+            raise Fault("one owner", f"had it already: {event}")
+        self._life(event).agent = event.agent
+
+    def _completed(self, event: events.ContactCompleted) -> None:
+        life = self.open.pop(event.contact)
+        self.over.add(event.contact)
+        self._just_over = event.contact
+        queue = self._config.queues.get(life.queue)
+        if event.outcome == "overflowed" and queue is not None:
+            lower = [other.id for other in self._config.config.queues if other.overflow_queue == life.queue]
+            if queue.max_length is None or (queue.overflow_queue is not None and not lower):
+                raise Fault("overflow", f"{event.contact} was sent away from {life.queue}, which has somewhere to go")
+
+    # -- people
+
+    def _person(self, agent: str) -> Person:
+        return self.people.setdefault(agent, Person())
+
+    def _presence(self, event: events.PresenceChanged) -> None:
+        self._person(event.agent).presence = event.presence
+
+    def _connected(self, event: events.AgentConnected) -> None:
+        person = self._person(event.agent)
+        if event.connection in person.connections:
+            raise Fault("transition", f"is connected: {event}")
+        person.connections.append(event.connection)
+
+    def _disconnected(self, event: events.AgentDisconnected) -> None:
+        person = self._person(event.agent)
+        if event.connection not in person.connections:
+            raise Fault("transition", f"is not connected: {event}")
+        person.connections.remove(event.connection)
+
+    # -- messages and sends
+
+    def _said(self, event: events.MessageAdded) -> None:
+        if event.number != self.numbers.get(event.conversation, 0) + 1:
+            raise Fault("messages", f"number {event.number} after {self.numbers.get(event.conversation, 0)}")
+        self.numbers[event.conversation] = event.number
+        if event.key is not None:
+            keys = self.keys.setdefault(event.conversation, [])
+            if event.key in keys[-REMEMBER_KEYS:]:
+                raise Fault("accepted twice", f"the message {event.key}")
+            keys.append(event.key)
+
+    def _forgotten(self, event: events.ConversationForgotten) -> None:
+        self.keys.pop(event.conversation, None)
+
+    def _requested(self, event: events.SendRequested) -> None:
+        if event.key in self.sends:
+            raise Fault("sends", f"ordered twice: {event}")
+        self.sends[event.key] = None
+
+    def _claimed(self, event: events.SendClaimed) -> None:
+        if self.sends.get(event.key, "") is not None:
+            raise Fault("sends", f"claimed twice or never ordered: {event}")
+        self.sends[event.key] = event.worker
+
+    def _ended(self, event: events.SendEnded) -> None:
+        if event.key not in self.sends:
+            raise Fault("sends", f"ended twice or never ordered: {event}")
+        del self.sends[event.key]
+
+    def _configured(self, event: events.ConfigApplied) -> None:
+        self._config = Lookup(event.config)
+
+
+_NOTE: dict[type[events.Event], Any] = {
+    events.OfferMade: Ledger._offer_made,
+    events.OfferAccepted: Ledger._accepted,
+    events.OfferDeclined: Ledger._cools,
+    events.OfferWithdrawn: Ledger._cools,
+    events.OfferTimedOut: Ledger._timed_out,
+    events.AgentCooled: Ledger._cooled,
+    events.ContactRequeued: Ledger._requeued,
+    events.ContactTakenOver: Ledger._new_owner,
+    events.ContactHandedOver: Ledger._new_owner,
+    events.ContactCompleted: Ledger._completed,
+    events.PresenceChanged: Ledger._presence,
+    events.AgentConnected: Ledger._connected,
+    events.AgentDisconnected: Ledger._disconnected,
+    events.MessageAdded: Ledger._said,
+    events.ConversationForgotten: Ledger._forgotten,
+    events.SendRequested: Ledger._requested,
+    events.SendClaimed: Ledger._claimed,
+    events.SendEnded: Ledger._ended,
+    events.ConfigApplied: Ledger._configured,
+}

@@ -1,0 +1,319 @@
+"""Faults to plant, one at a time, by which the harness proves that it would see them. Each is a small slip of a hand."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from pytest import MonkeyPatch
+
+from naru import fold, runtime, wire
+from naru.bus.base import LogUnavailable
+from naru.sim.faults import run as core
+from router import capacity, engine, events, inputs, intake, state, turn
+from router.cells import CLOSED, Cells
+from router.line import Line
+from router.state import Pool
+from router.timers import Timers
+from simulation import shards
+
+MOST_SEEDS = 60
+Plant = Callable[[MonkeyPatch], None]
+
+
+def _capacity(**without: Any) -> Plant:
+    def plant(patch: MonkeyPatch) -> None:
+        whole = capacity.fits
+
+        def fits(kind: Any, held: Any, units: int, maximum: Any, at_once: Any = None) -> Any:
+            given = {"units": units, "maximum": maximum, "at_once": at_once, **without}
+            return whole(kind, held, **given)
+
+        patch.setattr(capacity, "fits", fits)
+
+    return plant
+
+
+def _after(event: type[events.Event], more: Callable[[Pool, Any], None]) -> Plant:
+    """Something goes wrong when this event is applied."""
+
+    def plant(patch: MonkeyPatch) -> None:
+        whole = state._APPLY[event]
+
+        def applied(pool: Pool, happened: Any) -> None:
+            whole(pool, happened)
+            more(pool, happened)
+
+        patch.setitem(state._APPLY, event, applied)
+
+    return plant
+
+
+def _watched_once(patch: MonkeyPatch) -> None:
+    whole = Timers.watch
+
+    def watch(self: Timers, entity: str, id_: str, due: Any) -> None:
+        if (entity, id_) not in self._known:
+            whole(self, entity, id_, due)
+
+    patch.setattr(Timers, "watch", watch)
+
+
+def _put_back(patch: MonkeyPatch) -> None:
+    def put_back(self: Line, group: Any, place: int) -> None:
+        group.heap.push(place, group.counts)
+        self.settle(group)
+
+    patch.setattr(Line, "put_back", put_back)
+
+
+def _token_stays(patch: MonkeyPatch) -> None:
+    whole = Cells.set
+
+    def set_(self: Cells, number: int, state_: Any) -> None:
+        tokens = [live[number] for live in self.live]
+        whole(self, number, state_)
+        if state_[2] is CLOSED:
+            for live, token in zip(self.live, tokens, strict=True):
+                live[number] = token
+
+    patch.setattr(Cells, "set", set_)
+
+
+def _not_released(pool: Pool, event: Any) -> None:
+    pool.agents[event.agent].contacts.append(event.contact)
+
+
+def _loses_place(pool: Pool, event: Any) -> None:
+    pool.contacts[event.contact].enqueued_at = pool.t
+    pool.touch(pool.contacts[event.contact])
+
+
+def _no_rona(pool: Pool, event: Any) -> None:
+    pool.agents[event.agent].presence = "available"
+    pool.touch_agent(pool.agents[event.agent])
+
+
+def _forgets_keys(pool: Pool, event: Any) -> None:
+    pool.conversations[event.conversation].keys.clear()
+
+
+def _without(name: str, kind: str) -> Plant:
+    """A deadline that is not derived any more."""
+
+    def plant(patch: MonkeyPatch) -> None:
+        whole = getattr(state, name)
+
+        def deadlines(pool: Pool, of: Any) -> dict[str, float]:
+            return {what: due for what, due in whole(pool, of).items() if what != kind}
+
+        patch.setattr(state, name, deadlines)
+
+    return plant
+
+
+def _restores_without_stamps(patch: MonkeyPatch) -> None:
+    whole = Pool.__init__
+
+    def init(self: Pool, memory: Any = None) -> None:
+        for agent in memory.agents.values() if memory else ():
+            agent.idle_stamp = 0
+        whole(self, memory)
+
+    patch.setattr(Pool, "__init__", init)
+
+
+def _handler_writes(patch: MonkeyPatch) -> None:
+    whole = engine.HANDLERS[inputs.ParkContact]
+
+    def park(one: turn.Turn, wish: inputs.ParkContact) -> Any:
+        answer = whole(one, wish)
+        one.pool.contacts[wish.contact].nudged = True
+        return answer
+
+    patch.setitem(engine.HANDLERS, inputs.ParkContact, park)
+
+
+def _refusal_writes(patch: MonkeyPatch) -> None:
+    whole = engine.HANDLERS[inputs.AcceptOffer]
+
+    def accept(one: turn.Turn, wish: inputs.AcceptOffer) -> Any:
+        if wish.agent in one.pool.agents:
+            one.pool.agents[wish.agent].reason = "asked"
+        return whole(one, wish)
+
+    patch.setitem(engine.HANDLERS, inputs.AcceptOffer, accept)
+
+
+def _promotion_ignored(patch: MonkeyPatch) -> None:
+    from router import queueing
+
+    whole = queueing.tier
+    patch.setattr(queueing, "tier", lambda c, q: whole(msgspec.structs.replace(c, promoted=False), q))
+
+
+def order_of_a_set(patch: MonkeyPatch) -> None:
+    def start_gateway(one: turn.Turn, wish: inputs.StartGateway) -> Any:
+        for agent in set(one.pool.agents):
+            for connection in list(one.pool.agents[agent].connections):
+                if connection.startswith(f"{wish.gateway}:"):
+                    one.emit(events.AgentDisconnected(agent=agent, connection=connection))
+        return turn.OK
+
+    patch.setitem(engine.HANDLERS, inputs.StartGateway, start_gateway)
+
+
+CORE: dict[str, Plant] = {
+    "capacity ignores the maximum of a kind": _capacity(maximum=dict.fromkeys(capacity.MAXIMUM, 99)),
+    "capacity ignores at_once": _capacity(at_once=None),
+    "capacity ignores units": _capacity(units=10_000),
+    "a timer that is moved nearer is not watched again": _watched_once,
+    "a head that is put back is not known to wait": _put_back,
+    "a closed agent's token stays": _token_stays,
+    "an offer that timed out is not released": _after(events.OfferTimedOut, _not_released),
+    "going back to the queue loses the place": _after(events.ContactRequeued, _loses_place),
+    "an exclusion never ends": _without("contact_deadlines", "exclusion"),
+    "a lost agent keeps the offer": _without("agent_deadlines", "lost_offers"),
+    "an owner's silence has no end": _without("contact_deadlines", "silence"),
+    "restoring forgets who has been idle longest": _restores_without_stamps,
+    "a handler writes to memory": _handler_writes,
+    "a refusal writes to memory": _refusal_writes,
+    "what is over the length is sent away": lambda patch: patch.setattr(intake, "_with_room", lambda _, queue: queue),
+    "the reserve is ignored": lambda patch: patch.setattr(Cells, "beyond_reserve", lambda self, queues: True),
+    "whoever lets it ring stays available": _after(events.OfferTimedOut, _no_rona),
+    "a message is accepted a second time": _after(events.MessageAdded, _forgets_keys),
+    "an answer is not remembered": lambda patch: patch.setattr(Pool, "remember", lambda self, id_, seen: None),
+    "max_wait does not bring forward": _promotion_ignored,
+    "guests stay when the owner goes": lambda patch: patch.setattr(turn, "ENDS_COMPANY", ()),
+    "nobody looks again when somebody leaves": lambda patch: patch.setattr(Pool, "somebody_left", lambda self: None),
+    "restoring looks at everybody again": lambda patch: patch.setattr(Pool, "settled", lambda self: None),
+}
+"""Found by one process. `order_of_a_set` needs two, with different hash seeds."""
+
+
+# -- the runtime
+
+
+def _reader(accepts: Callable[[Any, Any], bool]) -> Plant:
+    """Another validity rule."""
+
+    def plant(patch: MonkeyPatch) -> None:
+        def accept(self: Any, record: Any) -> bool:
+            valid = accepts(self, record)
+            if valid and isinstance(record, wire.Open):
+                self.nonce, self.seq = record.n, -1
+            elif valid:
+                self.seq, self.in_next = record.s, record.i
+            self.ignored += not valid
+            return valid
+
+        patch.setattr(wire.JournalReader, "accept", accept)
+
+    return plant
+
+
+def _opens(self: Any, record: Any) -> bool:
+    return bool(record.prev == self.nonce and record.n != self.nonce)
+
+
+def _zombie(self: Any, record: Any) -> bool:
+    return _opens(self, record) if isinstance(record, wire.Open) else True
+
+
+def _no_sequence(self: Any, record: Any) -> bool:
+    return _opens(self, record) if isinstance(record, wire.Open) else bool(record.n == self.nonce)
+
+
+def _any_claim(self: Any, record: Any) -> bool:
+    if isinstance(record, wire.Open):
+        return bool(record.n != self.nonce)
+    return bool(record.n == self.nonce and record.s == self.seq + 1)
+
+
+def _cursor(by: int) -> Plant:
+    def plant(patch: MonkeyPatch) -> None:
+        whole = fold.Fold.snapshot
+
+        def snapshot(self: Any, shard: int) -> Any:
+            taken = whole(self, shard)
+            offset = max(0, taken.cursor.offset + by)
+            cursor = msgspec.structs.replace(taken.cursor, offset=offset)
+            return msgspec.structs.replace(taken, cursor=cursor)
+
+        patch.setattr(fold.Fold, "snapshot", snapshot)
+
+    return plant
+
+
+def _forgets_answers(patch: MonkeyPatch) -> None:
+    def close(pool: Pool, record: Any) -> None:
+        pool.memory.t = max(pool.memory.t, record.t)
+
+    patch.setattr(fold, "close", close)
+
+
+def _sends_again(patch: MonkeyPatch) -> None:
+    """An ambiguous append is simply done again."""
+    whole = runtime.Owner._append
+
+    async def append(self: Any, topic: str, values: list[bytes]) -> None:
+        try:
+            await whole(self, topic, values)
+        except LogUnavailable:
+            await whole(self, topic, values)
+
+    patch.setattr(runtime.Owner, "_append", append)
+
+
+def _ignores_failure(patch: MonkeyPatch) -> None:
+    """An append that has failed is taken for done."""
+    whole = runtime.Owner._append
+
+    async def append(self: Any, topic: str, values: list[bytes]) -> None:
+        try:
+            await whole(self, topic, values)
+        except LogUnavailable:
+            pass
+
+    patch.setattr(runtime.Owner, "_append", append)
+
+
+def _begins_later(patch: MonkeyPatch) -> None:
+    whole = runtime.Owner._claim
+
+    async def claim(self: Any) -> None:
+        await whole(self)
+        self._in_next += self._in_next > 3
+
+    patch.setattr(runtime.Owner, "_claim", claim)
+
+
+def _decides_again(patch: MonkeyPatch) -> None:
+    """Whoever takes over decides the last input once more."""
+    whole = runtime.Owner._claim
+
+    async def claim(self: Any) -> None:
+        await whole(self)
+        self._in_next = max(0, self._in_next - 1)
+
+    patch.setattr(runtime.Owner, "_claim", claim)
+
+
+RUNTIME: dict[str, Plant] = {
+    "a zombie's record is accepted": _reader(_zombie),
+    "a record is accepted twice": _reader(_no_sequence),
+    "any claim is in force, whatever it follows": _reader(_any_claim),
+    "a snapshot's cursor is one too far": _cursor(1),
+    "a snapshot's cursor is one too short": _cursor(-1),
+    "readers forget what was answered": _forgets_answers,
+    "a failed append is taken for done": _ignores_failure,
+    "a new owner leaves out an input": _begins_later,
+    "a new owner decides an input again": _decides_again,
+}
+
+
+def found(name: str) -> core.Failure | shards.Failure | None:
+    """What the harness says of a planted fault: the first seed at which it sees something."""
+    go = core.run if name in CORE else shards.run
+    with MonkeyPatch.context() as patch:
+        (CORE | RUNTIME)[name](patch)
+        return next((failure for seed in range(1, MOST_SEEDS + 1) if (failure := go(seed)[1]) is not None), None)
