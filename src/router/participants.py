@@ -30,7 +30,7 @@ def consult(turn: Turn, wish: ConsultAgent) -> Answer:
     """On a call the customer is held first: what is asked is not for his ears."""
     contact = turn.owned(wish.contact, wish.agent, "active", "held")
     guest = _can_come(turn, contact, wish.to_agent)
-    if contact.has_legs and not is_open(turn.pool, guest, "voice"):
+    if contact.kind == "voice" and not is_open(turn.pool, guest, "voice"):
         raise Refusal(409, "agent-not-open")
     if contact.has_legs and (contact.call is None or contact.leg is None):
         raise Refusal(409, "nobody-on-the-line")
@@ -60,7 +60,7 @@ def monitor(turn: Turn, wish: MonitorContact) -> Answer:
     if contact.status not in ("active", "held"):
         raise Refusal(409, f"contact-is-{contact.status}")
     supervisor = _can_come(turn, contact, wish.agent)
-    if contact.has_legs and not _has_ears(turn, supervisor):
+    if contact.kind == "voice" and not _has_ears(turn, supervisor):
         raise Refusal(409, "agent-not-open")
     _come_in(turn, contact, supervisor, "monitoring")
     return OK

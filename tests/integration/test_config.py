@@ -182,7 +182,7 @@ async def test_plan_names_contacts_that_nobody_could_serve(house: House) -> None
     data = yaml.safe_load(DOCUMENT)
     data["agents"][1]["brands"] = []
     plan = house.client.post("/v1/config/plan", content=json.dumps(data).encode()).json()
-    assert plan["effects"] == ["1 waiting contacts of queue 'care' could then be served by nobody"]
+    assert plan["effects"] == ["1 waiting contact of queue 'care' could then be served by nobody"]
     await left(house, pages)
 
 

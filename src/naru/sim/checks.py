@@ -105,9 +105,12 @@ def maximum(pool: Pool, agent: Agent) -> None:
 
 
 def over(pool: Pool, agent: Agent, profile: Profile) -> dict[str, int]:
-    """By how much an agent holds more than may be, by measure. What an open offer will interrupt is not counted."""
+    """By how much an agent holds more than may be, by measure. What an open offer will interrupt is not counted, and
+    the calls of others that an agent is on are: one has but two ears."""
     mine = [contact for contact in pool.assigned(agent) if contact.status in HOLDING]
-    used = sum(COST_UNITS[contact.kind] for contact in mine)
+    kinds = [contact.kind for contact in mine]
+    kinds += [kind for kind in (pool.contacts[id_].kind for id_ in agent.attends) if kind == "voice"]
+    used = sum(COST_UNITS[kind] for kind in kinds)
     if any(contact.kind == "voice" and contact.status == "offered" for contact in mine):
         used -= sum(
             COST_UNITS[contact.kind]
@@ -116,9 +119,9 @@ def over(pool: Pool, agent: Agent, profile: Profile) -> dict[str, int]:
         )
     found = {"units": used - profile.units}
     if profile.at_once is not None:
-        found["at once"] = len(mine) - profile.at_once
-    for kind in {contact.kind: None for contact in mine}:
-        found[kind] = sum(contact.kind == kind for contact in mine) - profile.maximum.get(kind, MAXIMUM[kind])
+        found["at once"] = len(kinds) - profile.at_once
+    for kind in dict.fromkeys(kinds):
+        found[kind] = kinds.count(kind) - profile.maximum.get(kind, MAXIMUM[kind])
     return {measure: more for measure, more in found.items() if more > 0}
 
 

@@ -264,12 +264,12 @@ class Run:
     def _allow_what_is(self) -> None:
         for agent in self.pool.agents.values():
             profile = self.pool.profile(agent.id)
-            if profile is not None and agent.contacts:
+            if profile is not None:
                 self._more[agent.id] = checks.over(self.pool, agent, profile)
 
     def _capacity(self) -> None:
         for agent in self.pool.agents.values():
-            if not agent.contacts:
+            if not agent.contacts and not agent.attends:
                 continue
             profile = self.pool.profile(agent.id)
             if profile is None:
