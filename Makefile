@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run install dev check format test web lock clean
+.PHONY: run install dev check format test theory web lock clean
 
 run: install
 	$(BIN)/naru demo
@@ -45,6 +45,10 @@ test: dev
 	sh tests/support/install.sh
 	$(MAKE) check
 	sh tests/support/run.sh $(BIN)/pytest
+
+# Every case of queueing theory, the dear ones too, each figure printed.
+theory: dev
+	$(BIN)/pytest -q -s -m "slow or thorough" tests/simulation/test_theory.py
 
 # The pages are built into the package; this builds them anew (Node 20).
 web:

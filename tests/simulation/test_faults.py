@@ -202,3 +202,18 @@ def test_a_cool_down_is_not_over_because_another_offer_is() -> None:
     own_call(story, "mina", 2)
     story.tell(inputs.EndSession(channel="voice", thread=Thread(external="own-2")))
     assert story.pool.agents["mina"].cools_until is not None
+
+
+def test_nobody_is_called_to_a_talk_for_which_he_has_no_room_whoever_carries_the_call() -> None:
+    story = Story(center(agent("mina"), agent("jun", maximum={"voice": 1})))
+    story.on("mina")
+    identity, thread = Identity(scope="t", kind="external", value="ann"), Thread(external="ann")
+    story.tell(inputs.ReceiveMessage(channel="voice", thread=thread, identity=identity, dedupe_key="m"))
+    offered = story.offered("mina")
+    assert offered is not None and offered.offer is not None and not offered.has_legs
+    story.tell(inputs.AcceptOffer(agent="mina", offer=offered.offer.id))
+    story.on("jun")
+    story.arrives("ben")
+    story.accepts("jun")
+    answer = story.tell(inputs.ConsultAgent(agent="mina", contact=offered.id, to_agent="jun")).answer
+    assert (answer.status, answer.code) == (409, "agent-not-open")
