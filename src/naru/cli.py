@@ -433,8 +433,8 @@ def bench_router(
         counts = [int(count) for count in agents.split(",")]
     except ValueError:
         fail(f"'{agents}' is no list of numbers", 2)
-    if not all(100 <= count <= 2_000_000 for count in counts):
-        fail("agents are 100 to 2,000,000", 2)
+    if not all(1000 <= count <= 2_000_000 for count in counts):
+        fail("agents are 1,000 to 2,000,000", 2)
     found = router(counts)
     lines = ["  ".join(f"{name} {value}" for name, value in run.items()) for run in found["runs"]]
     show(as_json, found, "\n".join(lines))
