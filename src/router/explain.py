@@ -294,6 +294,8 @@ def _explanation(
 def _tier_source(pool: "Pool", contact: Contact) -> str:
     if contact.promoted:
         return "max_wait"
+    if contact.hand_tier is not None:
+        return "supervisor"
     steps = pool.queue(contact).steps
     for number in range(min(contact.step, len(steps)), 0, -1):
         if steps[number - 1].tier is not None:

@@ -221,6 +221,7 @@ VALUES: dict[str, dict[str, tuple[str, str]]] = {
         "wall": ("wall", "기본 조건"),
         "queue": ("queue", "큐"),
         "rule": ("rule", "규칙"),
+        "supervisor": ("supervisor", "관리자"),
         "max_wait": ("waited too long", "최대 대기 초과"),
         "step": ("step {number}", "{number}단계"),
     },

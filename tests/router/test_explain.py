@@ -604,6 +604,16 @@ def test_where_tier_target_and_requirements_come_from() -> None:
     assert (found.tier, found.tier_source, found.position) == (0, "max_wait", 1)
 
 
+def test_a_tier_that_a_supervisor_gave_is_said_to_be_his() -> None:
+    story = Told(center(agent("mina"), queues=(Queue(id="care", name="Care", steps=(Step(after_s=5, tier=3),)),)))
+    contact = story.arrives("ann")
+    story.wait(10)
+    story.tell(inputs.ReprioritiseContact(contact=contact.id, by="sora", tier=1))
+    found = explain_waiting(story.past, contact.id)
+    assert (found.tier, found.tier_source) == (1, "supervisor")
+    in_words(story.past, found)
+
+
 def test_the_version_is_that_of_the_moment() -> None:
     story = Told(center(agent("mina", maximum={"chat": 1})))
     first = story.arrives("ann")
