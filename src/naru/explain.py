@@ -128,7 +128,6 @@ class _Folding:
     def __init__(self, workspace: str, memory: Memory | None, seeks: Callable[[Event], bool] | None) -> None:
         self.workspace = workspace
         self.pool = Pool(memory)
-        self.pool.settled()
         self.event: Event | None = None
         self._seeks = seeks
 

@@ -154,7 +154,7 @@ class Cell:
         for need in self.needs:
             self.groups |= need.groups
         # Number 0 is nobody's: with it twice there are always two, and always a tuple.
-        self.heads: Callable[[list[int]], tuple[int, ...]] = itemgetter(0, 0, *_bits(self.groups))
+        self.heads: Callable[[list[int]], tuple[int, ...]] = itemgetter(0, 0, *bits(self.groups))
 
     def lane(self, number: int) -> Lane:
         """The first agent in a lane makes it, and each need it serves looks there from now on."""
@@ -198,11 +198,10 @@ class Need:
 
 
 class Shape:
-    __slots__ = ("cells", "kind", "needs", "outbound", "scored", "skills", "slot")
+    __slots__ = ("cells", "needs", "outbound", "scored", "skills", "slot")
 
-    def __init__(self, slot: int, skills: tuple[str, ...], scored: bool, kind: int) -> None:
+    def __init__(self, slot: int, skills: tuple[str, ...], scored: bool) -> None:
         self.slot = slot
-        self.kind = kind
         self.skills = skills
         self.scored = scored
         self.outbound = "mode:outbound" in skills
@@ -297,7 +296,7 @@ class Cells:
             self.live.append(live)
         key = (self.slots.index(wanted), skills, strategy == "best_skill")
         if key not in self._shapes:
-            self._shapes[key] = shape = Shape(*key, kind)
+            self._shapes[key] = shape = Shape(*key)
             self._by_first.setdefault(skills[0] if skills else "", []).append(shape)
         return self._shapes[key]
 
@@ -316,7 +315,6 @@ class Cells:
                 token = live[number] = self._token(number, shape.slot)
                 if token:
                     cell.lane(token >> NUMBER_BITS & LANE).push(token)
-                    self._newest = max(self._newest, token >> STAMP_SHIFT)
         # Whoever is older than these does not belong at the end of their lines.
         self._newest = max(self._newest, max((self.stamps[number] for number in signed_in), default=0))
 
@@ -412,6 +410,7 @@ class Cells:
             if lane < 0:
                 live[number] = 0
                 continue
+            # _token, written out: this is done for every agent at every change.
             token = stamp << STAMP_SHIFT | number
             if lane and (by_load or lane >= INTERRUPTING):
                 token |= (lane if by_load else INTERRUPTING) << NUMBER_BITS
@@ -439,9 +438,7 @@ class Cells:
             token = live[number]
             if not token:
                 continue
-            profile = self.profile_of[number]
-            if profile.version != self._version:
-                self._refresh(profile)
+            profile = self.refreshed(number)
             stamp, lane = token >> STAMP_SHIFT, token >> NUMBER_BITS & LANE
             if stamp >= self._newest and not lane:
                 self._newest = stamp
@@ -543,7 +540,8 @@ class Cells:
         return bool(self.flags[number] & SIGNED) and self.profile_of[number].meets(need)
 
 
-def _bits(mask: int) -> Iterator[int]:
+def bits(mask: int) -> Iterator[int]:
+    """The numbers of the bits that are set, the least first."""
     while mask:
         bit = mask & -mask
         mask ^= bit

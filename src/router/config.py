@@ -16,6 +16,7 @@ from router.model import Kind, Name, Requirement, Slug, Value
 
 Seconds = Annotated[float, Meta(ge=0, le=366 * 86400)]
 Level = Annotated[int, Meta(ge=1, le=5)]
+MAX_WRAP_UP_S = 3600.0
 Strategy = Literal["longest_idle", "best_skill", "least_loaded", "most_loaded"]
 
 COST_UNITS: dict[Kind, int] = {"voice": 100, "chat": 33, "sms": 20, "email": 20, "social": 20, "task": 50}
@@ -81,7 +82,7 @@ class Queue(Value, frozen=True, kw_only=True):
     when_closed: Literal["wait", "voicemail", "message", "close"] = "wait"
     idle_after_s: Annotated[float, Meta(ge=1, le=366 * 86400)] | None = None
     offer_timeout_s: Annotated[float, Meta(ge=1, le=600)] = 20
-    wrap_up_s: Annotated[float, Meta(ge=0, le=3600)] = 30
+    wrap_up_s: Annotated[float, Meta(ge=0, le=MAX_WRAP_UP_S)] = 30
     first_reply_s: Annotated[float, Meta(ge=1, le=366 * 86400)] | None = None
     auto_accept: bool = False
     prefer_for_s: Seconds = 60
@@ -207,6 +208,11 @@ class Lookup:
     def queue(self, id_: str) -> Queue:
         """A queue, or, when it was deleted under its contacts, an empty one of that name."""
         return self.queues.get(id_) or Queue(id=id_, name=id_)
+
+    def calendar_of(self, queue: str, brand: str) -> str | None:
+        """The calendar that holds for a queue's work of a brand: the queue's own, else the brand's; None: always open."""
+        owner = self.brands.get(brand)
+        return self.queue(queue).hours or (owner.hours if owner else None)
 
 
 def canonical(config: Config) -> Config:

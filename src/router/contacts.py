@@ -4,8 +4,9 @@ Only the owner may, and only in the statuses named; anything else is refused and
 """
 
 from router import events
-from router.effects import CancelLeg, Deliver, EndCaller, HoldCaller, JoinCaller
-from router.eligible import fits, reachable
+from router.config import MAX_WRAP_UP_S
+from router.effects import CancelLeg, Deliver, EndCaller
+from router.eligible import fits, has_offer, reachable
 from router.inputs import (
     CompleteContact,
     ExtendWrapUp,
@@ -20,13 +21,12 @@ from router.inputs import (
 from router.intake import finish, has_room_to_finish, open_channel, open_conversation
 from router.memory import Contact
 from router.model import conversation_id, derive_id
-from router.offers import accepted, make
+from router.offers import EXCLUDE_S, accepted, make
 from router.participants import hand_over
 from router.presence import after_work
-from router.skills import lacks, requirement_sets
+from router.skills import can_serve, requirement_sets
+from router.talks import give_back, put_on_hold, take_up
 from router.turn import OK, Answer, Refusal, Turn
-
-MAX_WRAP_UP_S = 3600.0
 
 
 def send_message(turn: Turn, wish: SendMessage) -> Answer:
@@ -75,9 +75,7 @@ def _say(turn: Turn, contact: Contact, agent: str, private: bool) -> None:
 def hold(turn: Turn, wish: HoldContact) -> Answer:
     contact = turn.owned(wish.contact, wish.agent, "active")
     _needs_a_talk(contact)
-    turn.emit(events.ContactHeld(contact=contact.id))
-    if contact.call is not None:
-        turn.do(HoldCaller(channel=contact.channel, contact=contact.id, call=contact.call))
+    put_on_hold(turn, contact)
     return OK
 
 
@@ -89,9 +87,7 @@ def resume(turn: Turn, wish: ResumeContact) -> Answer:
         raise Refusal(409, "somebody-is-consulted")  # what is said to the owner is not for the customer's ears
     if contact.status == "parked" and fits(turn.pool, turn.pool.agents[wish.agent], contact.kind) != (True, 0):
         raise Refusal(409, "no-capacity")
-    turn.emit(events.ContactResumed(contact=contact.id))
-    if contact.call is not None:
-        turn.do(JoinCaller(channel=contact.channel, contact=contact.id, call=contact.call))
+    take_up(turn, contact)
     return OK
 
 
@@ -117,10 +113,11 @@ def transfer(turn: Turn, wish: TransferContact) -> Answer:
     if wish.to_agent is not None and not _is_able(turn, contact, wish.to_agent):
         raise Refusal(409, "agent-lacks-skill")
     _needs_a_talk(contact)
-    leg, was_held = contact.leg, contact.status == "held"
     queue = wish.queue or contact.queue
     until = turn.now + turn.pool.lookup.queues[queue].prefer_for_s if queue in turn.pool.lookup.queues else None
-    turn.emit(
+    give_back(
+        turn,
+        contact,
         events.ContactRequeued(
             contact=contact.id,
             reason="transferred",
@@ -129,23 +126,16 @@ def transfer(turn: Turn, wish: TransferContact) -> Answer:
             prefer_until=until if wish.to_agent else None,
             by=wish.agent,
             note=wish.note,
-            excluded_until=turn.now + 60,
-        )
+            excluded_until=turn.now + EXCLUDE_S,
+        ),
     )
-    if contact.call is not None:
-        if not was_held:
-            turn.do(HoldCaller(channel=contact.channel, contact=contact.id, call=contact.call))
-        if leg is not None:
-            turn.do(CancelLeg(channel=contact.channel, leg=leg))
-    after_work(turn, wish.agent)
     return OK
 
 
 def _is_able(turn: Turn, contact: Contact, agent: str) -> bool:
     """Whether somebody meets what a contact asks for in its queue. Walls hold for colleagues too."""
     profile = turn.pool.profile(agent)
-    sets = requirement_sets(contact, turn.pool.lookup)
-    return profile is not None and any(lacks(profile, requires) is None for _, requires in sets)
+    return profile is not None and can_serve(profile, requirement_sets(contact, turn.pool.lookup))
 
 
 def wrap_up(turn: Turn, wish: WrapUpContact) -> Answer:
@@ -204,9 +194,7 @@ def start(turn: Turn, wish: StartContact) -> Answer:
     profile = turn.pool.lookup.agents[agent.id]
     if not agent.connections or agent.presence == "offline":
         raise Refusal(409, "not-signed-in")
-    if fits(turn.pool, agent, channel.kind) != (True, 0) or any(
-        c.status == "offered" for c in turn.pool.assigned(agent)
-    ):
+    if fits(turn.pool, agent, channel.kind) != (True, 0) or has_offer(turn.pool, agent):
         raise Refusal(409, "no-capacity")
     if channel.kind == "chat" or (channel.kind == "voice" and not profile.phone):
         raise Refusal(409, "cannot-start-here")

@@ -41,6 +41,11 @@ def held_kinds(pool: "Pool", agent: Agent) -> list[tuple[Kind, bool]]:
     return held + attended(pool, agent)
 
 
+def has_offer(pool: "Pool", agent: Agent) -> bool:
+    """Whether something is offered to the agent now: one thing at a time."""
+    return any(contact.status == "offered" for contact in pool.assigned(agent))
+
+
 def attended(pool: "Pool", agent: Agent) -> list[tuple[Kind, bool]]:
     """Calls of others that the agent is on: one has but two ears. To read along costs nothing."""
     kinds = (pool.contacts[id_].kind for id_ in agent.attends if id_ in pool.contacts)
@@ -76,15 +81,7 @@ def is_open(pool: "Pool", agent: Agent, kind: Kind) -> bool:
 
 
 def _lanes(pool: "Pool", agent: Agent, profile: Profile) -> Lanes:
-    held = []
-    for id_ in agent.contacts:
-        contact = pool.contacts[id_]
-        if contact.status == "offered":
-            return CLOSED
-        if contact.status != "parked":
-            held.append((contact.kind, contact.status in ("active", "held")))
-    held += attended(pool, agent)
-    return pool.lanes(profile, tuple(held))
+    return CLOSED if has_offer(pool, agent) else pool.lanes(profile, tuple(held_kinds(pool, agent)))
 
 
 def lanes_of(profile: Profile, held: tuple[tuple[Kind, bool], ...]) -> Lanes:

@@ -19,7 +19,7 @@ from router.explained import Asked, Chosen, Contest, Explanation, How, Idle, Nee
 from router.memory import Contact
 from router.model import KINDS, ByHand, Requirement, derive_id
 from router.queueing import tier
-from router.reasons import Case, Reason, agent_of, because, is_outbound, why_not_open
+from router.reasons import Case, Reason, agent_of, because, why_not_open
 from router.skills import requirement_sets, score, walls
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def _nearness(passed: Passed) -> tuple[int, str, str, str]:
 
 def _may_be_freed(pool: "Pool", contact: Contact, agent_id: str, judged: _Judged) -> bool:
     """Whether it was the agent who looked. Who has become waiting looks first, and outbound work always does."""
-    if is_outbound(contact) or agent_id not in pool.dirty_agents:
+    if contact.is_outbound or agent_id not in pool.dirty_agents:
         return False
     return contact.id not in pool.dirty_contacts or not judged.ranked or judged.ranked[0][1] != agent_id
 

@@ -12,11 +12,9 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from router.cells import MAX_UNLISTED, SWEEP, Need
+from router.cells import MAX_UNLISTED, ROOM, SWEEP, Need, bits
 from router.model import KINDS
 from router.queueing import ARRIVAL, NOWHERE
-
-MAX_GROUPS_OF_A_CONTACT = 4
 
 
 class Heap:
@@ -27,7 +25,7 @@ class Heap:
     def __init__(self) -> None:
         self.new: list[int] = []
         self.old: list[int] | None = None
-        self.room = 64
+        self.room = ROOM
 
     def push(self, place: int, counts: Callable[[int], bool]) -> None:
         heappush(self.new, place)
@@ -63,7 +61,7 @@ class Heap:
                 heappush(self.new, place)
         if not self.old:
             self.old = None
-            self.room = 64 + 2 * len(self.new)
+            self.room = ROOM + 2 * len(self.new)
 
 
 class Group:
@@ -163,7 +161,7 @@ class Line:
                 continue
             place = waiter.place
             for group in waiter.groups:
-                heap = group.heap
+                heap = group.heap  # Heap.push, written out
                 heappush(heap.new, place)
                 heap.room -= 1
                 if heap.room < 0:
@@ -255,10 +253,7 @@ class Line:
 
     def among(self, groups: int) -> Iterator[Group]:
         """The groups with these bits."""
-        while groups:
-            bit = groups & -groups
-            groups ^= bit
-            yield self.groups[bit.bit_length() - 2]
+        return (self.groups[number - 1] for number in bits(groups))
 
     def waiting_in(self, queue: str) -> list[int]:
         """The places of all who wait in a queue, in order."""

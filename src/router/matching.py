@@ -5,7 +5,7 @@ The interface is narrow: a contact waits (`put`) or waits no longer (`drop`), an
 the measure to beat. Nothing here knows contacts or agents otherwise than by number, place and need.
 """
 
-from router.cells import Cells, Lanes, Need, Profile
+from router.cells import Cells, Lanes, Need, Profile, bits
 from router.line import Group, Line, Waiter
 from router.queueing import ARRIVAL, NOWHERE, TIER_SHIFT
 
@@ -148,12 +148,11 @@ class Matching:
             rank = self._best_head(groups, lanes, profile, first)
             if rank == NOBODY_WAITS:
                 break
-            place = rank[2]
-            if not line.waiters[place & ARRIVAL].excludes:
+            waiter = line.waiters[rank[2] & ARRIVAL]
+            if number not in waiter.excludes:
                 break
-            group = self._group_of(place, groups, first, rank[1])
-            waiter = line.waiters[place & ARRIVAL]
-            if number not in waiter.excludes or self._passed_over(waiter, group.need) is None:
+            group = self._group_of(rank[2], groups, first, rank[1])
+            if self._passed_over(waiter, group.need) is None:
                 break
             aside.append((group, line.set_aside(group)))
         for group, place in aside:
@@ -165,7 +164,7 @@ class Matching:
         if place == NOWHERE:
             return NOBODY_WAITS
         tier = place >> TIER_SHIFT
-        for number, queue in enumerate(first) if first else ():
+        for number, queue in enumerate(first):
             mine = self.line.among(groups & self.line.of_queue.get(queue, 0))
             head = min((group.head() for group in mine), default=NOWHERE)
             if head >> TIER_SHIFT == tier:
@@ -175,15 +174,9 @@ class Matching:
     def _least(self, groups: int, lanes: Lanes, profile: Profile) -> int:
         """The first among the heads of these groups. Many of them are looked at cell by cell, in one call each."""
         heads = self.line.heads
-        best = NOWHERE
         if groups.bit_count() <= FEW_GROUPS:
-            while groups:
-                bit = groups & -groups
-                groups ^= bit
-                place = heads[bit.bit_length() - 1]
-                if place < best:
-                    best = place
-            return best
+            return min((heads[number] for number in bits(groups)), default=NOWHERE)
+        best = NOWHERE
         some_only = profile.blended  # whoever is not may take whatever waits in these cells
         for (kind, _), cells in zip(self.cells.slots, profile.cells, strict=True):
             if lanes[kind] >= 0:

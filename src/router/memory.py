@@ -88,6 +88,11 @@ class Contact(msgspec.Struct):
     """Where a supervisor has put it: before what its steps, its rule and its queue say."""
 
     @property
+    def is_outbound(self) -> bool:
+        """What we began, until somebody has begun it; then it is a conversation like any other."""
+        return self.direction == "outbound" and not self.answered
+
+    @property
     def has_legs(self) -> bool:
         """A call that we carry. Where somebody else does (a company's own exchange), Naru only says whose it is."""
         return self.kind == "voice" and (self.call is not None or self.direction == "outbound")

@@ -196,7 +196,7 @@ def _give_all(turn: Turn, freed: list[Agent]) -> None:
 
 def _longest_idle(turn: Turn, contact: Contact, freed: Agent) -> Agent:
     """Outbound work may have waited for one more to be idle: then it goes to whoever has been idle longest."""
-    if contact.direction == "inbound" or contact.answered:
+    if not contact.is_outbound:
         return freed
     chosen = turn.pool.agent_for(contact) or freed
     if chosen is not freed:
@@ -211,7 +211,7 @@ def _offer_all(turn: Turn, waiting: list[Contact]) -> None:
     places = pool.matching.line.waiters
     if len(waiting) > 1:
         waiting = [c for c in waiting if c.status == "queued"]
-        waiting.sort(key=lambda c: (c.direction == "outbound" and not c.answered, places[c.arrival].place))
+        waiting.sort(key=lambda c: (c.is_outbound, places[c.arrival].place))
     for contact in waiting:
         if contact.status == "queued" and pool.queue(contact).steps:
             pass_on(turn, contact)

@@ -5,8 +5,8 @@ participant has a leg of its own, rung like an agent's and let into the same roo
 """
 
 from router import events
-from router.effects import CancelLeg, HoldCaller, JoinCaller, RingLeg
-from router.eligible import fits, is_open
+from router.effects import CancelLeg, RingLeg
+from router.eligible import fits, has_offer, is_open
 from router.inputs import (
     ConferenceContact,
     ConsultAgent,
@@ -20,6 +20,7 @@ from router.memory import Agent, Contact
 from router.model import Role, derive_id
 from router.offers import accepted, make, withdraw
 from router.presence import after_work
+from router.talks import give_back, put_on_hold, take_up, to_the_room
 from router.turn import OK, Answer, Refusal, Turn
 
 MAX_PARTICIPANTS = 8
@@ -35,8 +36,7 @@ def consult(turn: Turn, wish: ConsultAgent) -> Answer:
     if contact.has_legs and (contact.call is None or contact.leg is None):
         raise Refusal(409, "nobody-on-the-line")
     if contact.call is not None and contact.status == "active":
-        turn.emit(events.ContactHeld(contact=contact.id))
-        turn.do(HoldCaller(channel=contact.channel, contact=contact.id, call=contact.call))
+        put_on_hold(turn, contact)
     _come_in(turn, contact, guest, "consulted")
     return OK
 
@@ -49,9 +49,7 @@ def conference(turn: Turn, wish: ConferenceContact) -> Answer:
     for agent in consulted:
         turn.emit(events.ParticipantJoined(contact=contact.id, agent=agent, role="joined"))
     if contact.status == "held":
-        turn.emit(events.ContactResumed(contact=contact.id))
-        if contact.call is not None:
-            turn.do(JoinCaller(channel=contact.channel, contact=contact.id, call=contact.call))
+        take_up(turn, contact)
     return OK
 
 
@@ -93,8 +91,8 @@ def hand_over(turn: Turn, contact: Contact, to_agent: str, note: str | None) -> 
         after_work(turn, other)
     leg, was_held = contact.leg, contact.status == "held"
     turn.emit(events.ContactHandedOver(contact=contact.id, agent=to_agent, note=note))
-    if contact.call is not None and was_held:
-        turn.do(JoinCaller(channel=contact.channel, contact=contact.id, call=contact.call))
+    if was_held:
+        to_the_room(turn, contact)
     if leg is not None:
         turn.do(CancelLeg(channel=contact.channel, leg=leg))
     after_work(turn, owner)
@@ -152,22 +150,12 @@ def take_over(turn: Turn, wish: TakeOver) -> Answer:
     if contact.status == "offered":
         withdraw(turn, contact, "taken-over")
     elif contact.agent is not None:
-        _out_of_hands(turn, contact, agent.id)
+        back = events.ContactRequeued(contact=contact.id, queue=contact.queue, reason="taken-over", by=agent.id)
+        give_back(turn, contact, back)
     make(turn, contact, turn.pool.agents[agent.id], "taken")
     if contact.offer is not None and not contact.has_legs:
         accepted(turn, contact)
     return OK
-
-
-def _out_of_hands(turn: Turn, contact: Contact, by: str) -> None:
-    """A call goes back to the line for a moment, its owner's leg is hung up."""
-    owner, leg, was_held = contact.agent or "", contact.leg, contact.status == "held"
-    turn.emit(events.ContactRequeued(contact=contact.id, queue=contact.queue, reason="taken-over", by=by))
-    if contact.call is not None and not was_held:
-        turn.do(HoldCaller(channel=contact.channel, contact=contact.id, call=contact.call))
-    if leg is not None:
-        turn.do(CancelLeg(channel=contact.channel, leg=leg))
-    after_work(turn, owner)
 
 
 def _must_have_room(turn: Turn, contact: Contact, agent: Agent) -> None:
@@ -199,8 +187,7 @@ def _has_ears(turn: Turn, agent: Agent) -> bool:
     profile = turn.pool.profile(agent.id)
     if profile is None or not profile.phone or not agent.connections or agent.presence == "offline":
         return False
-    rings = any(contact.status == "offered" for contact in turn.pool.assigned(agent))
-    return not rings and fits(turn.pool, agent, "voice") == (True, 0)
+    return not has_offer(turn.pool, agent) and fits(turn.pool, agent, "voice") == (True, 0)
 
 
 def _come_in(turn: Turn, contact: Contact, agent: Agent, role: Role) -> None:

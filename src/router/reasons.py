@@ -14,10 +14,10 @@ from router import capacity
 from router.cells import KIND_NUMBER
 from router.config import Agent as Profile
 from router.config import Queue
-from router.eligible import fits, held_kinds, signed_in, state_of, used_units
+from router.eligible import fits, has_offer, held_kinds, signed_in, state_of, used_units
 from router.memory import Agent, Contact
 from router.model import Kind, Requirement
-from router.skills import Requirements, lacks, requirement_sets
+from router.skills import Requirements, can_serve, lacks, requirement_sets, to_serve
 
 if TYPE_CHECKING:
     from router.state import Pool
@@ -59,7 +59,7 @@ def why_not_open(pool: "Pool", agent: Agent, kind: Kind) -> Reason | None:
         return because("cooling", until=agent.cools_until)
     if kind == "voice" and not profile.phone:
         return because("no_phone")
-    if any(contact.status == "offered" for contact in pool.assigned(agent)):
+    if has_offer(pool, agent):
         return because("open_offer")
     return None if fits(pool, agent, kind)[0] else _no_room(pool, agent, kind, profile)
 
@@ -97,8 +97,7 @@ class Blending:
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
-        inbound = (Requirement(skill="mode:inbound"),)
-        self._reserves = [(q, (*inbound, *q.requires)) for q in pool.memory.config.queues if q.reserve]
+        self._reserves = [(queue, to_serve(queue)) for queue in pool.memory.config.queues if queue.reserve]
         self._idle: dict[str, int] | None = None
         self._asked: dict[tuple[Kind, Requirements], str] | None = None
 
@@ -131,15 +130,10 @@ class Blending:
         if self._asked is None:
             self._asked = {}
             for contact in self._pool.contacts.values():
-                if contact.status == "queued" and not is_outbound(contact) and not preferred(self._pool, contact):
+                if contact.status == "queued" and not contact.is_outbound and not preferred(self._pool, contact):
                     for queue, requires in requirement_sets(contact, self._pool.lookup):
                         self._asked.setdefault((contact.kind, requires), queue.id)
         return self._asked
-
-
-def is_outbound(contact: Contact) -> bool:
-    """What we began, until somebody has begun it."""
-    return contact.direction == "outbound" and not contact.answered
 
 
 def preferred(pool: "Pool", contact: Contact) -> tuple[str, ...]:
@@ -148,7 +142,7 @@ def preferred(pool: "Pool", contact: Contact) -> tuple[str, ...]:
         return ()
     sets = requirement_sets(contact, pool.lookup)
     known = ((id_, pool.profile(id_)) for id_ in contact.prefers if id_ in pool.agents)
-    return tuple(id_ for id_, p in known if p is not None and any(lacks(p, requires) is None for _, requires in sets))
+    return tuple(id_ for id_, profile in known if profile is not None and can_serve(profile, sets))
 
 
 class Case:
@@ -189,7 +183,7 @@ class Case:
         profile = self.pool.profile(agent.id)
         if profile is None:
             return because("not_configured")
-        if all(lacks(profile, requires) is not None for _, requires in self.sets):
+        if not can_serve(profile, self.sets):
             return self._lacking(profile)
         closed = why_not_open(self.pool, agent, self.contact.kind)
         if closed is not None:
@@ -198,7 +192,7 @@ class Case:
             return self._waits_for()
         if not self.ways(agent.id):
             return because("excluded", until=self.contact.excluded[agent.id])
-        if self.prefers or not is_outbound(self.contact):
+        if self.prefers or not self.contact.is_outbound:
             return None
         self._blending = self._blending or Blending(self.pool)
         return self._blending.keeps(agent, profile)

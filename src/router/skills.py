@@ -3,6 +3,8 @@
 Walls (`brand:`, `mode:`, and `lang:` where the queue says so) are never removed by a step.
 """
 
+from collections.abc import Iterable
+
 from router.config import Agent, Lookup, Queue
 from router.memory import Contact
 from router.model import Requirement
@@ -33,8 +35,7 @@ def requirement_sets(contact: Contact, lookup: Lookup) -> tuple[tuple[Queue, Req
 
 
 def walls(contact: Contact, queue: Queue) -> Requirements:
-    # What we began is outbound work until somebody has begun it; then it is a conversation like any other.
-    mode = "inbound" if contact.answered else contact.direction
+    mode = "outbound" if contact.is_outbound else "inbound"
     found = [Requirement(skill=f"brand:{contact.brand}"), Requirement(skill=f"mode:{mode}")]
     if queue.language_wall and contact.language:
         found.append(Requirement(skill=f"lang:{contact.language}"))
@@ -57,6 +58,11 @@ def levels_of(profile: Agent) -> dict[str, int]:
     return levels
 
 
+def to_serve(queue: Queue) -> Requirements:
+    """What somebody must meet who stands ready for a queue's inbound work: whom its reserve counts."""
+    return Requirement(skill="mode:inbound"), *queue.requires
+
+
 def lacks(profile: Agent, requires: Requirements) -> Requirement | None:
     """The first requirement an agent does not meet; None when all are met."""
     for need in requires:
@@ -64,6 +70,11 @@ def lacks(profile: Agent, requires: Requirements) -> Requirement | None:
         if level is None or level < need.level:
             return need
     return None
+
+
+def can_serve(profile: Agent, sets: Iterable[tuple[Queue, Requirements]]) -> bool:
+    """Whether an agent meets one of a contact's requirement sets."""
+    return any(lacks(profile, requires) is None for _, requires in sets)
 
 
 def score(profile: Agent, requires: Requirements) -> int:

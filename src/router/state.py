@@ -16,7 +16,7 @@ from router.cells import CLOSED, Lanes
 from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S, Brand, Channel, Lookup, Queue
 from router.config import Agent as Profile
 from router.effects import RingLeg
-from router.eligible import lanes_of, state_of
+from router.eligible import has_offer, lanes_of, state_of
 from router.line import Group, Waiter
 from router.matching import Matching
 from router.memory import (
@@ -41,7 +41,7 @@ from router.memory import (
 )
 from router.model import Kind, Requirement
 from router.queueing import ARRIVAL, place
-from router.skills import least_levels, levels_of, requirement_sets
+from router.skills import least_levels, levels_of, requirement_sets, to_serve
 from router.timers import Due, Timers
 
 NEVER_S = 366 * 86400.0
@@ -87,8 +87,7 @@ class Pool:
         self._inbound_went = False
         self._groups: dict[tuple[object, ...], tuple[Group, ...]] = {}
         kept = [queue for queue in config.queues if queue.reserve]
-        inbound = (Requirement(skill="mode:inbound"),)
-        self.matching = Matching(tuple((least_levels((*inbound, *q.requires)), q.reserve) for q in kept))
+        self.matching = Matching(tuple((least_levels(to_serve(queue)), queue.reserve) for queue in kept))
         self._foresee()
         for agent in sorted(self.agents.values(), key=lambda agent: (agent.idle_stamp, agent.id)):
             self.touch_agent(agent)
@@ -112,7 +111,7 @@ class Pool:
     # -- looking things up
 
     def queue(self, contact: Contact) -> Queue:
-        return self.lookup.queues.get(contact.queue) or self.lookup.queue(contact.queue)
+        return self.lookup.queue(contact.queue)
 
     def brand(self, brand: str) -> Brand | None:
         return self.lookup.brands.get(brand)
@@ -138,8 +137,7 @@ class Pool:
         """The hours of a queue, else of the brand; None: always open."""
         if not self._hours:
             return None
-        known, owner = self.lookup.queue(queue), self.lookup.brands.get(brand)
-        return self._hours.get(known.hours or (owner.hours if owner else None) or "")
+        return self._hours.get(self.lookup.calendar_of(queue, brand) or "")
 
     def promise(self, queue: str, channel: Channel, enqueued_at: float) -> float:
         """Within how many seconds by the clock a contact that came then should be answered, closed hours among them."""
@@ -202,8 +200,6 @@ class Pool:
 
     def outbound_heads(self) -> list[Contact]:
         """The first of each group of outbound work, when what held it back may be gone: it looks again."""
-        if not self.outbound_looks_again():
-            return []
         self._inbound_went = self.matching.cells.risen = False
         return [self.contacts[self.waiting[place & ARRIVAL]] for place in self.matching.outbound_heads()]
 
@@ -247,9 +243,9 @@ class Pool:
 
     def _groups_of(self, contact: Contact) -> tuple[Group, ...]:
         """The groups a contact waits in now, its own queue's first. What decides them is the key of a small table."""
-        mode = contact.direction == "outbound" and not contact.answered
         key = (
-            contact.queue, contact.step, contact.brand, contact.kind, mode, contact.language, contact.requires
+            contact.queue, contact.step, contact.brand, contact.kind, contact.is_outbound, contact.language,
+            contact.requires,
         )  # fmt: skip
         found = self._groups.get(key)
         if found is None:
@@ -448,7 +444,7 @@ def agent_deadlines(pool: Pool, agent: Agent) -> dict[str, float]:
     if agent.cools_until is not None:
         due["cool"] = agent.cools_until
     if agent.lost_at is not None:
-        if any(contact.status == "offered" for contact in pool.assigned(agent)):
+        if has_offer(pool, agent):
             due["lost_offers"] = agent.lost_at + LOST_OFFER_S
         due["lost"] = agent.lost_at + LOST_CHAT_S
     return due

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from router import capacity
+from router.calendar import Holidays, hours
 from router.config import Config, Lookup
-from router.memory import Contact, Memory
-from router.skills import least_levels, levels_of, requirement_sets
+from router.memory import Contact
+from router.skills import can_serve, least_levels, requirement_sets
 from router.state import Pool
 
 HELD = ("offered", "active", "held", "wrapping")
@@ -40,7 +41,7 @@ def losses(old: Config, new: Config) -> list[str]:
     ]
 
 
-def consequences(pool: Pool, new: Config, now: float, holidays: dict[str, dict[str, str]]) -> list[str]:
+def consequences(pool: Pool, new: Config, now: float, holidays: Holidays) -> list[str]:
     """What becomes of who waits, and of who works, at this moment."""
     known = Lookup(new)
     waiting = [contact for contact in pool.contacts.values() if contact.status in ("queued", "offered")]
@@ -48,7 +49,7 @@ def consequences(pool: Pool, new: Config, now: float, holidays: dict[str, dict[s
         *_leaving(waiting, known),
         *_asking_otherwise(pool, waiting, known),
         *_stuck(waiting, known),
-        *_closed(pool, new, now, holidays),
+        *_closed(pool, known, now, holidays),
         *_people(pool, known),
     ]
 
@@ -74,28 +75,23 @@ def _asking_otherwise(pool: Pool, waiting: list[Contact], known: Lookup) -> Iter
 
 
 def _stuck(waiting: list[Contact], known: Lookup) -> Iterator[str]:
-    levels = [levels_of(agent) for agent in known.agents.values()]
-
     def nobody(contact: Contact) -> bool:
-        asks = _asks(contact, known)
-        return not any(_meets(have, wanted) for have in levels for wanted in asks)
+        sets = requirement_sets(contact, known)
+        return not any(can_serve(agent, sets) for agent in known.agents.values())
 
     stuck = Counter(c.queue for c in waiting if c.queue in known.queues and nobody(c))
     for queue, count in sorted(stuck.items()):
         yield _some(count, f"of queue '{queue}' could then be served by nobody")
 
 
-def _meets(have: dict[str, int], wanted: dict[str, int]) -> bool:
-    return all(have.get(skill, 0) >= least for skill, least in wanted.items())
-
-
-def _closed(pool: Pool, new: Config, now: float, holidays: dict[str, dict[str, str]]) -> Iterator[str]:
+def _closed(pool: Pool, known: Lookup, now: float, holidays: Holidays) -> Iterator[str]:
     """Queues that are open now and would not be, and the other way round."""
-    after = Pool(Memory(config=new, holidays=holidays))
-    for queue in new.queues:
-        for brand in new.brands:
+    config = known.config
+    opened = {calendar.id: hours(calendar, config.timezone, holidays) for calendar in config.calendars}
+    for queue in config.queues:
+        for brand in config.brands:
             before = pool.hours(queue.id, brand.id)
-            then = after.hours(queue.id, brand.id)
+            then = opened.get(known.calendar_of(queue.id, brand.id) or "")
             was_open = before is None or before.is_open(now)
             if then is not None and was_open and not then.is_open(now):
                 yield f"queue '{queue.id}' of brand '{brand.id}' closes at once: {then.why_closed(now)}"

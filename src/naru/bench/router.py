@@ -19,6 +19,7 @@ from naru.tame import freeze, tame
 from router import engine, inputs, scan
 from router.cells import CLOSED
 from router.config import Agent, Brand, Channel, Config, Queue, Skill
+from router.events import OfferMade
 from router.line import Group, Waiter
 from router.matching import Matching
 from router.model import Identity, Requirement, Thread
@@ -325,6 +326,6 @@ def _talk(
 def _answer(pool: Pool, talks: list[tuple[str, str]], found: engine.Decision, now: float, key: str) -> None:
     """Whoever was offered a contact accepts."""
     for event in found.events:
-        if type(event).__name__ == "OfferMade":
-            engine.decide(pool, inputs.AcceptOffer(agent=event.agent, offer=event.offer), now, f"{key}a{event.attempt}")  # type: ignore[attr-defined]
-            talks.append((event.agent, event.contact))  # type: ignore[attr-defined]
+        if isinstance(event, OfferMade):
+            engine.decide(pool, inputs.AcceptOffer(agent=event.agent, offer=event.offer), now, f"{key}a{event.attempt}")
+            talks.append((event.agent, event.contact))

@@ -7,8 +7,8 @@ production core does the rest.
 import math
 from typing import Any
 
-from naru.sim.scenario import MAX_WRAP_UP_S, Line, Need, Scenario, Team
-from router.config import COST_UNITS, Agent, Brand, Channel, Config, Queue, Skill, Step
+from naru.sim.scenario import Line, Need, Scenario, Team
+from router.config import COST_UNITS, MAX_WRAP_UP_S, Agent, Brand, Channel, Config, Queue, Skill, Step
 from router.model import KINDS, Kind, Requirement
 
 BRAND = "sim"

@@ -11,13 +11,12 @@ import msgspec
 import yaml
 from msgspec import Meta
 
-from router.config import Level, Strategy
+from router.config import MAX_WRAP_UP_S, Level, Strategy
 from router.model import Kind, Value
 
 MAX_DOCUMENT_BYTES = 1_000_000
 MAX_AGENTS = 1_000_000
 MAX_DURATION_S = 366 * 86400.0
-MAX_WRAP_UP_S = 3600.0
 """The router ends every wrap-up after an hour; what a distribution draws beyond is cut there."""
 
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
