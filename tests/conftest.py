@@ -11,6 +11,7 @@ from typing import NoReturn
 import pytest
 from playwright.async_api import Browser, Error, async_playwright
 
+from support.kafka import GIVEN, Cluster, NoKafka
 from support.mail import MailServers, servers_or_skip
 
 CHROMIUM = "/usr/bin/chromium"
@@ -19,6 +20,22 @@ CHROMIUM = "/usr/bin/chromium"
 @pytest.fixture(scope="session")
 def mail_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailServers]:
     yield from servers_or_skip(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Apache Kafka's address: the cluster that is given, else one node of our own."""
+    if os.environ.get(GIVEN):
+        yield os.environ[GIVEN]
+        return
+    cluster = Cluster(tmp_path_factory.mktemp("kafka"))
+    try:
+        cluster.start()
+    except NoKafka as error:
+        cluster.stop()
+        not_proved("the log on Apache Kafka", str(error))
+    yield cluster.servers
+    cluster.stop()
 
 
 @pytest.fixture

@@ -1,13 +1,22 @@
-"""What every log must do. One class, run on each implementation."""
+"""What every log must do. One class, run on each implementation: the embedded one, and Apache Kafka itself."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import itertools
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from naru.bus.base import Log, LogUnavailable, Stored
+from naru.bus.kafka import TAIL_BYTES, Broker, KafkaLog
 from naru.bus.sqlite import TAIL_RECORDS, SqliteLog
+
+Open = Callable[[], Awaitable[Log]]
+PREFIXES = (f"naru-{os.getpid()}-{number}-" for number in itertools.count())
 
 
 class Clock:
@@ -23,11 +32,39 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(params=["sqlite", "kafka"])
+async def open_log(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Open]:
+    """Opens the log, again and again if one likes: what was appended is still there."""
+    async with contextlib.AsyncExitStack() as opened:
+        broker = await _broker(request.getfixturevalue("kafka")) if request.param == "kafka" else None
+
+        async def make() -> Log:
+            log: Any
+            if broker is None:
+                log = SqliteLog(tmp_path / "log.sqlite", clock)
+            else:
+                log = KafkaLog(broker)
+                await log.start()
+            opened.push_async_callback(log.close)
+            return log
+
+        yield make
+
+
+async def _broker(servers: str) -> Broker:
+    """A broker's address, with the tests' topics made under a name of their own."""
+    broker = Broker(servers=servers, replication=1, prefix=next(PREFIXES))
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    stamped = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": "8000000"}
+    await admin.create_topics([NewTopic(broker.topic(name), 2, 1, topic_configs=stamped) for name in ("t", "u")])
+    await admin.close()
+    return broker
+
+
 @pytest.fixture
-async def log(tmp_path: Path, clock: Clock) -> AsyncIterator[Log]:
-    made = SqliteLog(tmp_path / "log.sqlite", clock)
-    yield made
-    await made.close()
+async def log(open_log: Open) -> Log:
+    return await open_log()
 
 
 async def take(log: Log, topic: str, count: int, start: int = 0, part: int = 0) -> list[Stored]:
@@ -68,32 +105,43 @@ class TestLog:
         second = await log.append("t", 0, [b"b"])
         assert second[0].t >= first[0].t
 
-    async def test_what_was_appended_survives_closing(self, tmp_path: Path, clock: Clock) -> None:
-        first = SqliteLog(tmp_path / "again.sqlite", clock)
+    async def test_what_was_appended_survives_closing(self, open_log: Open) -> None:
+        first = await open_log()
         await first.append("t", 0, [b"a", b"b"])
         await first.close()
-        second = SqliteLog(tmp_path / "again.sqlite", clock)
+        second = await open_log()
         assert (await second.append("t", 0, [b"c"]))[0].offset == 2
         assert [record.value for record in await take(second, "t", 3)] == [b"a", b"b", b"c"]
-        await second.close()
 
-    async def test_trimmed_records_are_gone_and_offsets_go_on(self, tmp_path: Path, clock: Clock) -> None:
-        log = SqliteLog(tmp_path / "trim.sqlite", clock)
+    async def test_trimmed_records_are_gone_and_offsets_go_on(self, open_log: Open) -> None:
+        log = await open_log()
         await log.append("t", 0, [b"a", b"b", b"c"])
         await log.trim("t", 0, 3)
         await log.close()
-        log = SqliteLog(tmp_path / "trim.sqlite", clock)
+        log = await open_log()
         assert await log.begin("t", 0) == await log.end("t", 0) == 3
         assert (await log.append("t", 0, [b"d"]))[0].offset == 3
         assert (await take(log, "t", 1))[0].offset == 3
         assert await log.begin("t", 0) == 3
+
+    async def test_a_reader_from_before_the_beginning_begins_there(self, open_log: Open) -> None:
+        log = await open_log()
+        await log.append("t", 0, [b"a", b"b", b"c"])
+        await log.trim("t", 0, 2)
         await log.close()
+        log = await open_log()
+        assert [record.value for record in await take(log, "t", 1)] == [b"c"]
 
     async def test_the_first_record_since_a_time_is_found(self, log: Log, clock: Clock) -> None:
+        stored: list[Stored] = []
         for at in (1000.0, 1010.0, 1020.0):
             clock.now = at
-            await log.append("t", 0, [b"x"])
-        assert [await log.since("t", 0, t) for t in (0, 1000.5, 1020.0, 1021.0)] == [0, 1, 2, 3]
+            stored += await log.append("t", 0, [b"x"])
+        for record in stored:
+            first = min(other.offset for other in stored if other.t >= record.t)
+            assert await log.since("t", 0, record.t) == first
+        assert await log.since("t", 0, 0) == 0
+        assert await log.since("t", 0, stored[-1].t + 1) == 3
 
     async def test_many_writers_share_commits_and_lose_nothing(self, log: Log) -> None:
         await asyncio.gather(*(log.append("t", 0, [f"{n}".encode()]) for n in range(500)))
@@ -102,10 +150,24 @@ class TestLog:
         assert [record.offset for record in found] == list(range(500))
 
     async def test_a_reader_far_behind_reads_from_the_disk_without_a_gap(self, log: Log) -> None:
-        total = TAIL_RECORDS + 500
+        total, size = TAIL_RECORDS + 500, TAIL_BYTES // TAIL_RECORDS
         for start in range(0, total, 500):
-            await log.append("t", 0, [f"{n}".encode() for n in range(start, min(total, start + 500))])
+            await log.append("t", 0, [f"{n}".zfill(size).encode() for n in range(start, min(total, start + 500))])
         assert [record.offset for record in await take(log, "t", total)] == list(range(total))
+        assert [record.offset for record in await take(log, "t", 1, start=total - 1)] == [total - 1]
+
+    async def test_two_readers_of_one_log_see_the_same(self, open_log: Open) -> None:
+        log = await open_log()
+        fast = asyncio.create_task(take(log, "t", 300))
+        for n in range(300):
+            await log.append("t", 0, [f"{n}".encode()])
+        assert await fast == await take(log, "t", 300)
+
+    async def test_a_turn_of_large_records_stays_whole_and_in_order(self, log: Log) -> None:
+        values = [bytes([n]) * 400_000 for n in range(12)]
+        stored = await log.append("t", 0, values)
+        assert [record.offset for record in stored] == list(range(12))
+        assert [record.value for record in await take(log, "t", 12)] == values
 
     async def test_a_closed_log_says_that_it_is_unavailable(self, log: Log) -> None:
         await log.close()

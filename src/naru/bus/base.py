@@ -12,6 +12,9 @@ import msgspec
 IN = "naru.in"
 JOURNAL = "naru.journal"
 DLQ = "naru.dlq"
+WORKERS = "naru.workers"
+HINTS = "naru.hints"
+EVENTS = "naru.events"
 
 MAX_VALUE_BYTES = 1_000_000
 
@@ -30,7 +33,7 @@ class Stored(msgspec.Struct, frozen=True):
 
 class Log(Protocol):
     async def append(self, topic: str, part: int, values: Sequence[bytes]) -> list[Stored]:
-        """Append in order, all or nothing. Raises LogUnavailable."""
+        """Append in order, all or nothing (of more than four megabytes perhaps only a first part). Raises LogUnavailable."""
         ...
 
     def read(self, topic: str, part: int, start: int) -> AsyncIterator[list[Stored]]:

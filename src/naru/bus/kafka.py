@@ -1,0 +1,371 @@
+"""The log on Apache Kafka: explicit partitions, acks=all, no consumer groups, no transactions.
+
+One producer and one consumer at the tail per process, whoever reads: the newest records of a partition are kept in
+memory once and shared, as in the embedded log. A reader that is further behind reads with a consumer of its own until
+it has caught up. Every wait is bounded; an append that fails or takes too long is ambiguous, as the port says.
+"""
+
+import asyncio
+import collections
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from naru.bus.base import LogUnavailable, Stored
+
+MAX_BATCH_BYTES = 4_000_000
+MAX_REQUEST_BYTES = 8_000_000
+TAIL_BYTES = 2_000_000
+"""Of each partition's newest records, kept in memory for its readers."""
+READ_BATCH = 256
+REQUEST_MS = 3_000
+APPEND_S = 6.0
+ASK_S = 5.0
+FETCH_WAIT_MS = 250
+METADATA_MS = 10_000
+AGAIN_S = 0.5
+
+log = structlog.get_logger("naru.kafka")
+
+
+class Broker(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Kafka is and how to get in. `prefix` begins every topic's name."""
+
+    servers: str
+    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str = ""
+    password: str = ""
+    replication: int = 3
+    prefix: str = "naru"
+
+    def topic(self, name: str) -> str:
+        return self.prefix + name.removeprefix("naru")
+
+    def client(self) -> dict[str, Any]:
+        """What producer, consumer and admin client are told alike."""
+        told: dict[str, Any] = {
+            "bootstrap_servers": self.servers,
+            "security_protocol": self.security,
+            "request_timeout_ms": REQUEST_MS,
+            "metadata_max_age_ms": METADATA_MS,
+        }
+        if self.security.endswith("SSL"):
+            context = ssl.create_default_context(cafile=self.ca_file or None)
+            if self.cert_file:
+                context.load_cert_chain(self.cert_file, self.key_file or None)
+            told["ssl_context"] = context
+        if self.security.startswith("SASL"):
+            told |= {
+                "sasl_mechanism": self.sasl,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password,
+            }
+        return told
+
+
+class KafkaLog:
+    """`start` before use."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._producer: AIOKafkaProducer | None = None
+        self._tail = _Tail(broker)
+        self._closed = False
+
+    async def start(self) -> None:
+        """Raises LogUnavailable when no broker answers."""
+        producer = AIOKafkaProducer(
+            **self._broker.client(),
+            acks="all",
+            linger_ms=0,
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=MAX_REQUEST_BYTES,
+        )
+        try:
+            await producer.start()
+            await self._tail.start()
+        except (KafkaError, OSError) as error:
+            await producer.stop()
+            raise LogUnavailable(str(error)) from error
+        self._producer = producer
+
+    async def append(self, topic: str, part: int, values: Sequence[bytes]) -> list[Stored]:
+        """As the port says; what fits into one batch (4 MB) is all or nothing, of more than that a first part may stay.
+
+        A single record goes through the accumulator, where those of many callers share a request. Several go as one
+        batch of their own, so that a turn's records are one produce.
+        """
+        if self._closed or self._producer is None:
+            raise LogUnavailable("the log is closed")
+        partition = TopicPartition(self._broker.topic(topic), part)
+        stored: list[Stored] = []
+        with _translated():
+            async with asyncio.timeout(APPEND_S):
+                if len(values) == 1:
+                    sent = await self._producer.send(partition.topic, values[0], partition=part)
+                    return _stored(await sent, values)
+                for batch, held in self._batches(values):
+                    sent = await self._producer.send_batch(batch, partition.topic, partition=part)
+                    stored += _stored(await sent, held)
+        return stored
+
+    def _batches(self, values: Sequence[bytes]) -> list[tuple[Any, list[bytes]]]:
+        assert self._producer is not None
+        batches: list[tuple[Any, list[bytes]]] = []
+        for value in values:
+            if not batches or batches[-1][0].append(key=None, value=value, timestamp=None) is None:
+                batches.append((self._producer.create_batch(), []))
+                if batches[-1][0].append(key=None, value=value, timestamp=None) is None:
+                    raise LogUnavailable(f"a record of {len(value)} bytes fits into no batch")
+            batches[-1][1].append(value)
+        for batch, _ in batches:
+            batch.close()
+        return batches
+
+    async def publish(self, topic: str, part: int, value: bytes, headers: list[tuple[str, bytes]]) -> None:
+        """One record for others to read, with headers; durable on return. Raises LogUnavailable."""
+        if self._closed or self._producer is None:
+            raise LogUnavailable("the log is closed")
+        with _translated():
+            async with asyncio.timeout(APPEND_S):
+                sent = await self._producer.send(self._broker.topic(topic), value, partition=part, headers=headers)
+                await sent
+
+    async def read(self, topic: str, part: int, start: int) -> AsyncIterator[list[Stored]]:
+        partition = TopicPartition(self._broker.topic(topic), part)
+        at = start
+        while not self._closed:
+            tail = await self._tail.of(partition)
+            batch = tail.since(at)
+            if batch is None:
+                async for batch in self._behind(partition, at, tail):
+                    at = batch[-1].offset + 1
+                    yield batch
+            elif batch:
+                at = batch[-1].offset + 1
+                yield batch
+            else:
+                await tail.grows(at)
+
+    async def _behind(self, partition: TopicPartition, at: int, tail: "_Newest") -> AsyncIterator[list[Stored]]:
+        """What the tail no longer holds, up to where it begins."""
+        consumer = _consumer(self._broker)
+        try:
+            with _translated():
+                await consumer.start()
+                consumer.assign([partition])
+                async with asyncio.timeout(ASK_S):
+                    at = max(at, (await consumer.beginning_offsets([partition]))[partition])
+            consumer.seek(partition, at)
+            while at < tail.begins and not self._closed:
+                with _translated():
+                    found = await consumer.getmany(partition, timeout_ms=FETCH_WAIT_MS, max_records=READ_BATCH)
+                batch = [_read(record) for record in found.get(partition, ()) if record.offset < tail.begins]
+                if batch:
+                    at = batch[-1].offset + 1
+                    yield batch
+        finally:
+            await consumer.stop()
+
+    async def end(self, topic: str, part: int) -> int:
+        return await self._asked(topic, part, lambda consumer, tp: consumer.end_offsets([tp]))
+
+    async def begin(self, topic: str, part: int) -> int:
+        return await self._asked(topic, part, lambda consumer, tp: consumer.beginning_offsets([tp]))
+
+    async def since(self, topic: str, part: int, t: float) -> int:
+        found = await self._asked(topic, part, lambda consumer, tp: consumer.offsets_for_times({tp: max(0, _ms(t))}))
+        return await self.end(topic, part) if found is None else found.offset
+
+    async def _asked(self, topic: str, part: int, ask: Any) -> Any:
+        partition = TopicPartition(self._broker.topic(topic), part)
+        with _translated():
+            async with asyncio.timeout(ASK_S):
+                return (await ask(self._tail.consumer, partition))[partition]
+
+    async def trim(self, topic: str, part: int, before: int) -> None:
+        """Asks the broker to delete; the topics' own retention does so besides."""
+        partition = TopicPartition(self._broker.topic(topic), part)
+        with _translated():
+            admin = AIOKafkaAdminClient(**self._broker.client())
+            try:
+                await admin.start()
+                async with asyncio.timeout(ASK_S):
+                    await admin.delete_records({partition: RecordsToDelete(before_offset=before)})
+            finally:
+                await admin.close()
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        await self._tail.close()
+        if self._producer is not None:
+            with contextlib.suppress(KafkaError, TimeoutError):
+                await asyncio.wait_for(self._producer.stop(), ASK_S)
+
+
+class _Newest:
+    """One partition's newest records, and where they begin and end."""
+
+    def __init__(self, begins: int) -> None:
+        self.begins = self.ends = begins
+        self._records: collections.deque[Stored] = collections.deque()
+        self._bytes = 0
+        self._grown = asyncio.Event()
+
+    def add(self, records: list[Stored]) -> None:
+        """Records that are not the next ones (a broker lost some, or retention took them) begin a new tail."""
+        if records[0].offset != self.ends:
+            log.error("log.gap", expected=self.ends, found=records[0].offset)
+            self._records.clear()
+            self._bytes, self.begins = 0, records[0].offset
+        self._records.extend(records)
+        self._bytes += sum(len(record.value) for record in records)
+        self.ends = records[-1].offset + 1
+        while self._bytes > TAIL_BYTES and len(self._records) > READ_BATCH:
+            self._bytes -= len(self._records.popleft().value)
+            self.begins = self._records[0].offset
+        self.wake()
+
+    def wake(self) -> None:
+        self._grown.set()
+        self._grown = asyncio.Event()
+
+    def since(self, at: int) -> list[Stored] | None:
+        """Records from `at` on, none at the end; None when they do not go back that far."""
+        if at < self.begins:
+            return None
+        skip = at - self.begins
+        return [self._records[i] for i in range(skip, min(len(self._records), skip + READ_BATCH))]
+
+    async def grows(self, at: int) -> None:
+        grown = self._grown
+        if self.ends <= at:
+            await grown.wait()
+
+
+class _Tail:
+    """The ends of all partitions that somebody here reads, followed by one consumer."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._newest: dict[TopicPartition, _Newest] = {}
+        self._joining = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._any = asyncio.Event()
+        self.consumer: AIOKafkaConsumer | None = None
+
+    async def start(self) -> None:
+        self.consumer = _consumer(self._broker)
+        await self.consumer.start()
+        self._task = asyncio.create_task(self._follow())
+
+    async def of(self, partition: TopicPartition) -> _Newest:
+        """A partition's tail; one that was not followed yet begins at the present end. Raises LogUnavailable."""
+        if partition not in self._newest:
+            async with self._joining:
+                if partition not in self._newest:
+                    await self._join(partition)
+        return self._newest[partition]
+
+    async def _join(self, partition: TopicPartition) -> None:
+        consumer = self.consumer
+        if consumer is None:
+            raise LogUnavailable("the log is not started")
+        with _translated():
+            async with asyncio.timeout(ASK_S):
+                ends = (await consumer.end_offsets([partition]))[partition]
+        self._newest[partition] = _Newest(ends)
+        self._assign(consumer)
+        self._any.set()
+
+    def _assign(self, consumer: AIOKafkaConsumer) -> None:
+        """An assignment is made as a whole, and each partition goes on where its tail ends."""
+        consumer.assign(list(self._newest))
+        for partition, newest in self._newest.items():
+            consumer.seek(partition, newest.ends)
+
+    async def _follow(self) -> None:
+        await self._any.wait()
+        while True:
+            try:
+                await self._take()
+            except OffsetOutOfRangeError as error:
+                await self._move(error.args[0])
+            except KafkaError as error:
+                log.warning("tail.waits", error=str(error)[:300])
+                await asyncio.sleep(AGAIN_S)
+
+    async def _take(self) -> None:
+        assert self.consumer is not None
+        found = await self.consumer.getmany(timeout_ms=FETCH_WAIT_MS, max_records=2_000)
+        for partition, records in found.items():
+            newest = self._newest[partition]
+            fresh = [_read(record) for record in records if record.offset >= newest.ends]
+            if fresh:
+                newest.add(fresh)
+
+    async def _move(self, places: dict[TopicPartition, int]) -> None:
+        """The broker no longer, or not yet again, has what comes next: go on where it begins. Readers see the gap."""
+        assert self.consumer is not None
+        for partition, place in places.items():
+            log.error("tail.out-of-range", topic=partition.topic, part=partition.partition, offset=place)
+            with contextlib.suppress(KafkaError):
+                begins = (await self.consumer.beginning_offsets([partition]))[partition]
+                self.consumer.seek(partition, max(begins, 0) if begins > place else place)
+        await asyncio.sleep(AGAIN_S)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for newest in self._newest.values():
+            newest.wake()
+        if self.consumer is not None:
+            with contextlib.suppress(KafkaError, TimeoutError):
+                await asyncio.wait_for(self.consumer.stop(), ASK_S)
+
+
+def _consumer(broker: Broker) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        **broker.client(),
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        max_partition_fetch_bytes=MAX_BATCH_BYTES,
+    )
+
+
+def _stored(sent: Any, values: Sequence[bytes]) -> list[Stored]:
+    """Of the metadata of a record or of a batch: its offset is that of the first."""
+    t = max(0, sent.timestamp or 0) / 1000
+    return [Stored(sent.offset + number, t, bytes(value)) for number, value in enumerate(values)]
+
+
+def _read(record: Any) -> Stored:
+    return Stored(record.offset, record.timestamp / 1000, record.value or b"")
+
+
+def _ms(t: float) -> int:
+    """Whole milliseconds, upwards: a record of that time or later is sought."""
+    return -int(-t * 1000 // 1)
+
+
+@contextlib.contextmanager
+def _translated() -> Any:
+    try:
+        yield
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise LogUnavailable(f"{type(error).__name__}: {error}"[:500]) from error
