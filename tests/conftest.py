@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Error, async_playwright
 
 from support.kafka import GIVEN, Cluster, NoKafka
 from support.mail import MailServers, servers_or_skip
+from support.postgres import NoPostgres, Postgres
 
 CHROMIUM = "/usr/bin/chromium"
 
@@ -36,6 +37,18 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         not_proved("the log on Apache Kafka", str(error))
     yield cluster.servers
     cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    try:
+        server.start()
+    except NoPostgres as error:
+        server.stop()
+        not_proved("the database on PostgreSQL", str(error))
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ from naru.observe import Metrics, configure_logs
 from naru.runtime import Owner
 from naru.settings import Settings
 from naru.store import migrate
-from naru.store.database import Database, StoreUnavailable, sqlite_url
+from naru.store.database import HOUSE, Database, StoreUnavailable, sqlite_url
 from naru.store.files import StoredFiles
 from naru.store.history import StoredHistory
 from naru.store.projector import Overtaken, Projector, load_cursor, move_cursor
@@ -262,7 +262,7 @@ class Naru:
     async def checks(self) -> dict[str, bool]:
         store = True
         try:
-            async with self.database.read():
+            async with self.database.read(HOUSE):
                 pass
         except StoreUnavailable:
             store = False
@@ -359,7 +359,7 @@ class Naru:
             while passed and passed[0][0] <= self.worker.done_up_to:
                 done = passed.popleft()[1]
             if done is not None and self.clock() - saved_at >= 1.0:
-                async with self.database.write() as connection:
+                async with self.database.write(HOUSE) as connection:
                     await move_cursor(connection, WORKER_READER, saved, done)
                 saved, saved_at = done, self.clock()
 

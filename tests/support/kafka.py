@@ -33,7 +33,14 @@ LOG4J = """\
 <Configuration status="ERROR"><Appenders><Console name="out"><PatternLayout pattern="%d %p %c{1}: %m%n"/></Console>
 </Appenders><Loggers><Root level="WARN"><AppenderRef ref="out"/></Root></Loggers></Configuration>
 """
-JAVA = ["-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem", "-Xshare:auto"]
+JAVA = [
+    "-Xms128m",
+    "-Xmx384m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+PerfDisableSharedMem",
+    "-Xshare:auto",
+]
 
 
 class NoKafka(Exception):
@@ -55,7 +62,14 @@ def classpath() -> str:
     (folder / "pom.xml").write_text(POM)
     (folder / "log4j2.xml").write_text(LOG4J)
     partial = folder / "partial.txt"
-    command = ["mvn", "-q", "-B", "dependency:build-classpath", "-DincludeScope=runtime", f"-Dmdep.outputFile={partial}"]
+    command = [
+        "mvn",
+        "-q",
+        "-B",
+        "dependency:build-classpath",
+        "-DincludeScope=runtime",
+        f"-Dmdep.outputFile={partial}",
+    ]
     found = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
     if found.returncode != 0 or not partial.exists():
         raise NoKafka(f"org.apache.kafka:kafka_2.13:{VERSION} from Maven: {found.stdout[-500:]}")
@@ -119,7 +133,15 @@ class Node:
 
     def start(self) -> None:
         log4j = CACHE / f"kafka-{VERSION}" / "log4j2.xml"
-        command = [*self.prefix, "java", *JAVA, f"-Dlog4j2.configurationFile={log4j}", "-cp", classpath(), "kafka.Kafka"]
+        command = [
+            *self.prefix,
+            "java",
+            *JAVA,
+            f"-Dlog4j2.configurationFile={log4j}",
+            "-cp",
+            classpath(),
+            "kafka.Kafka",
+        ]
         with (self.folder / "log").open("ab") as log:
             properties = str(self.folder / "server.properties")
             self.process = subprocess.Popen([*command, properties], stdout=log, stderr=log)

@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from agents.auth import Principal
 from naru.store import tables as db
-from naru.store.database import Database
+from naru.store.database import HOUSE, Database
 from naru.store.projector import put_if_absent
 from router.config import Config
 
@@ -53,16 +53,16 @@ class Accounts:
     # -- workspaces and people
 
     async def ensure_workspace(self, workspace: str, name: str) -> None:
-        async with self._database.write() as connection:
+        async with self._database.write(workspace) as connection:
             await put_if_absent(connection, db.workspaces, id=workspace, name=name, created_at=self._clock())
 
     async def workspaces(self) -> list[str]:
-        async with self._database.read() as connection:
+        async with self._database.read(HOUSE) as connection:
             return [row.id for row in await connection.execute(select(db.workspaces.c.id))]
 
     async def sync_people(self, workspace: str, config: Config) -> None:
         """Make the people of a workspace those of its configuration; who is gone from it is disabled at once."""
-        async with self._database.write() as connection:
+        async with self._database.write(workspace) as connection:
             # Addresses are unique: all are let go first, so that they may change hands in one document.
             everybody = update(db.people).where(db.people.c.workspace == workspace)
             await connection.execute(everybody.values(email=None))
@@ -101,7 +101,7 @@ class Accounts:
         workspace, person = row
         digest = await asyncio.to_thread(self._hasher.hash, password)
         where = (db.people.c.workspace == workspace) & (db.people.c.id == person)
-        async with self._database.write() as connection:
+        async with self._database.write(workspace) as connection:
             await connection.execute(update(db.people).where(where).values(password_hash=digest))
             sessions = (db.tokens.c.workspace == workspace) & (db.tokens.c.person == person)
             await connection.execute(delete(db.tokens).where(sessions & (db.tokens.c.use == "session")))
@@ -123,7 +123,7 @@ class Accounts:
     async def login(self, workspace: str, email: str, password: str) -> str | None:
         """The person's id when the password is right."""
         c = db.people.c
-        async with self._database.read() as connection:
+        async with self._database.read(workspace) as connection:
             found = await connection.execute(
                 select(c.id, c.password_hash).where(c.workspace == workspace, c.email == email, c.disabled.is_(False))
             )
@@ -143,7 +143,7 @@ class Accounts:
         return await self._issue(workspace, "session", SESSION_S, person=person)
 
     async def close_session(self, token: str) -> None:
-        async with self._database.write() as connection:
+        async with self._database.write(HOUSE) as connection:
             await connection.execute(delete(db.tokens).where(db.tokens.c.hash == hashed(token)))
 
     async def login_token(self, workspace: str, person: str) -> str:
@@ -160,10 +160,9 @@ class Accounts:
 
     async def redeem_ticket(self, token: str) -> Principal | None:
         """The principal a ticket stands for; a ticket is good once."""
-        async with self._database.write() as connection:
+        async with self._database.write(HOUSE) as connection:
             where = (db.tokens.c.hash == hashed(token)) & (db.tokens.c.use == "ticket")
-            row = (await connection.execute(select(db.tokens).where(where))).first()
-            await connection.execute(delete(db.tokens).where(where))
+            row = (await connection.execute(delete(db.tokens).where(where).returning(db.tokens))).first()
         if row is None or row.expires_at < self._clock():
             return None
         return Principal(workspace=row.workspace, id=row.name, role=row.role, agent=row.person)
@@ -187,7 +186,7 @@ class Accounts:
 
     async def keys(self, workspace: str) -> list[KeyRow]:
         c = db.tokens.c
-        async with self._database.read() as connection:
+        async with self._database.read(workspace) as connection:
             rows = await connection.execute(
                 select(c.hash, c.name, c.role, c.prefix, c.created_at)
                 .where(c.workspace == workspace, c.use == "key")
@@ -197,7 +196,7 @@ class Accounts:
 
     async def revoke_key(self, workspace: str, id_: str) -> bool:
         c = db.tokens.c
-        async with self._database.write() as connection:
+        async with self._database.write(workspace) as connection:
             gone = await connection.execute(
                 delete(db.tokens).where(c.workspace == workspace, c.use == "key", func.substr(c.hash, 1, 16) == id_)
             )
@@ -205,7 +204,7 @@ class Accounts:
 
     async def key(self, key: str) -> Principal | None:
         c = db.tokens.c
-        async with self._database.read() as connection:
+        async with self._database.read(HOUSE) as connection:
             row = (await connection.execute(select(db.tokens).where(c.hash == hashed(key), c.use == "key"))).first()
         if row is None:
             return None
@@ -222,7 +221,7 @@ class Accounts:
         self, token: str, workspace: str, use: str, expires_at: float | None, **values: str | None
     ) -> None:
         now = self._clock()
-        async with self._database.write() as connection:
+        async with self._database.write(workspace) as connection:
             await connection.execute(delete(db.tokens).where(db.tokens.c.expires_at < now))
             await connection.execute(
                 insert(db.tokens).values(
@@ -232,7 +231,7 @@ class Accounts:
 
     async def _alive(self, token: str, use: str) -> tuple[str, str] | None:
         c = db.tokens.c
-        async with self._database.read() as connection:
+        async with self._database.read(HOUSE) as connection:
             row = (await connection.execute(select(db.tokens).where(c.hash == hashed(token), c.use == use))).first()
         if row is None or (row.expires_at is not None and row.expires_at < self._clock()):
             return None
@@ -241,7 +240,7 @@ class Accounts:
     async def _redeem(self, token: str, use: str) -> tuple[str, str] | None:
         """Take a single-use token: whoever deletes the row has it."""
         alive = await self._alive(token, use)
-        async with self._database.write() as connection:
+        async with self._database.write(HOUSE) as connection:
             gone = await connection.execute(
                 delete(db.tokens).where(db.tokens.c.hash == hashed(token), db.tokens.c.use == use)
             )
@@ -250,7 +249,7 @@ class Accounts:
     async def _person(self, workspace: str, person: str) -> str | None:
         """The role of a person who may come in."""
         c = db.people.c
-        async with self._database.read() as connection:
+        async with self._database.read(workspace) as connection:
             found = await connection.execute(
                 select(c.role).where(c.workspace == workspace, c.id == person, c.disabled.is_(False))
             )

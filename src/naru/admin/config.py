@@ -145,7 +145,7 @@ class Configurations:
     async def current(self, workspace: str) -> tuple[int, Config]:
         """The newest version and its number, 0 and an empty one when there is none."""
         c = db.config_versions.c
-        async with self._database.read() as connection:
+        async with self._database.read(workspace) as connection:
             found = await connection.execute(
                 select(c.version, c.body).where(c.workspace == workspace).order_by(c.version.desc()).limit(1)
             )
@@ -168,7 +168,7 @@ class Configurations:
             await self._put_in_force(workspace, version, config, author)
             return version
         table = db.config_versions
-        async with self._database.write() as connection:
+        async with self._database.write(workspace) as connection:
             newest = await connection.scalar(select(func.max(table.c.version)).where(table.c.workspace == workspace))
             if (newest or 0) != version:
                 raise Conflict(newest or 0)

@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert, select
 from naru.keyring import Keyring
 from naru.settings import SECRET_PREFIX
 from naru.store import tables as db
-from naru.store.database import Database
+from naru.store.database import HOUSE, Database
 
 SECRETS_FOLDER = Path("/run/secrets")
 
@@ -20,7 +20,7 @@ class Secrets:
         self._known: dict[tuple[str, str], str] = {}
 
     async def load(self) -> None:
-        async with self._database.read() as connection:
+        async with self._database.read(HOUSE) as connection:
             rows = list(await connection.execute(select(db.secrets)))
         for row in rows:
             plain = self._keyring.open(row.workspace, f"secret {row.name}", row.sealed)
@@ -29,7 +29,7 @@ class Secrets:
     async def put(self, workspace: str, name: str, value: str) -> None:
         c = db.secrets.c
         sealed = self._keyring.seal(workspace, f"secret {name}", value.encode())
-        async with self._database.write() as connection:
+        async with self._database.write(workspace) as connection:
             await connection.execute(delete(db.secrets).where(c.workspace == workspace, c.name == name))
             await connection.execute(insert(db.secrets).values(workspace=workspace, name=name, sealed=sealed))
         self._known[workspace, name] = value

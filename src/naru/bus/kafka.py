@@ -179,14 +179,14 @@ class KafkaLog:
             await consumer.stop()
 
     async def end(self, topic: str, part: int) -> int:
-        return await self._asked(topic, part, lambda consumer, tp: consumer.end_offsets([tp]))
+        return int(await self._asked(topic, part, lambda consumer, tp: consumer.end_offsets([tp])))
 
     async def begin(self, topic: str, part: int) -> int:
-        return await self._asked(topic, part, lambda consumer, tp: consumer.beginning_offsets([tp]))
+        return int(await self._asked(topic, part, lambda consumer, tp: consumer.beginning_offsets([tp])))
 
     async def since(self, topic: str, part: int, t: float) -> int:
         found = await self._asked(topic, part, lambda consumer, tp: consumer.offsets_for_times({tp: max(0, _ms(t))}))
-        return await self.end(topic, part) if found is None else found.offset
+        return await self.end(topic, part) if found is None else int(found.offset)
 
     async def _asked(self, topic: str, part: int, ask: Any) -> Any:
         partition = TopicPartition(self._broker.topic(topic), part)

@@ -108,7 +108,9 @@ async def _differences(admin: AIOKafkaAdminClient, broker: Broker, topic: Topic,
     values = {entry[0]: entry[1] for answer in answers for resource in answer.resources for entry in resource[4]}
     for setting, wanted in configured(topic, broker).items():
         if values.get(setting) != wanted:
-            found.append(f"topic {name} has {setting}={values.get(setting)}, not {wanted}: kafka-configs --alter sets it")
+            found.append(
+                f"topic {name} has {setting}={values.get(setting)}, not {wanted}: kafka-configs --alter sets it"
+            )
     return found
 
 

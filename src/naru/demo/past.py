@@ -40,7 +40,7 @@ async def write_past(database: Database, workspace: str, now: float, chance: Cha
             at = midnight + _hour(chance) * 3600
             if at < now - 600:
                 _one(len(contacts), workspace, at, chance, customers, conversations, contacts)
-    async with database.write() as connection:
+    async with database.write(workspace) as connection:
         await connection.execute(insert(db.customers), list(customers.values()))
         await connection.execute(insert(db.conversations), conversations)
         await connection.execute(insert(db.contacts), contacts)

@@ -20,11 +20,11 @@ from naru.store.projector import put_if_absent
 from naru.wire import decode_content
 from router.model import Content, Media
 
-Settled = Callable[[], Awaitable[bool]]
+Settled = Callable[[str], Awaitable[bool]]
 
 
 class StoredHistory:
-    """`settled()` returns once the projector has come to where the fold is now, or, False, after two seconds."""
+    """`settled(workspace)` returns once the projector has come to where the fold is now, or, False, after two seconds."""
 
     def __init__(self, database: Database, keyring: Keyring, files: StoredFiles, settled: Settled) -> None:
         self._database = database
@@ -35,23 +35,26 @@ class StoredHistory:
     def _open(self, workspace: str, sealed: bytes | None) -> Content | None:
         return None if sealed is None else decode_content(self._keyring.open(workspace, "content", sealed))
 
-    async def _rows(self, statement: Any) -> list[Any]:
-        async with self._database.read() as connection:
+    async def _rows(self, workspace: str, statement: Any) -> list[Any]:
+        async with self._database.read(workspace) as connection:
             return list(await connection.execute(statement))
 
     # -- agents
 
     async def messages(self, workspace: str, conversation: str, after: int, limit: int) -> list[MessageView] | None:
-        await self._settled()
+        await self._settled(workspace)
         c = db.messages.c
         known = db.conversations.c
-        if not await self._rows(select(known.id).where(known.workspace == workspace, known.id == conversation)):
+        if not await self._rows(
+            workspace, select(known.id).where(known.workspace == workspace, known.id == conversation)
+        ):
             return None
         rows = await self._rows(
+            workspace,
             select(db.messages)
             .where(c.workspace == workspace, c.conversation == conversation, c.number > after)
             .order_by(c.number)
-            .limit(limit)
+            .limit(limit),
         )
         return [self._view(workspace, row) for row in rows]
 
@@ -73,18 +76,20 @@ class StoredHistory:
         )
 
     async def contact(self, workspace: str, contact: str) -> dict[str, Any] | None:
-        await self._settled()
+        await self._settled(workspace)
         c = db.contacts.c
-        rows = await self._rows(select(db.contacts).where(c.workspace == workspace, c.id == contact))
+        rows = await self._rows(workspace, select(db.contacts).where(c.workspace == workspace, c.id == contact))
         return _contact(rows[0]) if rows else None
 
     async def customer(self, workspace: str, customer: str) -> dict[str, Any] | None:
-        await self._settled()
+        await self._settled(workspace)
         c, i = db.customers.c, db.identities.c
-        rows = await self._rows(select(db.customers).where(c.workspace == workspace, c.id == customer))
+        rows = await self._rows(workspace, select(db.customers).where(c.workspace == workspace, c.id == customer))
         if not rows:
             return None
-        known = await self._rows(select(db.identities).where(i.workspace == workspace, i.customer == customer))
+        known = await self._rows(
+            workspace, select(db.identities).where(i.workspace == workspace, i.customer == customer)
+        )
         return {
             "id": customer,
             "name": rows[0].name,
@@ -95,10 +100,11 @@ class StoredHistory:
     async def customer_contacts(self, workspace: str, customer: str, limit: int) -> list[dict[str, Any]]:
         c = db.contacts.c
         rows = await self._rows(
+            workspace,
             select(db.contacts)
             .where(c.workspace == workspace, c.customer == customer)
             .order_by(c.enqueued_at.desc())
-            .limit(limit)
+            .limit(limit),
         )
         return [_contact(row) for row in rows]
 
@@ -106,9 +112,10 @@ class StoredHistory:
 
     async def said(self, workspace: str, conversation: str, after: int, limit: int) -> list[Said]:
         """A conversation's newest messages after a number, as its customer may see them."""
-        await self._settled()
+        await self._settled(workspace)
         c = db.messages.c
         rows = await self._rows(
+            workspace,
             select(db.messages)
             .where(
                 c.workspace == workspace,
@@ -117,7 +124,7 @@ class StoredHistory:
                 c.private.is_(False),
             )
             .order_by(c.number.desc())
-            .limit(limit)
+            .limit(limit),
         )
         return [
             Said(row.number, row.id, row.author, row.at, row.agent, row.dedupe_key, self._open(workspace, row.content))
@@ -135,18 +142,19 @@ class StoredHistory:
 
     async def _outgoing(self, workspace: str, conversation: str, message: str) -> Outgoing | None:
         c = db.messages.c
-        if not await self._settled():
+        if not await self._settled(workspace):
             raise Unavailable("the projector is behind")
-        rows = await self._rows(select(c.content).where(c.workspace == workspace, c.id == message))
+        rows = await self._rows(workspace, select(c.content).where(c.workspace == workspace, c.id == message))
         content = self._open(workspace, rows[0].content) if rows else None
         if content is None:
             return None
         subject = await self._first_subject(workspace, conversation)
         last = await self._rows(
+            workspace,
             select(c.content)
             .where(c.workspace == workspace, c.conversation == conversation, c.author == "customer")
             .order_by(c.number.desc())
-            .limit(1)
+            .limit(1),
         )
         said = self._open(workspace, last[0].content) if last else None
         files = [
@@ -161,23 +169,23 @@ class StoredHistory:
     async def _first_subject(self, workspace: str, conversation: str) -> str | None:
         c = db.messages.c
         where = (c.workspace == workspace) & (c.conversation == conversation)
-        rows = await self._rows(select(c.content).where(where).order_by(c.number).limit(1))
+        rows = await self._rows(workspace, select(c.content).where(where).order_by(c.number).limit(1))
         first = self._open(workspace, rows[0].content) if rows else None
         return first.subject if first else None
 
     async def known(self, workspace: str, channel: str, dedupe_key: str) -> bool:
         c = db.messages.c
         where = (c.workspace == workspace) & (c.channel == channel) & (c.dedupe_key == dedupe_key)
-        return bool(await self._rows(select(c.id).where(where).limit(1)))
+        return bool(await self._rows(workspace, select(c.id).where(where).limit(1)))
 
     async def cursor(self, workspace: str, channel: str) -> dict[str, Any]:
         c = db.channel_cursors.c
-        rows = await self._rows(select(c.cursor).where(c.workspace == workspace, c.channel == channel))
+        rows = await self._rows(workspace, select(c.cursor).where(c.workspace == workspace, c.channel == channel))
         return dict(rows[0].cursor) if rows else {}
 
     async def move_cursor(self, workspace: str, channel: str, cursor: dict[str, Any]) -> None:
         table = db.channel_cursors
-        async with self._database.write() as connection:
+        async with self._database.write(workspace) as connection:
             await put_if_absent(connection, table, workspace=workspace, channel=channel, cursor=cursor)
             where = (table.c.workspace == workspace) & (table.c.channel == channel)
             await connection.execute(update(table).where(where).values(cursor=cursor))
@@ -219,7 +227,7 @@ class StoredHistory:
                 "wait_s": row.wait_s,
                 "handle_s": row.handle_s,
             }
-            for row in await self._rows(statement)
+            for row in await self._rows(workspace, statement)
         ]
 
 

@@ -7,14 +7,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, case, insert, literal, select, update
+from sqlalchemy import Table, case, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naru.bus.base import Log
 from naru.fold import Cursor, Entry, Journal
 from naru.store import tables as db
-from naru.store.database import Database
+from naru.store.database import HOUSE, Database, enter
 from router import events
 from router.model import RECEIPT_RANK
 
@@ -28,7 +28,7 @@ class Overtaken(Exception):
 
 
 async def load_cursor(database: Database, reader: str, shard: int) -> Cursor:
-    async with database.read() as connection:
+    async with database.read(HOUSE) as connection:
         where = (db.reader_cursors.c.reader == reader) & (db.reader_cursors.c.shard == shard)
         row = (await connection.execute(select(db.reader_cursors).where(where))).first()
     if row is None:
@@ -49,8 +49,17 @@ async def move_cursor(connection: AsyncConnection, reader: str, was: Cursor, now
 
 
 async def put_if_absent(connection: AsyncConnection, table: Table, **values: Any) -> None:
+    await connection.execute(_insert(connection, table).values(**values).on_conflict_do_nothing())
+
+
+def _insert(connection: AsyncConnection, table: Table) -> Any:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    await connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+    return dialect.insert(table)
+
+
+def _clean(values: dict[str, Any]) -> dict[str, Any]:
+    """PostgreSQL's texts know no NUL, and no name is better for having one."""
+    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in values.items()}
 
 
 class Projector:
@@ -66,8 +75,12 @@ class Projector:
         self.cursor = await load_cursor(self._database, READER, self._shard)
         journal = Journal(self._log, self.cursor)
         async for entries in journal.entries():
-            async with self._database.write() as connection:
+            async with self._database.write(HOUSE) as connection:
+                inside = HOUSE
                 for entry in entries:
+                    if entry.record.workspace != inside:
+                        inside = entry.record.workspace
+                        await enter(connection, inside)
                     await project(connection, entry)
                 await move_cursor(connection, READER, self.cursor, journal.cursor)
             self.cursor = journal.cursor
@@ -92,11 +105,11 @@ class _Row:
         self.sealed = entry.envelope.content if entry.envelope else None
 
     async def put(self, table: Table, **values: Any) -> None:
-        await put_if_absent(self.connection, table, workspace=self.workspace, **values)
+        await put_if_absent(self.connection, table, workspace=self.workspace, **_clean(values))
 
     async def change(self, table: Table, id_: str, **values: Any) -> None:
         where = (table.c.workspace == self.workspace) & (table.c.id == id_)
-        await self.connection.execute(update(table).where(where).values(**values))
+        await self.connection.execute(update(table).where(where).values(**_clean(values)))
 
 
 E = TypeVar("E", bound=events.Event)
@@ -258,15 +271,9 @@ async def _status(row: _Row, message: str, status: str, detail: str | None) -> N
 
 @_on(events.PresenceChanged)
 async def _presence_changed(row: _Row, event: events.PresenceChanged) -> None:
-    await row.connection.execute(
-        insert(db.presence_log).prefix_with("OR REPLACE", dialect="sqlite"),
-        [
-            {
-                "workspace": row.workspace,
-                "agent": event.agent,
-                "at": row.t,
-                "presence": event.presence,
-                "reason": event.reason,
-            }
-        ],
+    """Of two changes in one moment the last stands."""
+    now = _clean({"presence": event.presence, "reason": event.reason})
+    statement = _insert(row.connection, db.presence_log).values(
+        workspace=row.workspace, agent=event.agent, at=row.t, **now
     )
+    await row.connection.execute(statement.on_conflict_do_update(index_elements=["workspace", "agent", "at"], set_=now))

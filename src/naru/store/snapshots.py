@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naru.fold import SCHEMA, Cursor, Snapshot
-from naru.store.database import Database
+from naru.store.database import HOUSE, Database
 from naru.store.tables import snapshots
 
 KEEP = 3
@@ -40,7 +40,7 @@ class StoredSnapshots:
         return await self._first_whole(shard, (snapshots.c.shard == shard) & (snapshots.c.position <= offset))
 
     async def _first_whole(self, shard: int, where: ColumnElement[bool]) -> Snapshot | None:
-        async with self._database.read() as connection:
+        async with self._database.read(HOUSE) as connection:
             places = select(snapshots.c.position).where(where).order_by(snapshots.c.position.desc())
             for position in (await connection.scalars(places)).all():
                 snapshot = await self._whole(connection, shard, position)
@@ -59,12 +59,12 @@ class StoredSnapshots:
     async def place(self, shard: int, t: float) -> int:
         """Where the newest one saved before this time stands, 0 when there is none."""
         where = (snapshots.c.shard == shard) & (snapshots.c.saved_at < t)
-        async with self._database.read() as connection:
+        async with self._database.read(HOUSE) as connection:
             return await connection.scalar(select(func.max(snapshots.c.position)).where(where)) or 0
 
     async def oldest(self, shard: int) -> Cursor | None:
         """Where the oldest one stands that a start may need: what comes after it must be kept."""
-        async with self._database.read() as connection:
+        async with self._database.read(HOUSE) as connection:
             body = await connection.scalar(
                 select(snapshots.c.body)
                 .where(snapshots.c.position.in_(_newest(shard)), snapshots.c.shard == shard)
@@ -76,13 +76,13 @@ class StoredSnapshots:
     async def forget(self, shard: int, before: int) -> None:
         """Drop what stands where the journal no longer goes back to, but for the newest."""
         old = (snapshots.c.shard == shard) & (snapshots.c.position < before)
-        async with self._database.write() as connection:
+        async with self._database.write(HOUSE) as connection:
             await connection.execute(delete(snapshots).where(old, snapshots.c.position.not_in(_newest(shard))))
 
     async def save(self, snapshot: Snapshot) -> None:
         body = zlib.compress(msgspec.msgpack.encode(snapshot), 1)
         cursor = snapshot.cursor
-        async with self._database.write() as connection:
+        async with self._database.write(HOUSE) as connection:
             await connection.execute(
                 delete(snapshots).where(snapshots.c.shard == cursor.shard, snapshots.c.position == cursor.offset)
             )
