@@ -174,6 +174,10 @@ class Fold:
             self.pools |= {pool: Pool(memory) for pool, memory in snapshot.pools.items()}
             self._homes |= dict.fromkeys(snapshot.pools, shard)
             end = await self._log.end(JOURNAL, shard)
+            if self.cursors[shard].offset > end:
+                raise Gap(
+                    f"shard {shard}: the journal ends at {end}, but {self.cursors[shard].offset} was read already"
+                )
             if self.cursors[shard].offset < end:
                 await self._run(shard, until=end)
 

@@ -1,7 +1,8 @@
 """The owner of a shard: reads its inputs in order, decides, and appends one journal record per input. Nothing else.
 
 It touches only the log, so a dead or frozen owner can do no harm: readers fence it by the validity rule. Latency is
-one append; a turn's records go together.
+one append; a turn's records go together. Who should own is a question of liveness alone: an owner never gives up by
+itself, another's claim in the journal is the hand-over.
 """
 
 import asyncio
@@ -11,9 +12,9 @@ import msgspec
 import structlog
 
 from naru.bus.base import DLQ, IN, JOURNAL, Log, LogUnavailable, Stored
-from naru.fold import Cursor, Journal, Snapshots, close, fold, open_content
+from naru.fold import Cursor, Gap, Journal, Snapshots, close, fold, open_content
 from naru.keyring import Keyring
-from naru.wire import SYSTEM, Envelope, Open, Record, Reply, body_hash, decode_envelope, encode
+from naru.wire import SYSTEM, Envelope, Open, Record, Reply, body_hash, decode_envelope, decode_record, encode
 from router import engine, inputs
 from router.engine import Decision
 from router.model import derive_id
@@ -24,6 +25,11 @@ TURN_INPUTS = 50
 LONGEST_BACKOFF_S = 5.0
 LONGEST_WAIT_S = 5.0
 TICK_AGAIN_S = 1.0
+ASK_AGAIN_S = 0.1
+"""How often it is asked whether we should own."""
+FENCED_S = 0.5
+"""How long an owner who was fenced waits: the view of who should own may be as late as that."""
+OPEN_BEGINS = b'{"k":"open"'
 
 log = structlog.get_logger("naru.runtime")
 
@@ -47,6 +53,7 @@ class Owner:
         clock: Callable[[], float],
         chance: Callable[[], str],
         observe: Callable[[str, float], None] = lambda name, value: None,
+        should_own: Callable[[], bool] = lambda: True,
     ) -> None:
         self._log = log
         self._shard = shard
@@ -56,28 +63,33 @@ class Owner:
         self._clock = clock
         self._chance = chance
         self._observe = observe
+        self._should_own = should_own
         self._pools: dict[str, Pool] = {}
         self._workspaces: dict[str, str] = {}
         self._poison: dict[int, str] = {}
         self._nonce = ""
         self._seq = -1
         self._in_next = 0
+        self._claimed_at = 0
         self._ticks = 0
         self._decided = asyncio.Event()
         self.owning = asyncio.Event()
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Own the shard for ever: claim, decide, and begin anew with a new nonce whenever anything is in doubt."""
+        """Own the shard whenever we should, and begin anew with a new nonce whenever anything is in doubt."""
         backoff_s = 0.05
         while True:
+            while not self._should_own():
+                await sleep(ASK_AGAIN_S)
             try:
                 await self._claim()
                 backoff_s = 0.05
-                await self._decide_for_ever()
+                await self._decide_until_fenced()
             except (LogUnavailable, Fenced, Poisoned) as error:
                 log.warning("shard.restart", shard=self._shard, error=str(error), kind=type(error).__name__)
                 self.owning.clear()
-                await sleep(backoff_s)
+                self._observe("fenced" if isinstance(error, Fenced) else "restarted", 1)
+                await sleep(FENCED_S if isinstance(error, Fenced) else backoff_s)
                 backoff_s = min(LONGEST_BACKOFF_S, backoff_s * 2) if isinstance(error, LogUnavailable) else 0.05
 
     # -- claiming
@@ -105,7 +117,8 @@ class Owner:
                     raise Fenced(journal.rule.nonce)
                 await self._append_open(journal.rule.nonce)
                 claimed = True
-        self._seq, self._in_next = -1, journal.rule.in_next
+        self._seq, self._in_next, self._claimed_at = -1, journal.rule.in_next, journal.cursor.offset
+        self._observe("claimed", 1)
         log.info("shard.owned", shard=self._shard, in_next=self._in_next, pools=len(self._pools))
         self.owning.set()
 
@@ -117,18 +130,37 @@ class Owner:
 
     # -- deciding
 
-    async def _decide_for_ever(self) -> None:
-        ticking = asyncio.create_task(self._tick_for_ever())
+    async def _decide_until_fenced(self) -> None:
+        """Decide, ask for ticks, and watch the journal for another's claim; what ends first ends all."""
+        parts = [asyncio.create_task(part) for part in (self._decide_for_ever(), self._tick_for_ever(), self._watch())]
         try:
-            async for batch in self._log.read(IN, self._shard, self._in_next):
-                for start in range(0, len(batch), TURN_INPUTS):
-                    await self._turn(batch[start : start + TURN_INPUTS])
-                self._decided.set()
-                if ticking.done():
-                    ticking.result()
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in done:
+                part.result()
         finally:
-            ticking.cancel()
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
         raise LogUnavailable("the input topic has ended")
+
+    async def _watch(self) -> None:
+        """Notice another's valid claim, so that we stop wasting our time; nobody reads what we write after it."""
+        async for batch in self._log.read(JOURNAL, self._shard, self._claimed_at):
+            for stored in batch:
+                if stored.value.startswith(OPEN_BEGINS):
+                    record = decode_record(stored.value)
+                    if isinstance(record, Open) and record.prev == self._nonce:
+                        raise Fenced(record.n)
+
+    async def _decide_for_ever(self) -> None:
+        at = self._in_next
+        async for batch in self._log.read(IN, self._shard, at):
+            if batch[0].offset != at:
+                raise Gap(f"shard {self._shard}: inputs {at} to {batch[0].offset - 1} are gone, and were not decided")
+            at = batch[-1].offset + 1
+            for start in range(0, len(batch), TURN_INPUTS):
+                await self._turn(batch[start : start + TURN_INPUTS])
+            self._decided.set()
 
     async def _tick_for_ever(self) -> None:
         """When the wall passes a due time and no input has, ask for a tick, and again if it does not come."""

@@ -1,6 +1,7 @@
 """Owner, fold, snapshots and restart, on a real log in one process with a clock of its own."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -41,7 +42,17 @@ class Shard:
         self.log = SqliteLog(folder / "log.sqlite", lambda: self.now)
         self.fold = Fold(self.log, range(1), self.keyring, self.snapshots)
         self.center = Center(self.log, self.fold, self.keyring, 1, lambda: self.now)
-        self.owner = Owner(self.log, 0, self.keyring, self.snapshots, "w", lambda: self.now, self._nonce)
+        self.should_own = True
+        self.owner = Owner(
+            self.log,
+            0,
+            self.keyring,
+            self.snapshots,
+            "w",
+            lambda: self.now,
+            self._nonce,
+            should_own=lambda: self.should_own,
+        )
         self.tasks: list[asyncio.Task[None]] = []
 
     def _nonce(self) -> str:
@@ -174,12 +185,36 @@ async def test_bytes_that_are_no_input_are_rejected_and_kept_aside(tmp_path: Pat
         assert await shard.log.end(DLQ, 0) == 1
 
 
-async def test_an_owner_that_was_fenced_writes_records_that_nobody_counts(tmp_path: Path) -> None:
+async def test_an_owner_that_was_fenced_stops_and_takes_over_again_only_when_it_should(tmp_path: Path) -> None:
     async with Shard(tmp_path) as shard:
         await shard.ask(CONFIG)
-        await shard.log.append(
-            JOURNAL, 0, [msgspec.json.encode(Open(n="usurper", prev=shard.owner._nonce, worker="x"))]
-        )
+        shard.should_own = False
+        usurper = Open(n="usurper", prev=shard.owner._nonce, worker="x")
+        await shard.log.append(JOURNAL, 0, [msgspec.json.encode(usurper)])
+        await until(lambda: not shard.owner.owning.is_set())
         await shard.center.take("ws", "test", "late", message("m1"))
-        await shard.fold.reach(0, await shard.log.end(JOURNAL, 0), 5)
-        assert not shard.fold.pools["ws"].contacts, "the old owner's record is ignored"
+        assert not shard.fold.pools["ws"].contacts, "nobody owns the shard, so nothing is decided"
+        shard.should_own = True
+        assert (await shard.ask(message("m1"), "late")).status == 200
+        assert len(shard.fold.pools["ws"].contacts) == 1, "decided once, by whoever came next"
+
+
+async def test_inputs_that_are_gone_before_they_were_decided_stop_the_owner_loudly(tmp_path: Path) -> None:
+    async with Shard(tmp_path) as shard:
+        await shard.ask(CONFIG)
+    again = Shard(tmp_path)
+    for number in range(3):
+        await again.log.append(IN, 0, [f"{number}".encode()])
+    await again.log.trim(IN, 0, 3)
+    await again.log.close()
+    again = Shard(tmp_path)
+    await again.log.append(IN, 0, [b"next"])
+    with pytest.raises(Gap, match="inputs 1 to 2 are gone"):
+        await asyncio.wait_for(again.owner.run(), 10)
+    await again.log.close()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0)

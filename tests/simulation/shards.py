@@ -249,7 +249,13 @@ class Attack:
     def starts(self, trouble: float) -> None:
         """One more owner, whoever else believes to be one."""
         wire = Wire(self.disk, self.dice, trouble)
-        owner = Owner(wire, 0, self.keyring, self.snapshots, f"w{self._nonces}", self.now, self._nonce)
+        name = f"w{self._nonces}"
+
+        def should_own() -> bool:
+            """The newest should; who was told so earlier goes on until it is fenced."""
+            return bool(self.owners) and self.owners[-1][1] is wire
+
+        owner = Owner(wire, 0, self.keyring, self.snapshots, name, self.now, self._nonce, should_own=should_own)
         self.owners.append((owner, wire, asyncio.create_task(owner.run())))
         self._count("owner started")
 
