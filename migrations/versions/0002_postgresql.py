@@ -1,4 +1,5 @@
-"""PostgreSQL: texts without a bound of their own, wide positions, row-level security; bodies of files"""
+"""PostgreSQL: texts without a bound of their own, wide positions, row-level security; bodies of files; who carries out
+a channel's effects"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +12,7 @@ branch_labels = None
 depends_on = None
 
 WALLED = (
-    "channel_cursors", "config_versions", "contacts", "conversations", "customers", "file_bodies", "files",
+    "channel_cursors", "config_versions", "contacts", "conversations", "customers", "effect_holders", "file_bodies", "files",
     "identities", "messages", "people", "presence_log", "secrets", "tokens",
 )  # fmt: skip
 WIDE = {"reader_cursors": ("position", "seq", "in_next"), "snapshots": ("position",), "files": ("size_bytes",)}
@@ -24,6 +25,13 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("workspace", "sha256"),
+    )
+    op.create_table(
+        "effect_holders",
+        sa.Column("workspace", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("worker", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "channel"),
     )
     _widen()
     for table in WALLED:
@@ -52,4 +60,5 @@ def downgrade() -> None:
             op.execute(f"DROP POLICY workspace ON {table}")
             op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
             op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    op.drop_table("effect_holders")
     op.drop_table("file_bodies")

@@ -18,7 +18,7 @@ from agents.desk import Desk
 from agents.frames import AnswerFrame, Audience, Ping, frames_of, view
 from agents.live import live_view
 from agents.ports import Bus, Clock, Unavailable
-from router.events import Event
+from router.events import AgentDisconnected, Event
 from router.inputs import Connect, Disconnect
 from router.model import Content
 from router.state import Pool
@@ -67,6 +67,7 @@ class Connection:
         self.socket = socket
         self.queue: asyncio.Queue[bytes] = asyncio.Queue(maxsize=SEND_FRAMES)
         self.slow = asyncio.Event()
+        self.adrift = asyncio.Event()  # the log says that this connection has ended: the desk must make a new one
 
     def send(self, frame: bytes) -> None:
         try:
@@ -93,6 +94,7 @@ class Desks:
         self._position: dict[str, tuple[int, int]] = {}
         self._count = 0
         self._untold: dict[str, tuple[str, Disconnect]] = {}
+        self._named: dict[str, Connection] = {}
         self.draining = asyncio.Event()
         self.observe: Callable[[str], None] = lambda what: None
 
@@ -119,6 +121,9 @@ class Desks:
         self._position[workspace] = position
         if not happened:
             return
+        for event in happened:
+            if isinstance(event, AgentDisconnected) and event.connection in self._named:
+                self._named[event.connection].adrift.set()
         cursor = f"{position[0]}.{position[1]}"
         for agent, frame in frames_of(pool, happened, content, t, cursor, self._audience(workspace)):
             seat = self._seats.get((workspace, agent))
@@ -153,11 +158,12 @@ class Desks:
         except Unavailable:
             await socket.close(SLOW, "the log is away")
             return
-        connection = Connection(socket)
+        connection = self._named[name] = Connection(socket)
         try:
             self._sit(who, connection, hello.get("cursor"))
             await self._talk(who, connection)
         finally:
+            del self._named[name]
             self._seats[who.workspace, who.agent].desks.discard(connection)
             await self._leave(who, name)
 
@@ -321,7 +327,11 @@ async def converse(connection: Connection, on_frame: Any, clock: Clock, draining
         await draining.wait()
         return RESTART, '{"retry_after_s": 1}'
 
-    tasks = [asyncio.create_task(part()) for part in (read, connection.write, beat, slow, drained)]
+    async def adrift() -> tuple[int, str]:
+        await connection.adrift.wait()
+        return RESTART, '{"retry_after_s": 0}'
+
+    tasks = [asyncio.create_task(part()) for part in (read, connection.write, beat, slow, drained, adrift)]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

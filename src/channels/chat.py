@@ -2,12 +2,12 @@
 
 A visitor is known by a token only we can make; the thread is the visitor's. What the customer says is acknowledged
 once it is durable, and the same `client_id` is the same message however often it is sent. Several pages of one
-visitor show the same thread.
+visitor show the same thread, at whichever gateways they are open.
 """
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import msgspec
@@ -20,6 +20,7 @@ from channels.gateway import Intake
 from channels.ports import Bus, Files, Unavailable
 from router import events
 from router.inputs import EndSession, ReceiveMessage
+from router.memory import Contact
 from router.model import Content, Identity, Media, Part, Text, Thread, conversation_id
 from router.state import Pool
 
@@ -29,7 +30,9 @@ HELLO_S = 5.0
 PING_S = 20.0
 SILENT_S = 60.0
 LEFT_S = 60.0
-"""How long a waiting customer may be without a page before the contact counts as abandoned."""
+"""How long a waiting customer may be without a page, at any gateway, before the contact counts as abandoned."""
+SAY_S = 15.0
+"""How often a gateway tells the others which waiting customers have a page open with it."""
 SEND_FRAMES = 256
 MAX_FRAME_BYTES = 60_000
 MAX_TEXT = 5_000
@@ -122,7 +125,13 @@ class Chats:
         transcript: Transcript,
         clock: Callable[[], float],
         chance: Callable[[], str],
+        minds: Callable[[str], bool] = lambda conversation: True,
+        tell: Callable[[list[str]], None] = lambda conversations: None,
     ) -> None:
+        """`minds(conversation)`: whether we are the gateway that ends it when its customer has left; `tell` lets the
+        other gateways know whose pages are open here."""
+        self._minds = minds
+        self._tell = tell
         self._accounts = accounts
         self._bus = bus
         self._intake = intake
@@ -131,7 +140,8 @@ class Chats:
         self._clock = clock
         self._chance = chance
         self._sessions: dict[tuple[str, str], Session] = {}
-        self._leaving: dict[tuple[str, str], float] = {}
+        self._seen: dict[str, float] = {}  # waiting conversations: when a page of theirs was last known to be open
+        self._said_at = 0.0
         self.draining = asyncio.Event()
 
     # -- from the journal
@@ -161,30 +171,47 @@ class Chats:
                     positions[owner] = pool.positions()
                 self._tell_state(session, pool, positions[owner])
 
-    def start(self, pools: dict[str, Pool]) -> None:
-        """After a restart: those who wait have no page yet, and are given the usual time to come back."""
-        for workspace, pool in pools.items():
-            for contact in pool.contacts.values():
-                account = self._accounts.of(workspace, contact.channel)
-                if contact.kind == "chat" and contact.status in ("queued", "offered") and account is not None:
-                    thread = pool.conversations[contact.conversation].thread
-                    key = (workspace, contact.conversation)
-                    self._sessions[key] = Session(account, thread.external)
-                    self._leaving[key] = self._clock()
+    # -- who has left
 
-    async def expire(self) -> None:
-        """End the contacts of those who closed their page while waiting; what cannot be told now is told next time."""
+    def seen(self, conversations: Iterable[str]) -> None:
+        """Another gateway says that these have a page open with it."""
         now = self._clock()
-        for key in [key for key, since in self._leaving.items() if now - since > LEFT_S]:
-            session = self._sessions.get(key)
-            pool = self._bus.pool(key[0])
-            conversation = pool.conversations.get(key[1]) if pool else None
-            contact = pool.contacts.get(conversation.contact or "") if pool and conversation else None
-            if session is not None and contact is not None and contact.status in ("queued", "offered"):
-                await self._end(session, f"left:{contact.id}")
-            if self._leaving.get(key, now) <= now - LEFT_S:
-                del self._leaving[key]
-                self._sessions.pop(key, None)
+        for conversation in conversations:
+            if conversation in self._seen:
+                self._seen[conversation] = now
+
+    async def expire(self, pools: dict[str, Pool]) -> None:
+        """End the contacts of those who wait without a page; what cannot be told now is told next time.
+
+        Whoever is not known yet (we have just begun, or the contact is new) is given the whole time to come.
+        """
+        now = self._clock()
+        waiting = {c.conversation: (w, c.id) for w, pool in list(pools.items()) for c in self._waiting(w, pool)}
+        self._seen = {conversation: self._seen.get(conversation, now) for conversation in waiting}
+        here = [conversation for conversation, (w, _) in waiting.items() if self._open(w, conversation)]
+        self._seen.update(dict.fromkeys(here, now))
+        if here and now - self._said_at >= SAY_S:
+            self._said_at = now
+            self._tell(here)
+        for conversation, seen_at in self._seen.items():
+            if now - seen_at > LEFT_S and self._minds(conversation):
+                workspace, contact = waiting[conversation]
+                await self._left(workspace, conversation, contact)
+
+    def _waiting(self, workspace: str, pool: Pool) -> list[Contact]:
+        found = [c for c in pool.contacts.values() if c.kind == "chat" and c.status in ("queued", "offered")]
+        return [contact for contact in found if self._accounts.of(workspace, contact.channel) is not None]
+
+    def _open(self, workspace: str, conversation: str) -> bool:
+        session = self._sessions.get((workspace, conversation))
+        return session is not None and bool(session.pages)
+
+    async def _left(self, workspace: str, conversation: str, contact: str) -> None:
+        pool = self._bus.pool(workspace)
+        known = pool.conversations.get(conversation) if pool else None
+        account = self._accounts.of(workspace, known.channel) if known else None
+        if known is not None and account is not None:
+            await self._end(Session(account, known.thread.external), f"left:{contact}")
 
     async def _end(self, session: Session, key: str) -> None:
         body = EndSession(channel=session.account.channel, thread=session.thread)
@@ -239,15 +266,14 @@ class Chats:
         visitor = self._visitor(account, hello.get("visitor")) or self._chance()
         key = (account.workspace, conversation_id(account.channel, Thread(external=visitor)))
         session = self._sessions.setdefault(key, Session(account, visitor))
-        self._leaving.pop(key, None)
         page = Page(socket, self._clock())
         try:
             await self._welcome(session, page, hello)
             await self._talk(session, page, hello)
         finally:
             session.pages.discard(page)
-            if not session.pages:
-                self._leaving[key] = self._clock()
+            if not session.pages and self._sessions.get(key) is session:
+                del self._sessions[key]
 
     def _from_allowed_origin(self, socket: WebSocket, account: Account) -> bool:
         origin = socket.headers.get("origin")

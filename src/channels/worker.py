@@ -1,8 +1,10 @@
 """The channel worker: holds connections and carries out effects, each provider at its own pace.
 
 Effects with a key are claimed in the log before they are done, because their provider cannot tell a repetition. A
-claim whose end we did not live to tell is *uncertain*: it is shown, never silently repeated. The others may be done
-twice without harm, so after a crash, or when their end is unclear, they simply are.
+claim whose end its worker did not live to tell is *uncertain*: it is shown, never silently repeated. The others may be
+done twice without harm, so after a crash, or when their end is unclear, they simply are.
+
+Where several workers live, each channel is one's: `holds` says whose, and it moves when one dies.
 """
 
 import asyncio
@@ -40,7 +42,10 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Worker:
-    """`name` is stable, `boot` is new with every process: together they sign claims."""
+    """`name` is stable, `boot` is new with every process: together they sign claims.
+
+    `holds(workspace, channel)`: whether that channel is ours now; `lives(name)`: whether another worker of that name is.
+    """
 
     def __init__(
         self,
@@ -53,7 +58,11 @@ class Worker:
         boot: str,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        holds: Callable[[str, str], bool] = lambda workspace, channel: True,
+        lives: Callable[[str], bool] = lambda name: False,
     ) -> None:
+        self._holds = holds
+        self._lives = lives
         self._accounts = accounts
         self._bus = bus
         self._contents = contents
@@ -79,13 +88,16 @@ class Worker:
             self._put(workspace, effect)  # type: ignore[arg-type]
 
     async def recover(self, pools: dict[str, Pool]) -> None:
-        """After a start: take up what nobody claimed, and own up to what we claimed and did not finish."""
-        for workspace, pool in pools.items():
+        """For the channels that are ours: take up what nobody claimed, and own up to what was claimed and not finished
+        by us before we began anew, or by another who is no more."""
+        for workspace, pool in list(pools.items()):
             for key, send in list(pool.memory.sends.items()):
+                if not self._holds(workspace, send.effect.channel):
+                    continue
                 if send.worker is None:
                     self._put(workspace, send.effect)
-                elif send.worker.partition(":")[0] == self._name and send.worker != self._me:
-                    await self._end(workspace, key, Result("uncertain", detail="we stopped while sending"))
+                elif send.worker != self._me and not self._lives(send.worker.partition(":")[0]):
+                    await self._end(workspace, key, Result("uncertain", detail="its worker stopped while sending"))
 
     @property
     def done_up_to(self) -> int:
@@ -240,11 +252,12 @@ class Worker:
     # -- connections
 
     def connect(self) -> None:
-        """Hold the mailboxes that are configured now, and let go of the others."""
+        """Hold the mailboxes that are configured now and ours, and let go of the others."""
         wanted = {
             (account.workspace, account.channel): account
             for account in self._accounts.all()
             if self._accounts.providers[account.provider].transport == "mailbox"
+            and self._holds(account.workspace, account.channel)
         }
         for key, (account, _, task) in list(self._mailboxes.items()):
             now = wanted.get(key)

@@ -1,22 +1,19 @@
 """The composition root: the only place that makes things, and the only one that knows the real clock and real chance."""
 
 import asyncio
-import collections
 import contextlib
 import fcntl
-import functools
 import os
 import secrets as chance_source
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import structlog
-import uvicorn
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, HTTPException
 
 import agents.gateway
 import agents.ports
@@ -31,26 +28,31 @@ from channels.accounts import Accounts as ChannelAccounts
 from channels.chat import Chats
 from channels.gateway import Intake, hook_routes
 from channels.worker import Worker
-from naru import __version__, retention, tame, web
+from naru import __version__, probes, retention, web
 from naru.admin.accounts import Accounts
 from naru.admin.config import Configurations
 from naru.admin.secrets import Secrets
+from naru.bus import topics
 from naru.bus.base import JOURNAL, LogUnavailable
+from naru.bus.kafka import KafkaLog
 from naru.bus.sqlite import SqliteLog
 from naru.center import SPOOL, Center, TooLarge
 from naru.explain import Pasts
-from naru.fold import Applied, Cursor, Fold, Journal, SnapshotWriter
+from naru.feed import Feed
+from naru.fold import Applied, Cursor, Fold, SnapshotWriter
+from naru.hints import Hint, Hints, PagesOpen, SecretsChanged
 from naru.keyring import Keyring, load_master
 from naru.language import detect
-from naru.observe import Metrics, configure_logs
+from naru.members import ROLES, Alone, Beat, Members, Membership, Role
+from naru.observe import Metrics
 from naru.runtime import Owner
 from naru.settings import Settings
 from naru.store import migrate
-from naru.store.database import HOUSE, Database, StoreUnavailable, sqlite_url
-from naru.store.files import StoredFiles
+from naru.store.database import HOUSE, Database, StoreUnavailable, translated
+from naru.store.files import FolderBodies, StoredFiles, TableBodies
 from naru.store.history import StoredHistory
-from naru.store.projector import Overtaken, Projector, load_cursor, move_cursor
-from naru.store.snapshots import StoredSnapshots
+from naru.store.projector import Overtaken, Projector, load_cursor
+from naru.store.snapshots import Remembered, StoredSnapshots
 from router import events, inputs
 from router.config import Config
 from router.model import Content
@@ -59,8 +61,8 @@ from router.turn import Answer
 
 SNAPSHOT_S = 60.0
 SNAPSHOT_RECORDS = 5_000
-WORKER_READER = "worker"
-GATEWAY = "g1"
+WIDOWS_S = 2.0
+HAND_OVER_S = 5.0
 LOCAL_KEY = "local"
 
 log = structlog.get_logger("naru.app")
@@ -122,73 +124,135 @@ class Port:
             raise HTTPException(413, "too-large") from error
 
 
-class Naru:
-    """One process with every role: gateway, channels, router, projector."""
+class Unfit(Exception):
+    """The database or the topics are not as they must be. The text says how to mend it."""
 
-    def __init__(self, settings: Settings) -> None:
+
+class Naru:
+    """One process of a center, with some of the roles or all; with none it is a command's, and only asks.
+
+    - gateway: webhooks, chat, desks, pages, administration
+    - channels: connections and sends
+    - router: owns shards and decides
+    - projector: history, snapshots, retention, and what is left of gateways that died
+    """
+
+    def __init__(self, settings: Settings, roles: frozenset[Role] = frozenset(ROLES)) -> None:
         self.settings = settings
+        self.roles = roles
+        self.name = settings.name("-".join(sorted(roles)) or "command")
         self.clock = time.time
         self.boot = chance_source.token_hex(6)
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.failed = asyncio.Event()
         self.ready = False
         self.draining = False
+        self.owners: list[Owner] = []
+        self.projectors: list[Projector] = []
 
     # -- building
 
     async def start(self) -> None:
-        settings = self.settings
+        await self._open()
+        self._share()
+        self._fold()
+        self._edges()
+        if self.roles != {"router"}:
+            await self._patiently("journal", self._restore)
+        await self._run()
+
+    async def _open(self) -> None:
+        """Log, database and key, as far as they are there. Raises Busy, Unfit."""
+        settings, chance = self.settings, chance_source.token_bytes
         folder = settings.folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = lock(folder)
-        url = sqlite_url(folder / "store.sqlite")
-        await asyncio.to_thread(_upgrade, url, folder / "store.sqlite")
-        chance = chance_source.token_bytes
+        self._lock: int | None = None
+        if settings.embedded:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = lock(folder)
         self.keyring = Keyring(load_master(folder / "master.key", settings.master_key or None, chance), chance)
-        self.database = Database(url)
-        self.log = SqliteLog(folder / "log.sqlite", self.clock)
+        if settings.database_url:
+            await self._patiently("database", lambda: _must_be_newest(settings.store_url))
+        else:
+            await asyncio.to_thread(_upgrade, settings.store_url, folder / "store.sqlite")
+        self.database = Database(settings.store_url)
+        self.log: SqliteLog | KafkaLog
+        if settings.embedded:
+            self.log = SqliteLog(folder / "log.sqlite", self.clock)
+        else:
+            self.log = kafka = KafkaLog(settings.broker)
+            await self._patiently("log", kafka.start)
+            await self._patiently("topics", lambda: _must_be_made(settings))
         self.spool = _spool(settings, self.clock)
+
+    async def _patiently(self, part: str, work: Callable[[], Awaitable[None]]) -> None:
+        """At start: wait for servers that are not there yet."""
+        while True:
+            try:
+                return await work()
+            except (LogUnavailable, StoreUnavailable) as error:
+                log.warning("start.waits", part=part, error=str(error)[:300])
+                await asyncio.sleep(1.0)
+
+    def _share(self) -> None:
+        """Who does what, among all processes of the center."""
+        self.members: Members
+        self._membership: Membership | None = None
+        if self.settings.embedded:
+            self.members = Alone(self.name)
+        else:
+            me = Beat(self.name, self.boot, tuple(sorted(self.roles)), self.clock())
+            self.members = self._membership = Membership(self.log, me, time.monotonic)
+        self.hints = Hints(None if self.settings.embedded else self.log)
+        self.hints.subscribe(self._hinted)
+
+    def _fold(self) -> None:
+        settings = self.settings
         self.snapshots = StoredSnapshots(self.database, self.clock)
         shards = range(settings.shards)
         self.fold = Fold(self.log, shards, self.keyring, self.snapshots)
         self.center = Center(self.log, self.fold, self.keyring, settings.shards, self.clock, self.spool)
-        self.metrics = Metrics(self.fold, self.clock)
+        self.metrics = Metrics()
+        self.metrics.shards.set(settings.shards)
+        if self.roles != {"router"}:
+            self.metrics.watch(self.fold, self.clock)
         self.accounts = Accounts(self.database, self.clock, new_token)
         self.secrets = Secrets(self.database, self.keyring)
         self.configurations = Configurations(self.database, self.center, self.accounts, self.clock)
-        self.files = StoredFiles(folder / "files", self.database, self.keyring, self.clock)
+        bodies = FolderBodies(settings.folder / "files") if settings.embedded else TableBodies(self.database)
+        self.files = StoredFiles(bodies, self.database, self.keyring, self.clock)
         self.history = StoredHistory(self.database, self.keyring, self.files, self._settled)
-        self.projectors = [Projector(self.log, self.database, shard) for shard in shards]
-        self.owners = [self._owner(shard) for shard in shards]
         self.pasts = Pasts(self.log, self.fold, self.snapshots, self.center.shard)
-        self._edges()
-        await self.fold.restore()
-        await self.secrets.load()
-        for workspace, pool in self.fold.pools.items():
-            self.channels.configure(workspace, pool.memory.config)
-        self.desks.start(self.fold.pools, {w: self._position(w) for w in self.fold.pools})
-        self.fold.subscribe(self._applied)
-        await self._run()
+        if "router" in self.roles:
+            self._remembered = Remembered(self.snapshots)
+            self.owners = [self._owner(shard) for shard in shards]
+        if "projector" in self.roles:
+            self.projectors = [
+                Projector(self.log, self.database, shard, self._mine("projector", f"shard {shard}")) for shard in shards
+            ]
+
+    def _mine(self, role: Role, key: str) -> Callable[[], bool]:
+        return lambda: self.members.mine(role, key)
 
     def _owner(self, shard: int) -> Owner:
         def observe(name: str, value: float) -> None:
-            self.metrics.decision.observe(value)
+            self.metrics.observe_owner(name, value)
 
         return Owner(
             self.log,
             shard,
             self.keyring,
-            self.snapshots,
-            self.settings.worker,
+            self._remembered,
+            self.name,
             self.clock,
             lambda: chance_source.token_hex(8),
             observe,
+            self._mine("router", f"shard {shard}"),
         )
 
     def _edges(self) -> None:
         desk_bus = Port(self.center, agents.ports.Unavailable, self.metrics.append.observe)
         bus = Port(self.center, channels.ports.Unavailable, self.metrics.append.observe)
-        name = f"{GATEWAY}:{self.boot}"
+        name = f"{self.name}:{self.boot}"
         self.channels = ChannelAccounts(registry(), self.keyring.token, self.secrets.resolve, self.settings.base_url)
         self.intake = Intake(bus, self.history, self.files, detect)
         self.client = httpx2.AsyncClient(timeout=15, follow_redirects=False)
@@ -198,66 +262,74 @@ class Naru:
             self.history,
             self.intake,
             self.client,
-            self.settings.worker,
+            self.name,
             self.boot,
             self.clock,
+            holds=self._holds,
+            lives=lambda name: name in self.members.living("channels"),
         )
-        self.chats = Chats(self.channels, bus, self.intake, self.files, self.history, self.clock, new_token)
+        self.chats = Chats(
+            self.channels,
+            bus,
+            self.intake,
+            self.files,
+            self.history,
+            self.clock,
+            new_token,
+            minds=lambda conversation: self.members.mine("gateway", conversation),
+            tell=self.hints.tell_pages,
+        )
         self.leases = Leases(desk_bus, self.clock, name)
         self.desks = Desks(desk_bus, Desk(desk_bus, self.files), self.accounts, self.clock, name)
         self.desks.observe = lambda what: self.metrics.resumes.labels(what).inc()
         self.boards = Boards(desk_bus, self.accounts, self.clock)
         self.bus, self.desk_bus = bus, desk_bus
 
+    def _holds(self, workspace: str, channel: str) -> bool:
+        return "channels" in self.roles and self.members.mine("channels", f"{workspace}/{channel}")
+
+    async def _restore(self) -> None:
+        await self.fold.restore()
+        await self.secrets.load()
+        for workspace, pool in self.fold.pools.items():
+            self.channels.configure(workspace, pool.memory.config)
+        self.desks.start(self.fold.pools, {w: self._position(w) for w in self.fold.pools})
+        self.fold.subscribe(self._applied)
+
     def routes(self, app: FastAPI) -> None:
         """Everything that answers over HTTP and WebSocket."""
         base = self.settings.base_url
-        app.include_router(
-            agents.gateway.routes(
-                self.desk_bus,
-                self.accounts,
-                self.history,
-                self.files,
-                self.leases,
-                self.pasts,
-                self.clock,
-                new_token,
+        if "gateway" in self.roles:
+            app.include_router(
+                agents.gateway.routes(
+                    self.desk_bus,
+                    self.accounts,
+                    self.history,
+                    self.files,
+                    self.leases,
+                    self.pasts,
+                    self.clock,
+                    new_token,
+                )
             )
-        )
-        app.include_router(
-            naru.admin.routes.routes(
-                self.accounts, self.configurations, self.secrets, self.channels, base, self.worker.connect
+            app.include_router(
+                naru.admin.routes.routes(
+                    self.accounts,
+                    self.configurations,
+                    self.secrets,
+                    self.channels,
+                    base,
+                    lambda workspace: self.hints.tell(SecretsChanged(workspace)),
+                )
             )
-        )
-        app.include_router(naru.reports.routes.routes(self.accounts, self.history, self.clock))
-        app.include_router(hook_routes(self.channels, self.intake, self.bus, self.clock))
-        app.include_router(self.chats.routes())
-        app.include_router(socket_routes(self.desks, self.boards))
-        self._probes(app)
-        web.install(app, self.metrics)
-        web.pages(app)
-
-    def _probes(self, app: FastAPI) -> None:
-        @app.get("/livez", tags=["ops"], operation_id="livez")
-        async def livez() -> dict[str, str]:
-            return {"status": "ok"}
-
-        @app.get("/readyz", tags=["ops"], operation_id="readyz")
-        async def readyz(response: Response) -> dict[str, Any]:
-            checks = await self.checks()
-            ready = all(checks.values()) and not self.draining
-            response.status_code = 200 if ready else 503
-            return {"status": "ok" if ready else "not ready", "checks": checks, "draining": self.draining}
-
-        @app.get("/startupz", tags=["ops"], operation_id="startupz")
-        async def startupz(response: Response) -> dict[str, str]:
-            response.status_code = 200 if self.ready else 503
-            return {"status": "ok" if self.ready else "starting"}
-
-        @app.get("/metrics", tags=["ops"], operation_id="metrics", response_class=Response)
-        async def metrics() -> Response:
-            await self._gauges()
-            return Response(self.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+            app.include_router(naru.reports.routes.routes(self.accounts, self.history, self.clock))
+            app.include_router(hook_routes(self.channels, self.intake, self.bus, self.clock))
+            app.include_router(self.chats.routes())
+            app.include_router(socket_routes(self.desks, self.boards))
+        app.include_router(probes.routes(self))
+        web.install(app, self.metrics, self.fold.reach)
+        if "gateway" in self.roles:
+            web.pages(app)
 
     async def checks(self) -> dict[str, bool]:
         store = True
@@ -266,50 +338,98 @@ class Naru:
                 pass
         except StoreUnavailable:
             store = False
+        self.metrics.store_up.set(store)
         return {
             "store": store,
-            "shards": all(owner.owning.is_set() for owner in self.owners),
+            "shards": all(
+                owner.owning.is_set() for owner in self.owners if self.members.mine("router", f"shard {owner.shard}")
+            ),
+            "members": self.members.trusted or not self.roles,
             "tasks": not self.failed.is_set(),
         }
 
-    async def _gauges(self) -> None:
-        ends = [await self.log.end(JOURNAL, shard) for shard in range(self.settings.shards)]
-        self.metrics.lag.labels("projector").set(
-            sum(end - projector.cursor.offset for end, projector in zip(ends, self.projectors, strict=True))
-        )
+    async def gauge(self) -> None:
+        """What is measured only when somebody asks for the metrics."""
+        shards = range(self.settings.shards)
+        ends = [await self.log.end(JOURNAL, shard) for shard in shards]
+        for reader, cursors in self._readers().items():
+            self.metrics.lag.labels(reader).set(sum(ends[cursor.shard] - cursor.offset for cursor in cursors))
         self.metrics.websockets.set(self.desks.open)
+        self.metrics.owned.set(sum(owner.owning.is_set() for owner in self.owners))
+        for role in ROLES:
+            self.metrics.members.labels(role).set(len(self.members.living(role)))
         if self.spool is not None:
             self.metrics.spooled.set(await self.spool.end(SPOOL, 0) - await self.spool.begin(SPOOL, 0))
+
+    def _readers(self) -> dict[str, list[Cursor]]:
+        """Where the readers of this process are, each as far as it is the one."""
+        mine = [p.cursor for p in self.projectors if self.members.mine("projector", f"shard {p.cursor.shard}")]
+        return {"projector": mine, "fold": list(self.fold.cursors.values())}
 
     # -- running
 
     async def _run(self) -> None:
-        self._supervise("fold", self.fold.run, LogUnavailable)
+        if self._membership is not None:
+            if self.roles:
+                self._supervise("members", self._membership.run)
+            self._supervise("hints", self.hints.run, LogUnavailable)
         for owner in self.owners:
-            self._supervise(f"owner {owner}", owner.run)
+            self._supervise(f"owner {owner.shard}", owner.run)
+        if self.roles != {"router"}:
+            self._supervise("fold", self.fold.run, LogUnavailable)
         for projector in self.projectors:
-            self._supervise(
-                f"projector {projector.cursor.shard}", projector.run, LogUnavailable, StoreUnavailable, Overtaken
-            )
-        await asyncio.gather(*(owner.owning.wait() for owner in self.owners))
-        writer = SnapshotWriter(self.fold, self.snapshots, SNAPSHOT_S, SNAPSHOT_RECORDS)
-        self._supervise("snapshots", lambda: writer.run(asyncio.sleep), StoreUnavailable)
-        self._supervise("spool", self.center.drain, LogUnavailable)
-        for workspace in list(self.fold.pools):
-            if workspace:
-                body = inputs.StartGateway(gateway=GATEWAY)
-                await self.center.ask(workspace, "naru", f"gateway:{self.boot}", body)
-        self.chats.start(self.fold.pools)
-        await self.worker.recover(self.fold.pools)
-        for shard in range(self.settings.shards):
-            self._supervise(
-                f"effects {shard}", functools.partial(self._effects, shard), LogUnavailable, StoreUnavailable
-            )
-        self.worker.connect()
-        self._supervise("retention", self._retention, LogUnavailable, StoreUnavailable)
-        self._supervise("seconds", self._seconds, LogUnavailable)
+            again = (LogUnavailable, StoreUnavailable, Overtaken)
+            self._supervise(f"projector {projector.cursor.shard}", projector.run, *again)
+        if self.settings.embedded:
+            await asyncio.gather(*(owner.owning.wait() for owner in self.owners))
+        if "router" in self.roles:
+            self._supervise("remembered", self._remember, StoreUnavailable)
+        if "projector" in self.roles:
+            self._run_house()
+        if "channels" in self.roles:
+            await self._run_channels()
+        if "gateway" in self.roles:
+            await self._run_gateway()
         self.ready = True
-        log.info("naru.started", version=__version__, data=str(self.settings.folder), url=self.settings.base_url)
+        log.info(
+            "naru.started", version=__version__, name=self.name, roles=sorted(self.roles), url=self.settings.base_url
+        )
+
+    def _run_house(self) -> None:
+        writer = SnapshotWriter(
+            self.fold,
+            self.snapshots,
+            SNAPSHOT_S,
+            SNAPSHOT_RECORDS,
+            lambda shard: self.members.mine("projector", f"snapshots {shard}"),
+        )
+        self._supervise("snapshots", lambda: writer.run(asyncio.sleep), StoreUnavailable)
+        self._supervise("retention", self._retention, LogUnavailable, StoreUnavailable)
+        self._supervise("widows", self._widows, LogUnavailable)
+
+    async def _run_channels(self) -> None:
+        for shard in range(self.settings.shards):
+            feed = Feed(
+                self.log,
+                shard,
+                self.fold,
+                self.snapshots,
+                self.database,
+                self.channels,
+                self.worker,
+                self.name,
+                self._holds,
+                self.center.shard,
+            )
+            again = (LogUnavailable, StoreUnavailable, Overtaken)
+            self._supervise(f"effects {shard}", feed.run, *again)
+        self._supervise("connections", self._connections)
+
+    async def _run_gateway(self) -> None:
+        self._supervise("spool", self.center.drain, LogUnavailable)
+        for workspace in [workspace for workspace in self.fold.pools if workspace]:
+            await self._lost(self.name, workspace, self.boot)
+        self._supervise("seconds", self._seconds, LogUnavailable)
 
     def _supervise(self, name: str, run: Callable[[], Awaitable[None]], *again: type[Exception]) -> None:
         """Run a part for ever. Some failures pass; any other ends the process, loudly, before it does harm."""
@@ -319,49 +439,68 @@ class Naru:
                 try:
                     await run()
                     return
-                except again as error:
+                except Exception as error:
+                    if not _passes(error, again):
+                        log.exception("part.failed", part=name)
+                        self.failed.set()
+                        raise
                     log.warning("part.waits", part=name, error=str(error))
+                    self.metrics.count_trouble(error)
                     await asyncio.sleep(1.0)
-                except Exception:
-                    log.exception("part.failed", part=name)
-                    self.failed.set()
-                    raise
 
         self.tasks[name] = asyncio.create_task(supervised(), name=name)
+
+    async def _remember(self) -> None:
+        while True:
+            for shard in range(self.settings.shards):
+                await self._remembered.refresh(shard)
+            await asyncio.sleep(SNAPSHOT_S / 2)
 
     async def _retention(self) -> None:
         async def needed(shard: int) -> list[Cursor]:
             oldest = await self.snapshots.oldest(shard)
-            worker = await load_cursor(self.database, WORKER_READER, shard)
-            return [self.projectors[shard].cursor, self.fold.cursors[shard], worker, oldest or Cursor(shard=shard)]
+            places = [
+                await load_cursor(self.database, reader, shard) for reader in ("projector", f"worker:{self.name}")
+            ]
+            return [*places, self.fold.cursors[shard], oldest or Cursor(shard=shard)]
 
         while True:
             for shard in range(self.settings.shards):
-                begins = await retention.trim(self.log, shard, needed, self.clock())
-                await self.snapshots.forget(shard, begins[JOURNAL])
+                if self.members.mine("projector", f"retention {shard}"):
+                    await self._forget(shard, needed)
             await asyncio.sleep(retention.EVERY_S)
 
-    async def _effects(self, shard: int) -> None:
-        """Feed the worker from its own cursor, so that what was ordered before a crash is done after it.
+    async def _forget(self, shard: int, needed: retention.Needed) -> None:
+        """On Kafka the topics forget by themselves."""
+        if self.settings.embedded:
+            await retention.trim(self.log, shard, needed, self.clock())
+        await self.snapshots.forget(shard, await self.log.begin(JOURNAL, shard))
 
-        The cursor follows to the newest place before which everything is done; it is moved once a second at most.
-        """
-        saved = await load_cursor(self.database, WORKER_READER, shard)
-        saved_at = self.clock()
-        passed: collections.deque[tuple[int, Cursor]] = collections.deque()
-        journal = Journal(self.log, saved, with_inputs=False)
-        async for entries in journal.entries():
-            await self.fold.reach(shard, journal.cursor.offset, 60)
-            for entry in entries:
-                self.worker.record(entry.record.workspace, entry.record.fx)
-            passed.append((self.worker.ordered, journal.cursor))
-            done: Cursor | None = None
-            while passed and passed[0][0] <= self.worker.done_up_to:
-                done = passed.popleft()[1]
-            if done is not None and self.clock() - saved_at >= 1.0:
-                async with self.database.write(HOUSE) as connection:
-                    await move_cursor(connection, WORKER_READER, saved, done)
-                saved, saved_at = done, self.clock()
+    async def _widows(self) -> None:
+        """Tell the log of connections whose gateway is no more: their agents can come back at another."""
+        while True:
+            living = {f"{name}" for name in self.members.living("gateway")}
+            for workspace, pool in list(self.fold.pools.items()):
+                connections = [each for agent in list(pool.agents.values()) for each in agent.connections]
+                gateways = {connection.partition(":")[0] for connection in connections}
+                for gateway in sorted(gateways - living):
+                    if self.members.mine("projector", f"gateway {gateway}"):
+                        await self._lost(gateway, workspace, str(int(self.clock() // WIDOWS_S)))
+            await asyncio.sleep(WIDOWS_S)
+
+    async def _lost(self, gateway: str, workspace: str, once: str) -> None:
+        await self.center.take(workspace, "naru", f"gateway:{gateway}:{once}", inputs.StartGateway(gateway=gateway))
+
+    async def _connections(self) -> None:
+        """Connections, and claims of the dead, follow the living."""
+        before: list[str] | None = None
+        while True:
+            now = self.members.living("channels") if self.members.trusted else None
+            if now is not None and now != before:
+                await self.worker.recover(self.fold.pools)
+                before = now
+            self.worker.connect()
+            await asyncio.sleep(1.0)
 
     async def _seconds(self) -> None:
         while True:
@@ -370,7 +509,7 @@ class Naru:
             self.chats.tick()
             try:
                 await self.leases.expire()
-                await self.chats.expire()
+                await self.chats.expire(self.fold.pools)
                 await self.desks.tell_left()
             except (agents.ports.Unavailable, channels.ports.Unavailable) as error:
                 log.warning("lease.waits", error=str(error))
@@ -386,26 +525,49 @@ class Naru:
         )
         self.chats.applied(record.workspace, applied.pool, record.ev, applied.content, record.t)
 
+    def _hinted(self, hint: Hint) -> None:
+        if isinstance(hint, PagesOpen):
+            self.chats.seen(hint.conversations)
+        else:
+            self.tasks["secrets"] = asyncio.create_task(self._secrets(hint.workspace))
+
+    async def _secrets(self, workspace: str) -> None:
+        """Somebody has changed a secret, perhaps in another process."""
+        await self.secrets.load()
+        pool = self.fold.pools.get(workspace)
+        if pool is not None:
+            self.channels.configure(workspace, pool.memory.config)
+            self.worker.connect()
+
     def _position(self, workspace: str) -> tuple[int, int]:
         shard = self.center.shard(workspace)
         return shard, self.fold.cursors[shard].offset
 
-    async def _settled(self) -> bool:
-        """Wait until the projector is where the fold is now, at most two seconds; whether it has come there."""
-        wanted = {shard: cursor.offset for shard, cursor in self.fold.cursors.items()}
-        for _ in range(200):
-            if all(projector.cursor.offset >= wanted[projector.cursor.shard] for projector in self.projectors):
+    async def _settled(self, workspace: str) -> bool:
+        """Wait until history is where the fold is now, at most two seconds; whether it has come there."""
+        shard = self.center.shard(workspace)
+        wanted = self.fold.cursors[shard].offset
+        for _ in range(100):
+            if self.projectors and self.projectors[shard].cursor.offset >= wanted:
                 return True
-            await asyncio.sleep(0.01)
+            if not (self.projectors and self.settings.embedded):
+                cursor = await load_cursor(self.database, "projector", shard)
+                if cursor.offset >= wanted:
+                    return True
+            await asyncio.sleep(0.02)
         return False
 
     async def announce(self) -> None:
         """Leave word for the command line on this machine: where we are, and a key for each workspace, for us alone."""
+        if "gateway" not in self.roles:
+            return
+        self.settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mine = LOCAL_KEY if self.settings.embedded else f"{LOCAL_KEY} {self.name}"
         for workspace in await self.accounts.workspaces():
             for row in await self.accounts.keys(workspace):
-                if row.name == LOCAL_KEY:
+                if row.name == mine:
                     await self.accounts.revoke_key(workspace, row.id)
-            _, key = await self.accounts.create_key(workspace, LOCAL_KEY, "owner")
+            _, key = await self.accounts.create_key(workspace, mine, "owner")
             path = self.settings.folder / f"local-{workspace}.key"
             path.touch(mode=0o600)
             path.write_text(f"http://{self.settings.host}:{self.settings.port} {key}\n")
@@ -420,29 +582,52 @@ class Naru:
     # -- ending
 
     async def drain(self) -> None:
-        """SIGTERM: not ready any more, desks and chats are asked to come back elsewhere."""
+        """SIGTERM: not ready any more; desks and chats are asked to come back elsewhere, shards and channels handed over."""
+        if self.draining:
+            return
         self.draining = True
         self.desks.draining.set()
         self.boards.draining.set()
         self.chats.draining.set()
+        if self._membership is not None and self.roles:
+            await self._membership.leave()
+
+    async def hand_over(self) -> None:
+        """Wait, for a while, until others own what we own: they were told that we leave."""
+        others = [name for name in self.members.living("router") if name != self.name]
+        if self.settings.embedded or not others:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HAND_OVER_S):
+                await asyncio.gather(*(owner.idle.wait() for owner in self.owners))
 
     async def stop(self) -> None:
         await self.drain()
+        await self.hand_over()
         await asyncio.sleep(0.1)  # the closed sockets tell the log that they have left
         await self.worker.close()
         for task in self.tasks.values():
             task.cancel()
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
-        with contextlib.suppress(StoreUnavailable):
-            writer = SnapshotWriter(self.fold, self.snapshots, SNAPSHOT_S, SNAPSHOT_RECORDS)
-            for shard in range(self.settings.shards):
-                await writer.save(shard)
+        if self.settings.embedded and "projector" in self.roles:
+            with contextlib.suppress(StoreUnavailable):
+                writer = SnapshotWriter(self.fold, self.snapshots, SNAPSHOT_S, SNAPSHOT_RECORDS)
+                for shard in range(self.settings.shards):
+                    await writer.save(shard)
         await self.client.aclose()
         await self.log.close()
         if self.spool is not None:
             await self.spool.close()
         await self.database.close()
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
+
+
+def _passes(error: BaseException, again: tuple[type[Exception], ...]) -> bool:
+    """Whether a failure is one of those that pass, alone or several at once."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_passes(each, again) for each in error.exceptions)
+    return isinstance(error, again)
 
 
 def _upgrade(url: str, file: Path) -> None:
@@ -450,6 +635,23 @@ def _upgrade(url: str, file: Path) -> None:
     if file.exists() and not migrate.is_newest(url):
         shutil.copy2(file, file.with_suffix(f".before-{migrate.newest()}.sqlite"))
     migrate.upgrade(url)
+
+
+async def _must_be_newest(url: str) -> None:
+    """Others may be running on this database: it is upgraded by hand, not by whoever starts first."""
+    with translated():
+        version = await asyncio.to_thread(migrate.version, url)
+    if version != migrate.newest():
+        raise Unfit(f"the database's schema is {version}, not {migrate.newest()}: run naru db upgrade")
+
+
+async def _must_be_made(settings: Settings) -> None:
+    found = await topics.faults(settings.broker, settings.shards)
+    missing = [fault for fault in found if "is missing" in fault]
+    if missing:
+        raise Unfit("; ".join(missing))
+    for fault in found:
+        log.warning("topic.otherwise", fault=fault)
 
 
 def _spool(settings: Settings, clock: Callable[[], float]) -> SqliteLog | None:
@@ -466,77 +668,3 @@ def create_app(house: Naru) -> FastAPI:
     app.state.naru = house
     house.routes(app)
     return app
-
-
-class Server(uvicorn.Server):
-    """Tells desks and chats to come back elsewhere before it closes them."""
-
-    def __init__(self, house: Naru, app: FastAPI, settings: Settings) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                host=settings.host,
-                port=settings.port,
-                ws="websockets-sansio",
-                ws_max_size=200_000,
-                log_level="warning",
-                access_log=False,
-                lifespan="off",
-                timeout_graceful_shutdown=5,
-                server_header=False,
-            )
-        )
-        self._house = house
-        self.up = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """As uvicorn does, without raising the signal again: that would end the process before the house is closed."""
-        with super().capture_signals():
-            yield
-            self._captured_signals.clear()
-
-    async def startup(self, sockets: list[Any] | None = None) -> None:
-        await super().startup(sockets)
-        self.up.set()
-
-    async def shutdown(self, sockets: list[Any] | None = None) -> None:
-        await self._house.drain()
-        await asyncio.sleep(0.2)  # for the close frames that say when to come back; uvicorn's own say nothing
-        await super().shutdown(sockets)
-
-
-async def serve(settings: Settings, started: Callable[[Naru], Awaitable[None]] | None = None) -> bool:
-    """Run a center until SIGTERM or SIGINT, or until a part of it fails. Whether it ended well."""
-    configure_logs(settings.log_format)
-    tame.tame()
-    house = Naru(settings)
-    await house.start()
-    tame.freeze()
-    await house.announce()
-    server = Server(house, create_app(house), settings)
-    serving = asyncio.create_task(server.serve())
-    failed = asyncio.create_task(house.failed.wait())
-    extra: set[asyncio.Task[Any]] = set()
-    try:
-        if started is not None:
-            extra.add(asyncio.create_task(_when_up(server, house, started)))
-        await asyncio.wait([serving, failed, *extra], return_when=asyncio.FIRST_COMPLETED)
-        for task in extra:
-            if task.done() and task.exception() is not None:
-                log.error("start.failed", error=repr(task.exception()))
-                house.failed.set()
-            await asyncio.wait([serving, failed], return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
-        await serving
-    finally:
-        for task in (failed, *extra):
-            task.cancel()
-        await asyncio.gather(*extra, return_exceptions=True)
-        await house.stop()
-    return not house.failed.is_set()
-
-
-async def _when_up(server: Server, house: Naru, started: Callable[[Naru], Awaitable[None]]) -> None:
-    await server.up.wait()
-    await started(house)

@@ -77,23 +77,31 @@ def show(as_json: bool, value: Any, text: str) -> None:
 
 @app.command()
 def serve(
-    role: Annotated[str, typer.Argument(help="Which parts to run; embedded there is only 'all'.")] = "all",
+    role: Annotated[str, typer.Argument(help="all, gateway, channels, router or projector.")] = "all",
     data: Data = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
 ) -> None:
     """Run a center until it is told to stop (SIGTERM)."""
-    if role != "all":
-        fail(f"role '{role}' needs the Kafka bus, which this version does not have yet; use 'all'", 2)
     settings = settings_of(data, host=host, port=port)
-    _writable(settings)
-    from naru.app import Busy
-    from naru.app import serve as run
+    from naru.members import ROLES
+
+    roles = frozenset(known for known in ROLES if role in ("all", known))
+    if not roles:
+        fail(f"there is no role '{role}'; there are all, {', '.join(ROLES)}", 2)
+    if role != "all" and settings.embedded:
+        fail(f"role '{role}' alone needs a log that several processes share, NARU_KAFKA; use 'all'", 2)
+    if settings.embedded:
+        _writable(settings)
+    from naru.app import Busy, Unfit
+    from naru.server import serve as run
 
     try:
-        ended_well = _run(run(settings))
+        ended_well = _run(run(settings, roles=roles))
     except Busy as error:
         fail(f"{error}; stop it first, or name another folder with --data")
+    except Unfit as error:
+        fail(str(error))
     except SystemExit:  # uvicorn's, which has said why
         fail(f"cannot listen on {settings.host}:{settings.port}; choose another port with --port")
     raise typer.Exit(0 if ended_well else 1)
@@ -168,12 +176,16 @@ def _offline(settings: "Settings", work: Callable[["Naru"], Awaitable[T]]) -> T:
     """Do something on the files themselves, which no server may be using."""
     import asyncio
 
-    _writable(settings)
-    from naru.app import Busy, Naru
+    from naru.app import Busy, Naru, Unfit
+    from naru.members import ROLES
     from naru.observe import configure_logs
 
+    if settings.embedded:
+        _writable(settings)
+
     async def run() -> T:
-        house = Naru(settings)
+        # Embedded, nobody else could decide what is asked; on Kafka the routers do.
+        house = Naru(settings, frozenset(ROLES if settings.embedded else ()))
         await house.start()
         try:
             return await work(house)
@@ -185,6 +197,8 @@ def _offline(settings: "Settings", work: Callable[["Naru"], Awaitable[T]]) -> T:
         return asyncio.run(run())
     except Busy as error:
         fail(f"{error}; stop the server for this, or use its REST API")
+    except Unfit as error:
+        fail(str(error))
 
 
 class Remote:
@@ -370,14 +384,35 @@ def channels_list(workspace: Workspace = "main", data: Data = None, as_json: AsJ
 
 @db_app.command("upgrade")
 def db_upgrade(data: Data = None) -> None:
-    """Bring the database to the newest schema (the server does so at start)."""
+    """Bring the database to the newest schema, and on Kafka make the topics. Embedded, the server does so at start."""
     settings = settings_of(data)
-    from naru.store.database import sqlite_url
     from naru.store.migrate import newest, upgrade
 
-    _writable(settings)
-    upgrade(sqlite_url(settings.folder / "store.sqlite"))
+    if not settings.database_url:
+        _writable(settings)
+    try:
+        upgrade(settings.store_url)
+    except OSError as error:
+        fail(f"no database at {settings.store_url.rpartition('@')[2]}: {error}")
     print(f"schema {newest()}", file=sys.stderr)
+    if not settings.embedded:
+        _make_topics(settings)
+
+
+def _make_topics(settings: "Settings") -> None:
+    import asyncio
+
+    from naru.bus import topics
+    from naru.bus.base import LogUnavailable
+
+    try:
+        made = asyncio.run(topics.make(settings.broker, settings.shards))
+        faults = asyncio.run(topics.faults(settings.broker, settings.shards))
+    except LogUnavailable as error:
+        fail(str(error))
+    print(f"topics made: {', '.join(made) or 'none, all were there'}", file=sys.stderr)
+    if faults:
+        fail("\n  ".join(["topics that are not as they must be:", *faults]))
 
 
 @db_app.command("backup")

@@ -224,6 +224,9 @@ class Fold:
     async def reach(self, shard: int, offset: int, timeout_s: float) -> bool:
         """Wait until the fold has come to this offset; False when it takes longer."""
 
+        if shard not in self.cursors:
+            return False
+
         async def reached() -> None:
             async with self._moved:
                 await self._moved.wait_for(lambda: self.cursors[shard].offset >= offset)
@@ -244,7 +247,15 @@ def open_content(keyring: Keyring, envelope: Envelope | None) -> Content | None:
 class SnapshotWriter:
     """Saves the fold every so often. The fold has read only valid records, so a snapshot is valid by construction."""
 
-    def __init__(self, fold: Fold, snapshots: Snapshots, every_s: float, every_records: int) -> None:
+    def __init__(
+        self,
+        fold: Fold,
+        snapshots: Snapshots,
+        every_s: float,
+        every_records: int,
+        mine: Callable[[int], bool] = lambda shard: True,
+    ) -> None:
+        self._mine = mine
         self._fold = fold
         self._snapshots = snapshots
         self._every_s = every_s
@@ -259,7 +270,7 @@ class SnapshotWriter:
             due = waited >= self._every_s
             for shard, cursor in list(self._fold.cursors.items()):
                 grown = cursor.offset - self._saved.get(shard, 0)
-                if grown >= self._every_records or (grown > 0 and due):
+                if self._mine(shard) and (grown >= self._every_records or (grown > 0 and due)):
                     await self.save(shard)
             if due:
                 waited = 0.0

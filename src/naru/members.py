@@ -47,7 +47,8 @@ class Beat(msgspec.Struct, frozen=True, omit_defaults=True):
 class Members(Protocol):
     """`mine` is false for everybody while the view is not to be trusted."""
 
-    trusted: bool
+    @property
+    def trusted(self) -> bool: ...
 
     def mine(self, role: Role, key: str) -> bool: ...
 
@@ -57,10 +58,12 @@ class Members(Protocol):
 class Alone:
     """One process that does everything."""
 
-    trusted = True
-
     def __init__(self, name: str) -> None:
         self._name = name
+
+    @property
+    def trusted(self) -> bool:
+        return True
 
     def mine(self, role: Role, key: str) -> bool:
         return True

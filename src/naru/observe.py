@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from naru import __version__
+from naru.bus.base import LogUnavailable
 from naru.fold import Applied, Fold
 from router import events
 
@@ -28,9 +29,8 @@ OFFER_OUTCOMES: dict[type[events.Event], str] = {
 
 
 class Metrics:
-    def __init__(self, fold: Fold, clock: Callable[[], float]) -> None:
+    def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._fold = fold
         made: dict[str, Any] = {"registry": self.registry}
         self.http = Histogram(
             "naru_http_request_duration_seconds", "HTTP requests by route.", ["method", "route", "code"], **made
@@ -48,8 +48,32 @@ class Metrics:
         )
         self.spooled = Gauge("naru_spool_records", "Inputs in the spool.", **made)
         Gauge("naru_build_info", "Version.", ["version"], **made).labels(__version__).set(1)
+        self.shards = Gauge("naru_shards", "Shards in the log.", **made)
+        self.owned = Gauge("naru_shards_owned", "Shards that this process owns.", **made)
+        self.claims = Counter("naru_shard_claims", "Shards taken into ownership.", **made)
+        self.fenced = Counter("naru_shard_fenced", "Shards lost to another owner.", **made)
+        self.members = Gauge("naru_members", "Living processes of a role, as this one sees them.", ["role"], **made)
+        self.store_up = Gauge("naru_store_up", "Whether the database answered when last asked.", **made)
+        self.unavailable = Counter("naru_log_unavailable", "Times that the log was away.", **made)
+        self.refused = Counter("naru_intake_refused", "Contacts not taken in, by reason.", ["reason"], **made)
+        self.dropped = Counter("naru_ws_dropped", "Sockets dropped because they read too slowly.", **made)
+
+    def watch(self, fold: Fold, clock: Callable[[], float]) -> None:
+        """Show what this fold knows."""
         self.registry.register(_Center(fold, clock))
         fold.subscribe(self._applied)
+
+    def observe_owner(self, name: str, value: float) -> None:
+        if name == "decision_s":
+            self.decision.observe(value)
+        elif name == "claimed":
+            self.claims.inc()
+        elif name == "fenced":
+            self.fenced.inc()
+
+    def count_trouble(self, error: Exception) -> None:
+        if isinstance(error, LogUnavailable):
+            self.unavailable.inc()
 
     def _applied(self, applied: Applied) -> None:
         for event in applied.record.ev:

@@ -56,7 +56,7 @@ class Owner:
         should_own: Callable[[], bool] = lambda: True,
     ) -> None:
         self._log = log
-        self._shard = shard
+        self.shard = shard
         self._keyring = keyring
         self._snapshots = snapshots
         self._worker = worker
@@ -74,6 +74,8 @@ class Owner:
         self._ticks = 0
         self._decided = asyncio.Event()
         self.owning = asyncio.Event()
+        self.idle = asyncio.Event()
+        self.idle.set()
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Own the shard whenever we should, and begin anew with a new nonce whenever anything is in doubt."""
@@ -86,8 +88,8 @@ class Owner:
                 backoff_s = 0.05
                 await self._decide_until_fenced()
             except (LogUnavailable, Fenced, Poisoned) as error:
-                log.warning("shard.restart", shard=self._shard, error=str(error), kind=type(error).__name__)
-                self.owning.clear()
+                log.warning("shard.restart", shard=self.shard, error=str(error), kind=type(error).__name__)
+                self._owns(False)
                 self._observe("fenced" if isinstance(error, Fenced) else "restarted", 1)
                 await sleep(FENCED_S if isinstance(error, Fenced) else backoff_s)
                 backoff_s = min(LONGEST_BACKOFF_S, backoff_s * 2) if isinstance(error, LogUnavailable) else 0.05
@@ -96,14 +98,14 @@ class Owner:
 
     async def _claim(self) -> None:
         """Fold to the end, append `open`, and read on until it is seen to be in force."""
-        snapshot = await self._snapshots.newest(self._shard)
-        cursor = snapshot.cursor if snapshot else Cursor(shard=self._shard)
+        snapshot = await self._snapshots.newest(self.shard)
+        cursor = snapshot.cursor if snapshot else Cursor(shard=self.shard)
         self._pools = {name: Pool(memory) for name, memory in snapshot.pools.items()} if snapshot else {}
         self._workspaces = dict(snapshot.workspaces) if snapshot else {}
         self._nonce = self._chance()
         journal = Journal(self._log, cursor, with_inputs=False)
         claimed = False
-        if await self._log.end(JOURNAL, self._shard) <= cursor.offset:
+        if await self._log.end(JOURNAL, self.shard) <= cursor.offset:
             await self._append_open(journal.rule.nonce)
             claimed = True
         async for entries in journal.entries():
@@ -112,21 +114,25 @@ class Owner:
                 self._workspaces[entry.record.pool] = entry.record.workspace
             if journal.rule.nonce == self._nonce:
                 break
-            if await self._log.end(JOURNAL, self._shard) <= journal.cursor.offset:
+            if await self._log.end(JOURNAL, self.shard) <= journal.cursor.offset:
                 if claimed:
                     raise Fenced(journal.rule.nonce)
                 await self._append_open(journal.rule.nonce)
                 claimed = True
         self._seq, self._in_next, self._claimed_at = -1, journal.rule.in_next, journal.cursor.offset
         self._observe("claimed", 1)
-        log.info("shard.owned", shard=self._shard, in_next=self._in_next, pools=len(self._pools))
-        self.owning.set()
+        log.info("shard.owned", shard=self.shard, in_next=self._in_next, pools=len(self._pools))
+        self._owns(True)
+
+    def _owns(self, owns: bool) -> None:
+        (self.owning.set if owns else self.owning.clear)()
+        (self.idle.clear if owns else self.idle.set)()
 
     async def _append_open(self, prev: str) -> None:
         await self._append(JOURNAL, [encode(Open(n=self._nonce, prev=prev, worker=self._worker))])
 
     async def _append(self, topic: str, values: list[bytes]) -> None:
-        await self._log.append(topic, self._shard, values)
+        await self._log.append(topic, self.shard, values)
 
     # -- deciding
 
@@ -145,7 +151,7 @@ class Owner:
 
     async def _watch(self) -> None:
         """Notice another's valid claim, so that we stop wasting our time; nobody reads what we write after it."""
-        async for batch in self._log.read(JOURNAL, self._shard, self._claimed_at):
+        async for batch in self._log.read(JOURNAL, self.shard, self._claimed_at):
             for stored in batch:
                 if stored.value.startswith(OPEN_BEGINS):
                     record = decode_record(stored.value)
@@ -154,9 +160,9 @@ class Owner:
 
     async def _decide_for_ever(self) -> None:
         at = self._in_next
-        async for batch in self._log.read(IN, self._shard, at):
+        async for batch in self._log.read(IN, self.shard, at):
             if batch[0].offset != at:
-                raise Gap(f"shard {self._shard}: inputs {at} to {batch[0].offset - 1} are gone, and were not decided")
+                raise Gap(f"shard {self.shard}: inputs {at} to {batch[0].offset - 1} are gone, and were not decided")
             at = batch[-1].offset + 1
             for start in range(0, len(batch), TURN_INPUTS):
                 await self._turn(batch[start : start + TURN_INPUTS])
@@ -205,7 +211,7 @@ class Owner:
             if envelope is None:
                 rejected.append(stored.value)
                 records.append(self._record(stored.offset + 1, stored.t, "", self._rejected(stored), None))
-                log.error("input.rejected", shard=self._shard, offset=stored.offset, error=reason)
+                log.error("input.rejected", shard=self.shard, offset=stored.offset, error=reason)
             elif envelope.pool:
                 records.append(self._answer(stored, envelope))
             else:
@@ -276,7 +282,7 @@ class Owner:
         try:
             return decide()
         except Exception as error:
-            log.exception("input.poison", shard=self._shard, offset=stored.offset)
+            log.exception("input.poison", shard=self.shard, offset=stored.offset)
             self._poison[stored.offset] = f"{type(error).__name__}: {error}"
             raise Poisoned(str(error)) from error
 

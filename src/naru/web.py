@@ -46,6 +46,12 @@ CROSS_ORIGIN = {
 """The widget runs on its brand's own site. It sends a visitor's token and never a cookie."""
 TITLES = {400: "Bad request", 401: "Not signed in", 403: "Not allowed", 404: "Not found", 409: "Conflict"}
 
+POSITION = "naru-position"
+VISIBLE_S = 2.0
+
+Reach = Callable[[int, int, float], Awaitable[bool]]
+"""(shard, offset, seconds) to whether the fold has come there in time."""
+
 log = structlog.get_logger("naru.web")
 
 
@@ -62,7 +68,7 @@ def problem(status: int, code: str, detail: str | None = None, headers: Any = No
     return JSONResponse({**body, **more}, status, headers, media_type="application/problem+json")
 
 
-def install(app: FastAPI, metrics: Metrics) -> None:
+def install(app: FastAPI, metrics: Metrics, reach: Reach) -> None:
     app.add_exception_handler(StarletteHTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     for kind in (LogUnavailable, StoreUnavailable, agents.ports.Unavailable, channels.ports.Unavailable):
@@ -72,6 +78,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
     app.add_exception_handler(Exception, _our_fault)
     app.add_exception_handler(RecursionError, _too_deep)
     app.add_middleware(Bounds)
+    app.middleware("http")(_seen(reach))
     app.middleware("http")(_observed(metrics))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
 
@@ -157,6 +164,19 @@ def _observed(metrics: Metrics) -> Callable[..., Awaitable[Response]]:
         return response
 
     return observed
+
+
+def _seen(reach: Reach) -> Callable[..., Awaitable[Response]]:
+    """Whoever was told a position by a command, here or at another gateway, does not read what was before it."""
+
+    async def seen(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        shard, _, offset = request.headers.get(POSITION, "").partition(".")
+        known = all(part.isascii() and part.isdigit() and len(part) < 18 for part in (shard, offset))
+        if request.method != "GET" or not known or await reach(int(shard), int(offset), VISIBLE_S):
+            return await call_next(request)
+        return problem(503, "not-yet-visible", headers={"Retry-After": "1"})
+
+    return seen
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

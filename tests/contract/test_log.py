@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from naru.broker import Broker
 from naru.bus.base import Log, LogUnavailable, Stored
-from naru.bus.kafka import TAIL_BYTES, Broker, KafkaLog
+from naru.bus.kafka import TAIL_BYTES, KafkaLog
 from naru.bus.sqlite import TAIL_RECORDS, SqliteLog
 
 Open = Callable[[], Awaitable[Log]]

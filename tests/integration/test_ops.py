@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from naru import probes
 from naru.app import Naru, create_app
 from naru.settings import BadSettings, Settings, load
 from support.center import CONFIG, AgentDesk, Center, ChatPage, Frames, free_port
@@ -66,7 +67,7 @@ def test_the_probes_say_that_all_is_well(center: Center) -> None:
         assert (answer.status_code, answer.json()["status"]) == (200, "ok")
         assert answer.headers["x-content-type-options"] == "nosniff"
     checks = httpx2.get(f"{center.url}/readyz").json()["checks"]
-    assert checks == {"store": True, "shards": True, "tasks": True}
+    assert checks == {"store": True, "shards": True, "members": True, "tasks": True}
 
 
 def samples(center: Center) -> dict[tuple[str, str], float]:
@@ -296,7 +297,7 @@ def create_app_early(house: Naru) -> Any:
     from fastapi import FastAPI
 
     app = FastAPI()
-    house._probes(app)
+    app.include_router(probes.routes(house))
     return app
 
 

@@ -1,5 +1,6 @@
 """Passwords, tokens and their ends, on a real database with a clock of its own."""
 
+import asyncio
 from pathlib import Path
 
 from naru.admin.accounts import INVITE_S, MAX_WRONG, TICKET_S, WRONG_S, Accounts
@@ -23,7 +24,7 @@ class Clock:
 
 async def accounts_in(folder: Path, clock: Clock) -> tuple[Accounts, Database]:
     url = sqlite_url(folder / "store.sqlite")
-    upgrade(url)
+    await asyncio.to_thread(upgrade, url)
     count = iter(range(1000))
     database = Database(url)
     accounts = Accounts(database, clock, lambda: f"token-{next(count):040}")

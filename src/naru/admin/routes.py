@@ -1,6 +1,7 @@
 """REST for setting up: signing in, invites, keys, secrets, and the configuration as a whole or piece by piece."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -55,7 +56,7 @@ def routes(  # noqa: C901 - one list of routes
     secrets: Secrets,
     channels: ChannelAccounts,
     base_url: str,
-    reconnect: Any,
+    changed: Callable[[str], None],
 ) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["admin"])
     Who = Annotated[Principal, Depends(authenticate(accounts))]
@@ -152,7 +153,7 @@ def routes(  # noqa: C901 - one list of routes
         await secrets.put(who.workspace, name, body.value)
         _, config = await configurations.current(who.workspace)
         channels.configure(who.workspace, config)
-        reconnect()
+        changed(who.workspace)
 
     # -- configuration
 

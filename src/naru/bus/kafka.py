@@ -8,16 +8,15 @@ it has caught up. Every wait is bounded; an append that fails or takes too long 
 import asyncio
 import collections
 import contextlib
-import ssl
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from naru.broker import Broker
 from naru.bus.base import LogUnavailable, Stored
 
 MAX_BATCH_BYTES = 4_000_000
@@ -25,53 +24,12 @@ MAX_REQUEST_BYTES = 8_000_000
 TAIL_BYTES = 2_000_000
 """Of each partition's newest records, kept in memory for its readers."""
 READ_BATCH = 256
-REQUEST_MS = 3_000
 APPEND_S = 6.0
 ASK_S = 5.0
 FETCH_WAIT_MS = 250
-METADATA_MS = 10_000
 AGAIN_S = 0.5
 
 log = structlog.get_logger("naru.kafka")
-
-
-class Broker(msgspec.Struct, frozen=True, kw_only=True):
-    """Where Kafka is and how to get in. `prefix` begins every topic's name."""
-
-    servers: str
-    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    username: str = ""
-    password: str = ""
-    replication: int = 3
-    prefix: str = "naru"
-
-    def topic(self, name: str) -> str:
-        return self.prefix + name.removeprefix("naru")
-
-    def client(self) -> dict[str, Any]:
-        """What producer, consumer and admin client are told alike."""
-        told: dict[str, Any] = {
-            "bootstrap_servers": self.servers,
-            "security_protocol": self.security,
-            "request_timeout_ms": REQUEST_MS,
-            "metadata_max_age_ms": METADATA_MS,
-        }
-        if self.security.endswith("SSL"):
-            context = ssl.create_default_context(cafile=self.ca_file or None)
-            if self.cert_file:
-                context.load_cert_chain(self.cert_file, self.key_file or None)
-            told["ssl_context"] = context
-        if self.security.startswith("SASL"):
-            told |= {
-                "sasl_mechanism": self.sasl,
-                "sasl_plain_username": self.username,
-                "sasl_plain_password": self.password,
-            }
-        return told
 
 
 class KafkaLog:

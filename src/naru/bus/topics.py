@@ -10,8 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
+from naru.broker import Broker
 from naru.bus.base import DLQ, EVENTS, HINTS, IN, JOURNAL, WORKERS, LogUnavailable
-from naru.bus.kafka import MAX_REQUEST_BYTES, Broker
+from naru.bus.kafka import MAX_REQUEST_BYTES
 
 HOUR_MS = 3_600_000
 

@@ -17,10 +17,11 @@ from rich.panel import Panel
 
 from channels.twilio import signature
 from naru.admin.config import parse
-from naru.app import Naru, serve
+from naru.app import Naru
 from naru.demo.carrier import Carrier
 from naru.demo.past import write_past
 from naru.demo.people import ARRIVALS, SimulatedAgent, World, arrivals, broadcasts, new_secret
+from naru.server import serve
 from naru.settings import load
 
 WORKSPACE = "demo"

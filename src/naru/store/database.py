@@ -48,14 +48,14 @@ class Database:
     @asynccontextmanager
     async def write(self, workspace: str) -> AsyncIterator[AsyncConnection]:
         """A transaction that commits at the end, or not at all. Raises StoreUnavailable."""
-        with _translated():
+        with translated():
             async with self._turn, self._writer.begin() as connection:
                 await enter(connection, workspace)
                 yield connection
 
     @asynccontextmanager
     async def read(self, workspace: str) -> AsyncIterator[AsyncConnection]:
-        with _translated():
+        with translated():
             async with self._reader.connect() as connection:
                 await enter(connection, workspace)
                 yield connection
@@ -72,7 +72,7 @@ async def enter(connection: AsyncConnection, workspace: str) -> None:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:

@@ -19,6 +19,7 @@ from router import events
 from router.model import RECEIPT_RANK
 
 READER = "projector"
+ASK_AGAIN_S = 0.2
 GATHER_S = 0.03
 """History may be this late, so that under load many records share a transaction and routing keeps the processor."""
 
@@ -28,11 +29,16 @@ class Overtaken(Exception):
 
 
 async def load_cursor(database: Database, reader: str, shard: int) -> Cursor:
+    return await known_cursor(database, reader, shard) or Cursor(shard=shard)
+
+
+async def known_cursor(database: Database, reader: str, shard: int) -> Cursor | None:
+    """Where a reader is; None when it has never been here."""
     async with database.read(HOUSE) as connection:
         where = (db.reader_cursors.c.reader == reader) & (db.reader_cursors.c.shard == shard)
         row = (await connection.execute(select(db.reader_cursors).where(where))).first()
     if row is None:
-        return Cursor(shard=shard)
+        return None
     return Cursor(shard=shard, offset=row.position, nonce=row.nonce, seq=row.seq, in_next=row.in_next)
 
 
@@ -63,15 +69,23 @@ def _clean(values: dict[str, Any]) -> dict[str, Any]:
 
 
 class Projector:
-    """Follows one shard's journal for ever."""
+    """Follows one shard's journal for as long as that is ours to do."""
 
-    def __init__(self, log: Log, database: Database, shard: int) -> None:
+    def __init__(self, log: Log, database: Database, shard: int, mine: Callable[[], bool] = lambda: True) -> None:
+        self._mine = mine
         self._log = log
         self._database = database
         self._shard = shard
         self.cursor = Cursor(shard=shard)
 
-    async def run(self) -> None:
+    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """For ever. Raises Overtaken when another has moved the cursor: begin anew."""
+        while True:
+            while not self._mine():
+                await sleep(ASK_AGAIN_S)
+            await self._follow(sleep)
+
+    async def _follow(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         self.cursor = await load_cursor(self._database, READER, self._shard)
         journal = Journal(self._log, self.cursor)
         async for entries in journal.entries():
@@ -84,7 +98,9 @@ class Projector:
                     await project(connection, entry)
                 await move_cursor(connection, READER, self.cursor, journal.cursor)
             self.cursor = journal.cursor
-            await asyncio.sleep(GATHER_S)
+            if not self._mine():
+                return
+            await sleep(GATHER_S)
 
 
 async def project(connection: AsyncConnection, entry: Entry) -> None:

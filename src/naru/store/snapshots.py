@@ -14,8 +14,9 @@ import structlog
 from sqlalchemy import ColumnElement, Select, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from naru.bus.base import LogUnavailable
 from naru.fold import SCHEMA, Cursor, Snapshot
-from naru.store.database import HOUSE, Database
+from naru.store.database import HOUSE, Database, StoreUnavailable
 from naru.store.tables import snapshots
 
 KEEP = 3
@@ -35,26 +36,34 @@ class StoredSnapshots:
         """The newest snapshot that is whole; a damaged one is passed over, loudly."""
         return await self._first_whole(shard, snapshots.c.shard == shard)
 
+    async def newest_body(self, shard: int) -> bytes | None:
+        """The same, as it is stored."""
+        return await self._first_body(shard, snapshots.c.shard == shard)
+
     async def before(self, shard: int, offset: int) -> Snapshot | None:
         """The newest whole one that stands at this offset of the journal or earlier."""
         return await self._first_whole(shard, (snapshots.c.shard == shard) & (snapshots.c.position <= offset))
 
     async def _first_whole(self, shard: int, where: ColumnElement[bool]) -> Snapshot | None:
+        body = await self._first_body(shard, where)
+        return None if body is None else await asyncio.to_thread(_read, body)
+
+    async def _first_body(self, shard: int, where: ColumnElement[bool]) -> bytes | None:
         async with self._database.read(HOUSE) as connection:
             places = select(snapshots.c.position).where(where).order_by(snapshots.c.position.desc())
             for position in (await connection.scalars(places)).all():
-                snapshot = await self._whole(connection, shard, position)
-                if snapshot is not None:
-                    return snapshot
+                body = await self._whole(connection, shard, position)
+                if body is not None:
+                    return body
         return None
 
-    async def _whole(self, connection: AsyncConnection, shard: int, position: int) -> Snapshot | None:
+    async def _whole(self, connection: AsyncConnection, shard: int, position: int) -> bytes | None:
         where = (snapshots.c.shard == shard) & (snapshots.c.position == position)
         row = (await connection.execute(select(snapshots).where(where))).one()
         if row.schema != SCHEMA or hashlib.sha256(row.body).hexdigest() != row.sha256:
             log.error("snapshot.unusable", shard=shard, position=position, schema=row.schema)
             return None
-        return await asyncio.to_thread(_read, row.body)
+        return bytes(row.body)
 
     async def place(self, shard: int, t: float) -> int:
         """Where the newest one saved before this time stands, 0 when there is none."""
@@ -105,6 +114,36 @@ class StoredSnapshots:
             await connection.execute(
                 delete(snapshots).where(snapshots.c.shard == cursor.shard, snapshots.c.position.in_(gone))
             )
+
+
+class Remembered:
+    """The newest snapshots for owners, kept in memory too: a shard changes hands while the database is away as well.
+
+    They are kept as bytes, for an owner goes on with what it is given.
+    """
+
+    def __init__(self, stored: StoredSnapshots) -> None:
+        self._stored = stored
+        self._kept: dict[int, bytes] = {}
+
+    async def refresh(self, shard: int) -> None:
+        """Raises StoreUnavailable."""
+        body = await self._stored.newest_body(shard)
+        if body is not None:
+            self._kept[shard] = body
+
+    async def newest(self, shard: int) -> Snapshot | None:
+        """Raises LogUnavailable when there is neither the database nor a memory of it: try again later."""
+        try:
+            await self.refresh(shard)
+        except StoreUnavailable as error:
+            if shard not in self._kept:
+                raise LogUnavailable(f"no snapshot of shard {shard} can be had: {error}") from error
+        body = self._kept.get(shard)
+        return None if body is None else await asyncio.to_thread(_read, body)
+
+    async def save(self, snapshot: Snapshot) -> None:
+        await self._stored.save(snapshot)
 
 
 def superfluous(kept: list[tuple[int, float]]) -> list[int]:

@@ -200,6 +200,13 @@ reader_cursors = Table(
     Column("seq", BigInteger, nullable=False),
     Column("in_next", BigInteger, nullable=False),
 )
+effect_holders = Table(
+    "effect_holders",
+    metadata,
+    _workspace(),
+    Column("channel", String, primary_key=True),
+    Column("worker", String, nullable=False),
+)
 snapshots = Table(
     "snapshots",
     metadata,
