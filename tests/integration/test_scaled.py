@@ -1,9 +1,6 @@
 """A center of many processes on Apache Kafka and PostgreSQL: one contact through every room, and whoever dies is replaced."""
 
-import asyncio
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

@@ -148,8 +148,8 @@ class Node:
 
     def wait_open(self) -> None:
         """Until it takes connections; bounded, and with its own last words when it does not."""
-        end = time.monotonic() + START_S
-        while time.monotonic() < end:
+        end = time.perf_counter() + START_S
+        while time.perf_counter() < end:
             if self.process is None or self.process.poll() is not None:
                 break
             with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), 1):

@@ -28,7 +28,8 @@ class NoPostgres(Exception):
 
 
 class Postgres:
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._names = (f"naru{number}" for number in itertools.count())
@@ -41,7 +42,7 @@ class Postgres:
         if self.folder is None:
             self.folder = self._initialised()
         command = [str(PROGRAMS[-1] / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port)]
-        options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": "200"}
+        options = {"listen_addresses": self.host, "unix_socket_directories": "", "max_connections": "200"}
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([*command, *settings], stdout=log, stderr=log, **_as_postgres())
@@ -72,12 +73,15 @@ class Postgres:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd="/", **_as_postgres())
         if done.returncode != 0:
             raise NoPostgres(f"a PostgreSQL that can be initialised: {done.stderr[-500:]}")
+        if self.host != "127.0.0.1":
+            with (data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {self.host}/24 trust\n")
         return folder
 
     def _wait(self) -> None:
-        end = time.monotonic() + START_S
-        while time.monotonic() < end and self.process is not None and self.process.poll() is None:
-            ready = [PROGRAMS[-1] / "pg_isready", "-h", "127.0.0.1", "-p", str(self.port), "-q"]
+        end = time.perf_counter() + START_S
+        while time.perf_counter() < end and self.process is not None and self.process.poll() is None:
+            ready = [PROGRAMS[-1] / "pg_isready", "-h", self.host, "-p", str(self.port), "-q"]
             if subprocess.run(ready, timeout=10).returncode == 0:
                 return
             time.sleep(0.05)
@@ -86,7 +90,7 @@ class Postgres:
         )
 
     def url(self, database: str, role: str = APP) -> str:
-        return f"postgresql://{role}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{role}@{self.host}:{self.port}/{database}"
 
     def database(self) -> str:
         """The URL of a new, empty database."""

@@ -22,28 +22,25 @@ MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 
 
 class Process:
-    """One process of the center. `prefix` runs it elsewhere, such as in a network namespace."""
+    """One process of the center. A `prefix` runs it elsewhere, such as in a network namespace."""
 
-    def __init__(
-        self,
-        role: str,
-        name: str,
-        env: dict[str, str],
-        folder: Path,
-        host: str = "127.0.0.1",
-        prefix: Sequence[str] = (),
-    ) -> None:
-        self.role, self.name, self.host = role, name, host
-        self.port = free_port()
-        self.url = f"http://{host}:{self.port}"
+    def __init__(self, role: str, name: str, env: dict[str, str], folder: Path) -> None:
+        self.role, self.name = role, name
         self.data = folder / name
         self.log_path = folder / f"{name}.log"
-        self.env = {**env, "NARU_WORKER": name, "NARU_HOST": host, "NARU_DATA": str(self.data)}
+        self.env = {**env, "NARU_WORKER": name, "NARU_DATA": str(self.data)}
         if role == "gateway":
             self.env["NARU_SPOOL_DIR"] = str(self.data / "spool")
-        self.prefix = list(prefix)
+        self.prefix: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
         self.data.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.move("127.0.0.1")
+
+    def move(self, host: str) -> None:
+        """It listens there from its next start on."""
+        self.url = f"http://{host}:{self.port}"
+        self.env["NARU_HOST"] = host
 
     def start(self) -> "Process":
         command = [*self.prefix, sys.executable, "-m", "naru.cli", "serve", self.role, "--port", str(self.port)]
@@ -62,8 +59,8 @@ class Process:
             return False
 
     def wait_ready(self, limit_s: float = START_S) -> "Process":
-        end = time.monotonic() + limit_s
-        while time.monotonic() < end and self.running:
+        end = time.perf_counter() + limit_s
+        while time.perf_counter() < end and self.running:
             if self.ready():
                 return self
             time.sleep(0.05)
