@@ -61,7 +61,8 @@ from router.turn import Answer
 
 SNAPSHOT_S = 60.0
 SNAPSHOT_RECORDS = 5_000
-WIDOWS_S = 2.0
+WIDOWS_S, WIDOWED_S = 1.0, 5.0
+"""A gateway that nobody has heard of for so long has left its agents' connections behind."""
 HAND_OVER_S = 5.0
 LOCAL_KEY = "local"
 
@@ -212,6 +213,7 @@ class Naru:
         self.fold = Fold(self.log, shards, self.keyring, self.snapshots)
         self.center = Center(self.log, self.fold, self.keyring, settings.shards, self.clock, self.spool)
         self.metrics = Metrics()
+        self.center.refused = lambda reason: self.metrics.refused.labels(reason).inc()
         self.metrics.shards.set(settings.shards)
         if self.roles != {"router"}:
             self.metrics.watch(self.fold, self.clock)
@@ -332,6 +334,11 @@ class Naru:
             web.pages(app)
 
     async def checks(self) -> dict[str, bool]:
+        """What must be well for this process to be sent work.
+
+        A gateway whose Kafka or database is away is of use all the same: it has a spool, and what it cannot do it
+        refuses with a reason. Where all of them were taken out of service, nobody would take anything in.
+        """
         store = True
         try:
             async with self.database.read(HOUSE):
@@ -339,14 +346,13 @@ class Naru:
         except StoreUnavailable:
             store = False
         self.metrics.store_up.set(store)
-        return {
-            "store": store,
-            "shards": all(
-                owner.owning.is_set() for owner in self.owners if self.members.mine("router", f"shard {owner.shard}")
-            ),
-            "members": self.members.trusted or not self.roles,
-            "tasks": not self.failed.is_set(),
-        }
+        checks = {"tasks": not self.failed.is_set()}
+        if self.settings.embedded:
+            checks["store"] = store
+        if "router" in self.roles:
+            mine = [owner for owner in self.owners if self.members.mine("router", f"shard {owner.shard}")]
+            checks["shards"] = all(owner.owning.is_set() for owner in mine)
+        return checks
 
     async def gauge(self) -> None:
         """What is measured only when somebody asks for the metrics."""
@@ -477,15 +483,21 @@ class Naru:
         await self.snapshots.forget(shard, await self.log.begin(JOURNAL, shard))
 
     async def _widows(self) -> None:
-        """Tell the log of connections whose gateway is no more: their agents can come back at another."""
+        """Tell the log of connections whose gateway has been gone for a while: their agents can come back at another."""
+        missed: dict[str, int] = {}
         while True:
-            living = {f"{name}" for name in self.members.living("gateway")}
-            for workspace, pool in list(self.fold.pools.items()):
-                connections = [each for agent in list(pool.agents.values()) for each in agent.connections]
-                gateways = {connection.partition(":")[0] for connection in connections}
-                for gateway in sorted(gateways - living):
-                    if self.members.mine("projector", f"gateway {gateway}"):
-                        await self._lost(gateway, workspace, str(int(self.clock() // WIDOWS_S)))
+            living = self.members.living("gateway")
+            named = {
+                (connection.partition(":")[0], workspace)
+                for workspace, pool in list(self.fold.pools.items())
+                for agent in list(pool.agents.values())
+                for connection in agent.connections
+            }
+            gone = sorted(pair for pair in named if pair[0] not in living) if self.members.trusted else []
+            missed = {name: missed.get(name, 0) + 1 for name in sorted({name for name, _ in gone})}
+            for name, workspace in gone:
+                if missed[name] * WIDOWS_S >= WIDOWED_S and self.members.mine("projector", f"gateway {name}"):
+                    await self._lost(name, workspace, str(int(self.clock() // WIDOWED_S)))
             await asyncio.sleep(WIDOWS_S)
 
     async def _lost(self, gateway: str, workspace: str, once: str) -> None:

@@ -11,9 +11,10 @@ import msgspec
 import structlog
 
 from naru.bus.base import IN, MAX_VALUE_BYTES, Log, LogUnavailable
+from naru.fairness import Fairness, Throttled
 from naru.fold import Applied, Fold
 from naru.keyring import Keyring
-from naru.wire import Envelope, body_hash, encode, encode_content, input_id
+from naru.wire import SYSTEM, Envelope, body_hash, encode, encode_content, input_id
 from router import inputs
 from router.model import Content
 from router.state import Pool
@@ -41,6 +42,9 @@ class Center:
         self._clock = clock
         self._spool = spool
         self._drained = 0
+        self._fairness = Fairness(clock)
+        self._appended: dict[int, int] = {}  # shard -> where its inputs end, as far as we have seen
+        self.refused: Callable[[str], None] = lambda reason: None
         self._asked: dict[str, asyncio.Future[tuple[Answer, str]]] = {}
         fold.subscribe(self._applied)
 
@@ -61,12 +65,21 @@ class Center:
             await self._spool_it(envelope)
             return envelope.id
         try:
+            if actor != SYSTEM:
+                self._fairness.admit(workspace, self.lag(self.shard(envelope.pool)))
             await self._append(envelope)
-        except LogUnavailable:
+        except (LogUnavailable, Throttled) as error:
             if self._spool is None:
-                raise
+                self.refused("fairness" if isinstance(error, Throttled) else "log")
+                raise LogUnavailable(str(error)) from error
             await self._spool_it(envelope)
         return envelope.id
+
+    def lag(self, shard: int) -> int:
+        """How many inputs, of those that we know of, are not decided yet."""
+        return (
+            max(0, self._appended.get(shard, 0) - self.fold.cursors[shard].in_next) if shard in self.fold.cursors else 0
+        )
 
     async def ask(
         self,
@@ -111,7 +124,8 @@ class Center:
             raise TooLarge(f"{len(value)} bytes")
         try:
             async with asyncio.timeout(APPEND_TIMEOUT_S):
-                await self._bus.append(IN, self.shard(envelope.pool), [value])
+                (stored,) = await self._bus.append(IN, self.shard(envelope.pool), [value])
+                self._appended[self.shard(envelope.pool)] = stored.offset + 1
         except TimeoutError as error:
             raise LogUnavailable("the log did not answer in time") from error
 
