@@ -4,13 +4,16 @@ import base64
 import contextlib
 import hmac
 import json
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
 import pytest
 from joserfc import jwk
+from playwright.async_api import Browser, expect
 
 from conftest import not_proved
 from support.center import Center, free_port
@@ -32,6 +35,8 @@ agents:
 sign_in: {sign_in}
 """
 SIGN_IN_SECRET = "the secret of our client"
+WAIT_MS = 15_000
+PICTURES = Path(os.environ.get("NARU_TEST_PICTURES", "/tmp/naru-pictures"))
 OPTIONS, BEGIN, CALLBACK = "/v1/login/options", "/v1/login/oidc", "/v1/login/oidc/callback"
 
 
@@ -190,6 +195,45 @@ def test_a_real_code_is_good_once_and_only_with_its_own_verifier(real: Real) -> 
         answer = thief.get(f"{real.center.url}{CALLBACK}", params={**stolen, "state": mine["state"]})
         assert answer.headers["location"].endswith("#sign-in=oidc-refused")
         assert thief.get(f"{real.center.url}/v1/me").status_code == 401
+
+
+@pytest.mark.browser
+async def test_the_desk_offers_the_provider_and_one_comes_in_by_it(real: Real, browser: Browser) -> None:
+    wrong: list[str] = []
+    context = await browser.new_context(locale="ko-KR", viewport={"width": 1280, "height": 800})
+    page = await context.new_page()
+    page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    await page.goto(f"{real.center.url}/desk")
+    button, note = (page.locator(f'[data-test="{name}"]') for name in ("login-oidc", "login-note"))
+    workspace, form = (page.locator(f'[data-test="{name}"]') for name in ("login-workspace", "login-form"))
+    await expect(form).to_be_visible(timeout=WAIT_MS)
+    await expect(button).to_have_count(0)
+    for name, offered in (("never-was", 0), ("main", 1)):
+        await workspace.fill(name)
+        await workspace.press("Tab")
+        await expect(button).to_have_count(offered, timeout=WAIT_MS)
+    await expect(button).to_have_text("Shop ID(으)로 로그인")
+    await page.screenshot(path=PICTURES / "sign-in.png")
+
+    for name, why in (("jun", "확인되지 않은 이메일"), ("sora", "구성원이 없습니다"), ("mina", "취소되었거나")):
+        await button.click()
+        await page.get_by_label("name").fill(name)
+        await page.get_by_role("button", name="Cancel" if name == "mina" else "Sign in").click()
+        await expect(note).to_contain_text(why, timeout=WAIT_MS)
+        assert page.url == f"{real.center.url}/desk"  # no reason is left in the address, nor what the provider sent
+        await context.clear_cookies()  # the provider's too, which would not ask again
+
+    await button.click()  # the workspace is still known
+    await page.get_by_label("name").fill("mina")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.locator('[data-test="desk"]')).to_be_visible(timeout=WAIT_MS)
+    assert page.url == f"{real.center.url}/desk"
+    await expect(page.locator('[data-test="connection"]')).to_have_attribute("data-state", "online", timeout=WAIT_MS)
+    [session] = [cookie for cookie in await context.cookies() if cookie.get("name", "").startswith("naru")]
+    assert (session.get("name"), session.get("httpOnly"), session.get("sameSite")) == ("naru_session", True, "Lax")
+    await context.close()
+    assert [said for said in wrong if "401" not in said] == []  # Chromium writes every such answer to the console
 
 
 def test_keys_that_the_real_provider_has_changed_are_found(real: Real) -> None:

@@ -142,11 +142,11 @@ class FakeIssuer:
             def _answer(self, form: dict[str, list[str]]) -> None:
                 path = urlsplit(self.path).path
                 status, headers, body = issuer.answer(path, form, self.headers.get("authorization", ""))
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
                 with contextlib.suppress(OSError):  # who asked has not waited
+                    self.send_response(status)
+                    for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                        self.send_header(name, value)
+                    self.end_headers()
                     self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:
