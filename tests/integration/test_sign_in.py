@@ -534,3 +534,12 @@ def test_whatever_comes_to_the_callback_is_an_answer(house: House) -> None:
             assert browser.get(CALLBACK, params={name: "x" * size}).status_code == 422
         answer = browser.get(CALLBACK, params={"state": state, "code": "\x00é", "error": "\n\x00é"})
         assert answer.headers["location"].endswith("#sign-in=oidc-refused")
+
+
+def test_another_process_finishes_what_one_has_begun(house: House) -> None:
+    with house.browser() as browser:
+        back = house.issuer.authorizes(house.begin(browser))
+        house.center.stop()
+        house.center.start()
+        assert browser.get(CALLBACK, params=back).headers["location"] == f"{house.center.url}/desk"
+        assert house.who(browser) == "mina"

@@ -122,7 +122,12 @@ class FakeIssuer:
         basic = base64.b64encode(b"naru%20at%20issuer:a%20client%27s%20secret%3A%20100%25").decode()
         challenge, token = self.authorized.pop(form["code"][0], ("", ""))
         digest = hashlib.sha256(form["code_verifier"][0].encode()).digest()
-        if authorization != f"Basic {basic}":
+        in_form = form.get("client_id"), form.get("client_secret")
+        if "token_endpoint_auth_methods_supported" in self.metadata:
+            ours = in_form == ([CLIENT], [SECRET]) and not authorization
+        else:
+            ours = in_form == (None, None) and authorization == f"Basic {basic}"
+        if not ours:
             return _json({"error": "invalid_client", "error_description": SECRET}, 401)
         if not token or encoded(digest) != challenge:
             return _json({"error": "invalid_grant"}, 400)

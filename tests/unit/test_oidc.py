@@ -223,6 +223,16 @@ async def test_an_address_outside_the_id_token_is_asked_for_with_the_access_toke
     assert await house.code(house.oidc.email(attempt, "code", None)) == "oidc-token"  # it promises to say who it is
 
 
+async def test_a_secret_is_told_as_the_provider_wants_it(house: House) -> None:
+    issuer = house.issuer
+    for methods in (None, ["client_secret_post", "private_key_jwt"]):
+        if methods is not None:
+            issuer.metadata["token_endpoint_auth_methods_supported"] = methods
+            house.clock.now += KEPT_S + 1
+        back = issuer.authorizes(await house.oidc.address(house.attempt()))
+        assert await house.oidc.email(house.attempt(), back["code"], None) == "mina@shop.test"
+
+
 async def test_another_state_has_another_verifier(house: House) -> None:
     issuer = house.issuer
     back = issuer.authorizes(await house.oidc.address(house.attempt("one")))

@@ -171,8 +171,10 @@ class Accounts:
         where = (db.tokens.c.hash == hashed(state)) & (db.tokens.c.use == "oidc")
         async with self._database.write() as connection:
             row = (await connection.execute(select(db.tokens).where(where))).first()
-            await connection.execute(delete(db.tokens).where(where))
-        return (row.workspace, row.name) if row is not None and row.expires_at >= self._clock() else None
+            gone = await connection.execute(delete(db.tokens).where(where))
+        if row is None or gone.rowcount != 1 or row.expires_at < self._clock():
+            return None
+        return row.workspace, row.name
 
     # -- sessions, tickets, one-time tokens
 
