@@ -1,4 +1,4 @@
-"""What many tests need and is dear to start: real mail servers and a real browser, once per run.
+"""What many tests need and is dear to start: real mail servers, an OpenID provider and a real browser, once per run.
 
 Where one of them cannot run, its tests are skipped and say which proof is missing; with NARU_TEST_REQUIRE=all they fail.
 """
@@ -6,12 +6,14 @@ Where one of them cannot run, its tests are skipped and say which proof is missi
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from playwright.async_api import Browser, Error, async_playwright
 
 from support.mail import MailServers, servers_or_skip
+from support.provider import installed
 
 CHROMIUM = "/usr/bin/chromium"
 
@@ -19,6 +21,12 @@ CHROMIUM = "/usr/bin/chromium"
 @pytest.fixture(scope="session")
 def mail_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailServers]:
     yield from servers_or_skip(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def provider_program() -> Path:
+    """The folder of a real OpenID provider, to be run by node."""
+    return installed(not_proved)
 
 
 @pytest.fixture

@@ -15,10 +15,9 @@ import pytest
 from joserfc import jwk
 from playwright.async_api import Browser, expect
 
-from conftest import not_proved
 from support.center import Center, free_port
 from support.issuer import CLIENT, SECRET, FakeIssuer, encoded, now, signed
-from support.provider import RealProvider, installed
+from support.provider import RealProvider
 
 CONFIG = """\
 version: 1
@@ -141,10 +140,9 @@ class Real:
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
-    program = installed(not_proved)
+def real(provider_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
     port = free_port()
-    with RealProvider(program, f"http://127.0.0.1:{port}{CALLBACK}", SIGN_IN_SECRET) as provider:
+    with RealProvider(provider_program, f"http://127.0.0.1:{port}{CALLBACK}", SIGN_IN_SECRET) as provider:
         sign_in = {"issuer": provider.issuer, "client_id": "naru", "secret": "secret:oidc"}
         with Center(tmp_path_factory.mktemp("real") / "data", document(sign_in), port=port) as center:
             put = center.request("PUT", "/v1/secrets/oidc", json={"value": SIGN_IN_SECRET})
