@@ -1,4 +1,4 @@
-"""What many tests need and is dear to start: real mail servers and a real browser, once per run.
+"""What many tests need and is dear to start: real mail servers, an OpenID provider and a real browser, once per run.
 
 Where one of them cannot run, its tests are skipped and say which proof is missing; with NARU_TEST_REQUIRE=all they fail.
 """
@@ -6,6 +6,7 @@ Where one of them cannot run, its tests are skipped and say which proof is missi
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -14,6 +15,7 @@ from playwright.async_api import Browser, Error, async_playwright
 from support.kafka import GIVEN, Cluster, NoKafka
 from support.mail import MailServers, servers_or_skip
 from support.postgres import NoPostgres, Postgres
+from support.provider import installed
 
 CHROMIUM = "/usr/bin/chromium"
 
@@ -49,6 +51,12 @@ def postgres() -> Iterator[Postgres]:
         not_proved("the database on PostgreSQL", str(error))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def provider_program() -> Path:
+    """The folder of a real OpenID provider, to be run by node."""
+    return installed(not_proved)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import secrets as chance_source
 import shutil
 import time
 from collections.abc import Awaitable, Callable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from channels.worker import Worker
 from naru import __version__, probes, retention, web
 from naru.admin.accounts import Accounts
 from naru.admin.config import Configurations
+from naru.admin.issuers import Issuers
+from naru.admin.oidc import Oidc
 from naru.admin.secrets import Secrets
 from naru.bus import topics
 from naru.bus.base import JOURNAL, LogUnavailable
@@ -257,7 +260,9 @@ class Naru:
         name = f"{self.name}:{self.boot}"
         self.channels = ChannelAccounts(registry(), self.keyring.token, self.secrets.resolve, self.settings.base_url)
         self.intake = Intake(bus, self.history, self.files, detect)
-        self.client = httpx2.AsyncClient(timeout=15, follow_redirects=False)
+        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        self.client = httpx2.AsyncClient(timeout=15, follow_redirects=False, cookies=no_cookies)
+        self.oidc = Oidc(Issuers(self.client, self.clock), self.secrets.resolve, self.keyring.token, self.clock)
         self.worker = Worker(
             self.channels,
             bus,
@@ -322,6 +327,7 @@ class Naru:
                     self.channels,
                     base,
                     lambda workspace: self.hints.tell(SecretsChanged(workspace)),
+                    self.oidc,
                 )
             )
             app.include_router(naru.reports.routes.routes(self.accounts, self.history, self.clock))

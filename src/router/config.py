@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from router import calendar
+from router import calendar, sign_in
 from router.calendar import Calendar
 from router.model import Kind, Name, Requirement, Slug, Value
+from router.sign_in import SignIn
 
 Seconds = Annotated[float, Meta(ge=0, le=366 * 86400)]
 Level = Annotated[int, Meta(ge=1, le=5)]
@@ -191,6 +192,7 @@ class Config(Value, frozen=True, kw_only=True):
     skills: tuple[Skill, ...] = ()
     rules: Annotated[tuple[Rule, ...], Meta(max_length=1000)] = ()
     agents: tuple[Agent, ...] = ()
+    sign_in: SignIn | None = None
 
 
 class Lookup:
@@ -261,6 +263,8 @@ def faults(config: Config) -> list[str]:
         found += _queue_faults(queue, known)
     for rule in config.rules:
         found += _rule_faults(rule, known)
+    if config.sign_in is not None:
+        found += sign_in.faults(config.sign_in)
     return found
 
 

@@ -87,7 +87,11 @@ class Center:
             self.process = subprocess.Popen(
                 [*self.wrapper, *self.launcher, *args], env=self.env, stdout=log, stderr=log
             )
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.kill()  # nobody else would: whoever enters a center that does not come up never leaves it
+            raise
         return self
 
     def wait_ready(self) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from naru.admin.accounts import INVITE_S, MAX_WRONG, TICKET_S, WRONG_S, Accounts
+import pytest
+
+from naru.admin.accounts import BEGUN_S, INVITE_S, MAX_WRONG, TICKET_S, WRONG_S, Accounts
 from naru.store.database import Database, sqlite_url
 from naru.store.migrate import upgrade
 from router.config import Agent, Brand, Config, Queue
@@ -84,4 +86,49 @@ async def test_who_is_gone_from_the_configuration_is_out_at_once(tmp_path: Path)
     assert await accounts.session(session) is not None
     await accounts.sync_people("main", msgspec.structs.replace(CONFIG, agents=()))
     assert await accounts.session(session) is None
+    await database.close()
+
+
+async def test_a_sign_in_is_finished_once_and_within_ten_minutes(tmp_path: Path) -> None:
+    clock = Clock()
+    accounts, database = await accounts_in(tmp_path, clock)
+    state = await accounts.begin_sign_in("main", "/wallboard")
+    assert await accounts.redeem_login_token(state) is None  # it is a token of its own kind
+    assert await accounts.finish_sign_in(state) == ("main", "/wallboard")
+    assert await accounts.finish_sign_in(state) is None
+    late = await accounts.begin_sign_in("main", "/desk")
+    clock.now += BEGUN_S + 1
+    assert await accounts.finish_sign_in(late) is None
+    await database.close()
+
+
+async def test_of_too_many_that_begin_to_sign_in_the_oldest_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("naru.admin.accounts.MAX_BEGUN", 3)
+    clock = Clock()
+    accounts, database = await accounts_in(tmp_path, clock)
+    elsewhere = await accounts.begin_sign_in("other", "/desk")
+    states = []
+    for _ in range(5):
+        clock.now += 1
+        states.append(await accounts.begin_sign_in("main", "/desk"))
+    finished = [await accounts.finish_sign_in(state) for state in states]
+    assert [row is not None for row in finished] == [False, False, True, True, True]
+    assert await accounts.finish_sign_in(elsewhere) == ("other", "/desk")
+    await database.close()
+
+
+async def test_an_address_finds_one_person_whatever_its_capitals(tmp_path: Path) -> None:
+    import msgspec
+
+    accounts, database = await accounts_in(tmp_path, Clock())
+    assert await accounts.by_address("main", "MINA@Shop.test") == "mina"
+    assert await accounts.by_address("main", "m\u0131na@shop.test") is None
+    assert await accounts.by_address("other", "mina@shop.test") is None
+    twin = Agent(id="twin", name="Twin", email="Mina@shop.test")
+    await accounts.sync_people("main", msgspec.structs.replace(CONFIG, agents=(*CONFIG.agents, twin)))
+    assert await accounts.by_address("main", "mina@shop.test") is None  # two: neither
+    await accounts.sync_people("main", msgspec.structs.replace(CONFIG, agents=(twin,)))
+    assert await accounts.by_address("main", "mina@shop.test") == "twin"
     await database.close()

@@ -22,6 +22,8 @@ SESSION_S = 14 * 86400.0
 INVITE_S = 7 * 86400.0
 TICKET_S = 30.0
 LOGIN_TOKEN_S = 3600.0
+BEGUN_S = 600.0
+MAX_BEGUN = 10_000
 MIN_PASSWORD = 10
 MAX_WRONG, WRONG_S, MAX_NAMES = 10, 600.0, 10_000
 
@@ -36,6 +38,11 @@ class KeyRow(msgspec.Struct, frozen=True):
 
 def hashed(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def folded(address: str) -> str:
+    """An address without its capitals. ASCII's only: Unicode folding takes the Kelvin sign for a k, one person for another."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in address)
 
 
 class Accounts:
@@ -136,6 +143,37 @@ class Accounts:
             return None
         self._wrong.pop((workspace, email), None)
         return row.id if row and row.password_hash else None
+
+    async def by_address(self, workspace: str, email: str) -> str | None:
+        """The one person of this address who may come in, whatever its capitals; None when there is none, or two."""
+        c = db.people.c
+        async with self._database.read(workspace) as connection:
+            rows = await connection.execute(
+                select(c.id, c.email).where(c.workspace == workspace, c.disabled.is_(False), c.email.is_not(None))
+            )
+            found = [row.id for row in rows if folded(row.email) == folded(email)]
+        return found[0] if len(found) == 1 else None
+
+    # -- sign-ins by a provider, begun here and finished by whichever of us the browser comes back to
+
+    async def begin_sign_in(self, workspace: str, page: str) -> str:
+        """A single-use state; `page` is where the person wants to be. The oldest beyond a bound are forgotten."""
+        state = await self._issue(workspace, "oidc", BEGUN_S, name=page)
+        c = db.tokens.c
+        of_ours = (c.workspace == workspace) & (c.use == "oidc")
+        async with self._database.write(workspace) as connection:
+            newest_first = select(c.hash).where(of_ours).order_by(c.created_at.desc(), c.hash)
+            await connection.execute(delete(db.tokens).where(c.hash.in_(newest_first.offset(MAX_BEGUN))))
+        return state
+
+    async def finish_sign_in(self, state: str) -> tuple[str, str] | None:
+        """(workspace, page) of a sign-in that was begun, not long ago, and not finished yet."""
+        where = (db.tokens.c.hash == hashed(state)) & (db.tokens.c.use == "oidc")
+        async with self._database.write(HOUSE) as connection:
+            row = (await connection.execute(delete(db.tokens).where(where).returning(db.tokens))).first()
+        if row is None or row.expires_at < self._clock():
+            return None
+        return row.workspace, row.name
 
     # -- sessions, tickets, one-time tokens
 

@@ -12,7 +12,7 @@ import yaml
 from sqlalchemy import func, insert, select
 
 from naru import holidays
-from naru.admin.accounts import Accounts
+from naru.admin.accounts import Accounts, folded
 from naru.admin.plan import consequences, differences, losses
 from naru.center import Center
 from naru.store import tables as db
@@ -112,13 +112,14 @@ def _deeper(value: Any, depth: int) -> bool:
 
 
 def _shared_addresses(config: Config) -> list[str]:
-    """People sign in by address, so no two have the same."""
+    """People sign in by address, so no two have the same; a provider's may come in capitals, so then they do not count."""
+    same = folded if config.sign_in is not None else str
     owners: dict[str, str] = {}
     found: list[str] = []
     for agent in config.agents:
         if agent.email is None:
             continue
-        first = owners.setdefault(agent.email, agent.id)
+        first = owners.setdefault(same(agent.email), agent.id)
         if first != agent.id:
             found.append(f"agents '{first}' and '{agent.id}': both have the address {agent.email}")
     return found

@@ -12,7 +12,9 @@ from agents.auth import COOKIE, Principal, authenticate, require
 from channels.accounts import Accounts as ChannelAccounts
 from naru.admin.accounts import MIN_PASSWORD, SESSION_S, Accounts
 from naru.admin.config import BadConfig, Configurations, Conflict, check, export, parse
+from naru.admin.oidc import Oidc
 from naru.admin.secrets import Secrets
+from naru.admin.sign_in import Door, sign_in_routes
 from router.config import Config
 
 COLLECTIONS = ("brands", "channels", "queues", "skills", "rules", "agents")
@@ -57,6 +59,7 @@ def routes(  # noqa: C901 - one list of routes
     channels: ChannelAccounts,
     base_url: str,
     changed: Callable[[str], None],
+    oidc: Oidc,
 ) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["admin"])
     Who = Annotated[Principal, Depends(authenticate(accounts))]
@@ -114,6 +117,9 @@ def routes(  # noqa: C901 - one list of routes
         if row is None:
             raise HTTPException(401, "invite-is-over")
         return await signed_in(response, *row)
+
+    door = Door(accounts, configurations, oidc, base_url)
+    router.include_router(sign_in_routes(door, signed_in, base_url.startswith("https:")))
 
     # -- keys and secrets
 

@@ -1,4 +1,7 @@
-"""Channels' secrets: sealed in the database, or named in the environment or /run/secrets. Never in YAML, log or answers."""
+"""Secrets of channels and of the sign-in: sealed in the database, or named in the environment or /run/secrets.
+
+Never in YAML, log or answers.
+"""
 
 import os
 from pathlib import Path

@@ -70,4 +70,13 @@ export const login = async (workspace: string, email: string, password: string):
   afterLogin(await post<Me>("/v1/login", { workspace, email, password }));
 export const acceptInvite = async (token: string, password: string): Promise<Me> =>
   afterLogin(await post<Me>("/v1/invites/accept", { token, password }));
+export interface LoginOptions {
+  oidc: { label: string } | null;
+}
+
+export const loginOptions = (workspace: string): Promise<LoginOptions> =>
+  get<LoginOptions>(`/v1/login/options?${new URLSearchParams({ workspace })}`);
+/** Where the provider's sign-in begins; it ends on the page `next`. */
+export const oidcLogin = (workspace: string, next: string): string =>
+  `/v1/login/oidc?${new URLSearchParams({ workspace, next })}`;
 export const logout = (): Promise<void> => post<void>("/v1/logout");

@@ -1,9 +1,10 @@
-// The door: a one-time token or an invitation from the address, else the session cookie, else a form.
+// The door: a one-time token or an invitation from the address, else the session cookie, else a form, or the workspace's
+// own provider, which sends the browser back here, with the reason in the fragment when it was in vain.
 
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
-import { acceptInvite, login, loginByToken, logout, Problem, whoAmI } from "./api";
+import { useEffect, useState } from "preact/hooks";
+import { acceptInvite, login, loginByToken, loginOptions, logout, oidcLogin, Problem, whoAmI } from "./api";
 import { Backoff } from "./backoff";
 import { type Key, t } from "./i18n";
 import { Logo } from "./icons";
@@ -57,16 +58,25 @@ async function byCookie(note?: Key): Promise<void> {
   }
 }
 
+const IN_VAIN: Record<string, Key> = {
+  "oidc-over": "login.oidc-over",
+  "oidc-unreachable": "login.oidc-unreachable",
+  "oidc-unready": "login.oidc-unready",
+  "oidc-unverified": "login.oidc-unverified",
+  "oidc-unknown": "login.oidc-unknown",
+};
+
 export async function knock(): Promise<void> {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const token = fragment.get("token");
   const invite = fragment.get("invite");
-  if (token !== null || invite !== null) history.replaceState(null, "", location.pathname + location.search);
+  const inVain = fragment.get("sign-in");
+  if (token !== null || invite !== null || inVain !== null) history.replaceState(null, "", location.pathname + location.search);
   if (invite !== null) {
     door.value = { at: "invite", token: invite };
     return;
   }
-  if (token === null) return byCookie();
+  if (token === null) return byCookie(inVain === null ? undefined : (IN_VAIN[inVain] ?? "login.oidc-refused"));
   try {
     enter(await loginByToken(token));
   } catch {
@@ -105,9 +115,38 @@ export function Gate({ children }: { children: ComponentChildren }) {
   );
 }
 
+const lastLogin = (): { workspace?: string; email?: string } => local.json("naru.login", {});
+
+/** The way in by the workspace's own provider, when it has one. */
+function ByProvider({ workspace }: { workspace: string }) {
+  const [label, setLabel] = useState<string | null>(null);
+  useEffect(() => {
+    let current = true;
+    setLabel(null);
+    const offered = workspace === "" ? Promise.resolve(null) : loginOptions(workspace).catch(() => null);
+    void offered.then((options) => current && setLabel(options?.oidc?.label ?? null));
+    return () => {
+      current = false;
+    };
+  }, [workspace]);
+  if (label === null) return null;
+  const go = (): void => {
+    local.set("naru.login", JSON.stringify({ ...lastLogin(), workspace }));
+    location.assign(oidcLogin(workspace, location.pathname + location.search));
+  };
+  return (
+    <button type="button" onClick={go} data-test="login-oidc">
+      {t("login.oidc", { label })}
+    </button>
+  );
+}
+
 function LoginForm({ note }: { note?: Key | undefined }) {
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
+  const last = lastLogin();
+  const [first] = useState(new URLSearchParams(location.search).get("workspace") ?? last.workspace ?? "");
+  const [workspace, setWorkspace] = useState(first);
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
@@ -122,15 +161,26 @@ function LoginForm({ note }: { note?: Key | undefined }) {
       setBusy(false);
     }
   };
-  const last = local.json<{ workspace?: string; email?: string }>("naru.login", {});
   return (
     <form onSubmit={(event) => void submit(event)} data-test="login-form">
       <h1>{t("login.title")}</h1>
-      {note && <p class="notice">{t(note)}</p>}
+      {note && (
+        <p class="notice" role="status" data-test="login-note">
+          {t(note)}
+        </p>
+      )}
       <label>
         {t("login.workspace")}
-        <input name="workspace" required autocomplete="organization" defaultValue={last.workspace} data-test="login-workspace" />
+        <input
+          name="workspace"
+          required
+          autocomplete="organization"
+          defaultValue={first}
+          onChange={(event) => setWorkspace(event.currentTarget.value.trim())}
+          data-test="login-workspace"
+        />
       </label>
+      <ByProvider workspace={workspace} />
       <label>
         {t("login.email")}
         <input name="email" type="email" required autocomplete="username" defaultValue={last.email} data-test="login-email" />
