@@ -57,6 +57,7 @@ web:
 lock:
 	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes -o requirements.lock
 	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --group build --universal --python-version 3.11 --generate-hashes -o requirements-build.lock
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
