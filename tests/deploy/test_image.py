@@ -26,6 +26,7 @@ from support.center import free_port
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 UID = 10001
+START_S = 60.0
 LIMIT_S = 600
 FINAL = DOCKERFILE.rpartition("\nFROM ")[2]
 
@@ -88,13 +89,11 @@ def reachable(path: Path) -> bool:
 
 
 def python_for_all() -> str:
-    candidates = (sys.executable, "/usr/local/bin/python3", "/usr/bin/python3")
-    for candidate in (Path(name).resolve() for name in candidates):
-        if candidate.exists() and reachable(candidate):
-            said = run(candidate, "-c", "import sys; print(sys.version_info >= (3, 11))")
-            if said.strip() == "True":
-                return str(candidate)
-    not_proved("that the image's user can run it", "a Python 3.11 that others than root can reach (apt package python3)")
+    """A Python that is new enough and that others than root can reach."""
+    names = (Path(name).resolve() for name in (sys.executable, "/usr/local/bin/python3", "/usr/bin/python3"))
+    there = [str(path) for path in names if path.exists() and reachable(path)]
+    new = [path for path in there if run(path, "-c", "import sys; print(sys.version_info >= (3, 11))") == "True\n"]
+    return new[0] if new else not_proved("the image's user", "a Python 3.11 that all may run (apt package python3)")
 
 
 def copy_context(to: Path) -> None:
@@ -143,7 +142,10 @@ def confined(folder: Path) -> list[str]:
         return []
     data = folder / "data"
     mounts = f"mount --bind {data} {data} && mount -o remount,bind,ro /"
-    if shutil.which("unshare") is None or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0:
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0
+    ):
         not_proved("that the root file system may be read-only", "unshare -m (mount namespaces)")
     user = f"setpriv --reuid {UID} --regid {UID} --clear-groups --no-new-privs"
     return ["unshare", "-m", "sh", "-c", f'{mounts} && exec {user} "$@"', "sh"]
@@ -162,6 +164,13 @@ def as_the_image(folder: Path, port: int) -> dict[str, str]:
     }
 
 
+def ready(url: str) -> bool:
+    try:
+        return httpx2.get(f"{url}/readyz").status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
 def test_the_server_runs_from_the_wheel_alone(installed: Path) -> None:
     port = free_port()
     environment, said = as_the_image(installed, port), installed / "said"
@@ -169,14 +178,10 @@ def test_the_server_runs_from_the_wheel_alone(installed: Path) -> None:
     with said.open("wb") as out:
         server = subprocess.Popen(command, cwd="/", env=environment, stdout=out, stderr=out)
     try:
-        url, end = f"http://127.0.0.1:{port}", time.monotonic() + 60
-        while time.monotonic() < end and server.poll() is None:
-            try:
-                if httpx2.get(f"{url}/readyz").status_code == 200:
-                    break
-            except httpx2.HTTPError:
-                continue
-        assert server.poll() is None, said.read_text()[-3000:]
+        url, end = f"http://127.0.0.1:{port}", time.perf_counter() + START_S
+        while server.poll() is None and time.perf_counter() < end and not ready(url):
+            time.sleep(0.02)
+        assert server.poll() is None and ready(url), said.read_text()[-3000:]
         if os.geteuid() == 0:
             status = Path(f"/proc/{server.pid}/status").read_text()
             assert f"Uid:\t{UID}\t{UID}\t{UID}\t{UID}" in status and "CapEff:\t0000000000000000" in status

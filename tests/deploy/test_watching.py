@@ -88,7 +88,9 @@ def promtool(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_reader_of_expressions_sees_metrics_and_labels() -> None:
-    expression = 'sum by (le, queue) (rate(naru_a_bucket{code=~"5..|x{y}"}[5m])) / on(x) group_left(z) max(b) > 2 or vector(0)'
+    expression = (
+        'sum by (le, queue) (rate(naru_a_bucket{code=~"5..|x{y}"}[5m])) / on(x) group_left(z) max(b) > 2 or vector(0)'
+    )
     assert asked(expression) == [Asked("naru_a_bucket", ("code",)), Asked("b", ())]
     assert grouped(expression) == {"le", "queue", "x", "z"}
 
@@ -186,7 +188,9 @@ def test_prometheus_takes_the_dashboards_queries(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("command", "file"), [("grafana", "grafana/naru.json"), ("alerts", "prometheus/alerts.yaml")])
 def test_the_command_line_prints_them(command: str, file: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "naru.cli", "ops", command], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "naru.cli", "ops", command], capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (ROOT / "deploy" / file).read_text()
 

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Debian packages of the real peers that the tests use: mail servers, a browser, promtool, strace.
+# Debian packages of the real peers that the tests use: mail servers, a browser, promtool, strace, a proxy.
 # Without root or apt this says what will not be proved, and the tests decide what that means.
 set -eu
 missing=""
-for pair in master:postfix dovecot:dovecot-imapd chromium:chromium promtool:prometheus strace:strace; do
+for pair in master:postfix dovecot:dovecot-imapd chromium:chromium promtool:prometheus strace:strace caddy:caddy; do
   program=${pair%%:*}; package=${pair##*:}
   [ -x "/usr/lib/postfix/sbin/$program" ] || command -v "$program" >/dev/null 2>&1 || missing="$missing $package"
 done
