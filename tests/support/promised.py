@@ -1,7 +1,7 @@
 """What deploy/ names before the program has it: the settings, metrics and roles of the scale-out.
 
-Each list is to shrink as the program grows, and to go when it is empty: `tests/deploy/test_promises.py` fails as soon as
-something here is really there.
+Each list is to shrink as the program grows, and to go when it is empty: tests/deploy fails as soon as a setting or metric
+listed here is really there.
 """
 
 METRICS: dict[str, tuple[str, ...]] = {
