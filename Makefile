@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run install dev check format test theory web lock clean
+.PHONY: run install dev check format test theory chaos web lock clean
 
 run: install
 	$(BIN)/naru demo
@@ -50,6 +50,11 @@ test: dev
 theory: dev
 	$(BIN)/pytest -q -s -m "slow or thorough" tests/simulation/test_theory.py
 
+# A whole center on three Kafka nodes and PostgreSQL under load while everything fails, for ten minutes. Needs root.
+chaos: dev
+	sh tests/support/install.sh
+	PYTHONPATH=tests $(BIN)/python -m chaos --minutes $(or $(MINUTES),10)
+
 # The pages are built into the package; this builds them anew (Node 20).
 web:
 	cd web && npm ci --no-audit --no-fund && npm run build
@@ -57,6 +62,7 @@ web:
 lock:
 	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes -o requirements.lock
 	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --group build --universal --python-version 3.11 --generate-hashes -o requirements-build.lock
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -31,10 +31,12 @@ keys_app = _commands("API keys.")
 db_app = _commands("The database.")
 channels_app = _commands("Channels.")
 bench_app = _commands("Measurements.")
+ops_app = _commands("What Prometheus and Grafana need.")
 app.add_typer(keys_app, name="keys")
 app.add_typer(db_app, name="db")
 app.add_typer(channels_app, name="channels")
 app.add_typer(bench_app, name="bench")
+app.add_typer(ops_app, name="ops")
 
 T = TypeVar("T")
 Data = Annotated[str | None, typer.Option("--data", help="The data folder (NARU_DATA).")]
@@ -440,6 +442,22 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
         lines += [f"      {row['mend']}"] if row["mend"] else []
     show(as_json, found, "\n".join(lines))
     raise typer.Exit(1 if any(row["result"] == "fail" for row in found) else 0)
+
+
+@ops_app.command("grafana")
+def ops_grafana() -> None:
+    """Print the Grafana dashboard, to be imported or provisioned."""
+    from naru.shipped import DASHBOARD, shipped
+
+    print(shipped(DASHBOARD), end="")
+
+
+@ops_app.command("alerts")
+def ops_alerts() -> None:
+    """Print the Prometheus alert rules."""
+    from naru.shipped import ALERTS, shipped
+
+    print(shipped(ALERTS), end="")
 
 
 @bench_app.command("path")
