@@ -225,7 +225,7 @@ class Naru:
         self.configurations = Configurations(self.database, self.center, self.accounts, self.clock)
         bodies = FolderBodies(settings.folder / "files") if settings.embedded else TableBodies(self.database)
         self.files = StoredFiles(bodies, self.database, self.keyring, self.clock)
-        self.history = StoredHistory(self.database, self.keyring, self.files, self._settled)
+        self.history = StoredHistory(self.database, self.keyring, self.files, self.settled)
         self.pasts = Pasts(self.log, self.fold, self.snapshots, self.center.shard)
         if "router" in self.roles:
             self._remembered = Remembered(self.snapshots)
@@ -561,7 +561,7 @@ class Naru:
         shard = self.center.shard(workspace)
         return shard, self.fold.cursors[shard].offset
 
-    async def _settled(self, workspace: str) -> bool:
+    async def settled(self, workspace: str) -> bool:
         """Wait until history is where the fold is now, at most two seconds; whether it has come there."""
         shard = self.center.shard(workspace)
         wanted = self.fold.cursors[shard].offset

@@ -31,6 +31,11 @@ class TooLarge(Exception):
     """An input over the log's bound on one record."""
 
 
+def shard_of(pool: str, shards: int) -> int:
+    """A pool's shard: its name's bytes summed, so that it is the same on every machine."""
+    return sum(pool.encode()) % shards
+
+
 class Center:
     def __init__(
         self, bus: Log, fold: Fold, keyring: Keyring, shards: int, clock: Callable[[], float], spool: Log | None = None
@@ -49,8 +54,7 @@ class Center:
         fold.subscribe(self._applied)
 
     def shard(self, pool: str) -> int:
-        """A pool's shard: its name's bytes summed, so that it is the same on every machine."""
-        return sum(pool.encode()) % self._shards
+        return shard_of(pool, self._shards)
 
     def pool(self, workspace: str) -> Pool | None:
         """A workspace's pool as the journal says it is. (One pool per workspace, until one outgrows a shard.)"""
@@ -60,7 +64,7 @@ class Center:
         self, workspace: str, actor: str, key: str, body: inputs.Input, content: Content | None = None
     ) -> str:
         """Make an input durable and return its id. Raises LogUnavailable (try again later), TooLarge."""
-        envelope = self._envelope(workspace, actor, key, body, content)
+        envelope = self.envelope(workspace, actor, key, body, content)
         if self._spool is not None and await self._spooled():
             await self._spool_it(envelope)
             return envelope.id
@@ -94,7 +98,7 @@ class Center:
 
         Raises LogUnavailable, TooLarge.
         """
-        envelope = self._envelope(workspace, actor, key, body, content)
+        envelope = self.envelope(workspace, actor, key, body, content)
         waiting = self._asked.setdefault(envelope.id, asyncio.get_running_loop().create_future())
         try:
             await self._append(envelope)
@@ -105,7 +109,7 @@ class Center:
         finally:
             self._asked.pop(envelope.id, None)
 
-    def _envelope(self, workspace: str, actor: str, key: str, body: inputs.Input, content: Content | None) -> Envelope:
+    def envelope(self, workspace: str, actor: str, key: str, body: inputs.Input, content: Content | None) -> Envelope:
         plain = encode_content(content) if content is not None else b""
         return Envelope(
             id=input_id(workspace, actor, key),

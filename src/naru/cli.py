@@ -417,6 +417,32 @@ def _make_topics(settings: "Settings") -> None:
         fail("\n  ".join(["topics that are not as they must be:", *faults]))
 
 
+@db_app.command("move")
+def db_move(data: Data = None, as_json: AsJson = False) -> None:
+    """Move an embedded center (--data) into the PostgreSQL, and the Kafka, that NARU_DATABASE_URL and NARU_KAFKA name.
+
+    All or nothing, compared row by row; the folder stays as it was. Run naru db upgrade first.
+    """
+    settings = settings_of(data)
+    from naru.app import Busy
+    from naru.bus.base import LogUnavailable
+    from naru.moving import move_center
+    from naru.observe import configure_logs
+    from naru.store.database import StoreUnavailable
+    from naru.store.move import CannotMove
+
+    def tell(table: str, rows: int) -> None:
+        print(f"\r{table}: {rows:,} rows compared", end="", file=sys.stderr, flush=True)
+
+    configure_logs("console", level=40)
+    try:
+        moved = _run(move_center(settings, tell))
+    except (CannotMove, Busy, LogUnavailable, StoreUnavailable) as error:
+        fail(f"nothing was moved: {error}")
+    print(file=sys.stderr)
+    show(as_json, moved, "\n".join(f"{table:20} {rows:>12,}" for table, rows in moved.items()))
+
+
 @db_app.command("backup")
 def db_backup(target: Path, data: Data = None) -> None:
     """Copy log, database, files and key into an empty folder, consistently, while the server runs."""
@@ -471,6 +497,27 @@ def bench_path(
     from naru.bench.path import path
 
     found = _run(path(settings_of(data).folder if data else None, rate, samples))
+    show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
+
+
+@bench_app.command("bus")
+def bench_bus(
+    routers: Annotated[str, typer.Option(help="Numbers of router processes, growing, with commas.")] = "1",
+    as_json: AsJson = False,
+) -> None:
+    """Measure whole contacts over Kafka (NARU_KAFKA, NARU_DATABASE_URL), beside the same without a router."""
+    settings = settings_of(None)
+    if settings.embedded:
+        fail("name a Kafka and a PostgreSQL to measure: NARU_KAFKA, NARU_DATABASE_URL", 2)
+    try:
+        counts = sorted(int(count) for count in routers.split(","))
+    except ValueError:
+        fail(f"'{routers}' is no list of numbers", 2)
+    from naru.bench.bus import bus
+    from naru.observe import configure_logs
+
+    configure_logs("console", level=40)
+    found = _run(bus(settings, counts))
     show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
 
 
