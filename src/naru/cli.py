@@ -521,6 +521,20 @@ def bench_bus(
     show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
 
 
+@bench_app.command("sockets")
+def bench_sockets(
+    count: Annotated[int, typer.Option(min=1, max=50_000, help="Agents' desks.")] = 10_000,
+    as_json: AsJson = False,
+) -> None:
+    """Open so many desks on one gateway: memory for each, and how soon an offer reaches one."""
+    from naru.bench.sockets import sockets
+    from naru.observe import configure_logs
+
+    configure_logs("console", level=40)
+    found = _run(sockets(count))
+    show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
+
+
 @bench_app.command("router")
 def bench_router(
     agents: Annotated[str, typer.Option(help="Numbers of agents, with commas.")] = "1000,30000",

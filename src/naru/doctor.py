@@ -1,5 +1,6 @@
 """Examining an installation, and copying one. Each finding says how to mend it."""
 
+import asyncio
 import importlib.metadata
 import shutil
 import socket
@@ -9,10 +10,12 @@ import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 
+import asyncpg
 from sqlalchemy.exc import DatabaseError
 
+from naru.bus import topics
+from naru.bus.base import LogUnavailable
 from naru.settings import Settings
-from naru.store.database import sqlite_url
 from naru.store.migrate import is_newest
 
 Row = dict[str, str]
@@ -22,7 +25,12 @@ OUR_NAMES = ("router", "channels", "agents", "naru")
 
 def examine(settings: Settings) -> list[Row]:
     checks: tuple[Callable[[Settings], Row], ...] = (_python, _names, _folder, _disk, _port, _schema, _key, _zones)
-    return [check(settings) for check in checks]
+    rows = [check(settings) for check in checks]
+    if settings.database_url:
+        rows.append(_role(settings))
+    if not settings.embedded:
+        rows.append(_topics(settings))
+    return rows
 
 
 def _row(check: str, result: str, said: str, mend: str = "") -> Row:
@@ -79,14 +87,53 @@ def _port(settings: Settings) -> Row:
 
 def _schema(settings: Settings) -> Row:
     file = settings.folder / "store.sqlite"
-    if not file.exists():
+    if not settings.database_url and not file.exists():
         return _row("schema", "pass", "no database yet")
     try:
-        newest = is_newest(sqlite_url(file))
+        newest = is_newest(settings.store_url)
     except DatabaseError as error:
         return _row("schema", "fail", f"{file}: {error.orig}", "put back a backup (naru db backup makes them)")
-    mend = "" if newest else "naru db upgrade (the server does so at start, after a backup)"
-    return _row("schema", "pass" if newest else "warn", "newest" if newest else "older", mend)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return _row(
+            "schema", "fail", f"{type(error).__name__}: {error}", "is PostgreSQL up, and NARU_DATABASE_URL right?"
+        )
+    by_hand = bool(settings.database_url)
+    mend = "naru db upgrade" + ("" if by_hand else " (the server does so at start, after a backup)")
+    if newest:
+        return _row("schema", "pass", "newest")
+    return _row("schema", "fail" if by_hand else "warn", "older", mend)
+
+
+def _role(settings: Settings) -> Row:
+    """Row-level security is the second wall between workspaces; some roles walk through it."""
+
+    async def ask() -> tuple[str, bool]:
+        connection = await asyncpg.connect(settings.database_url, timeout=5)
+        try:
+            row = await connection.fetchrow(
+                "SELECT current_user AS me, rolsuper OR rolbypassrls AS walks FROM pg_roles WHERE rolname = current_user"
+            )
+            return row["me"], row["walks"]
+        finally:
+            await connection.close()
+
+    try:
+        me, walks = asyncio.run(ask())
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        return _row("database role", "fail", f"{type(error).__name__}: {error}", "is PostgreSQL up?")
+    mend = f"ALTER ROLE {me} NOSUPERUSER NOBYPASSRLS, or use deploy/postgres/role.sql" if walks else ""
+    said = f"'{me}' passes row-level security by" if walks else f"'{me}' is held by row-level security"
+    return _row("database role", "fail" if walks else "pass", said, mend)
+
+
+def _topics(settings: Settings) -> Row:
+    try:
+        found = asyncio.run(topics.faults(settings.broker, settings.shards))
+    except LogUnavailable as error:
+        return _row("kafka", "fail", str(error), "are the brokers up, and NARU_KAFKA and its security right?")
+    return _row(
+        "kafka", "fail" if found else "pass", "; ".join(found) or "all topics as they must be", "; ".join(found)
+    )
 
 
 def _key(settings: Settings) -> Row:
