@@ -10,7 +10,6 @@ import asyncio
 import itertools
 import json
 import random
-import signal
 import statistics
 import sys
 import tempfile
@@ -125,6 +124,7 @@ class Chaos:
         customers = Customers(doors, self.ledger, chance, self.per_s)
         self._background(customers.run())
         faults = Faults(self.center, self.cluster, self.postgres, self.net, self.seed)
+        supervising = asyncio.create_task(faults.supervise())
         self.tell("load and faults begin")
         began = time.time()
         await faults.run(for_s, (4, 9), self.tell)
@@ -132,11 +132,13 @@ class Chaos:
         self.tell("faults have ended; what is on its way is brought home")
         await customers.end()
         await self._quiet()
-        for process in self.center.processes.values():
-            process.signal(signal.SIGTERM)
-        await asyncio.sleep(8)
+        supervising.cancel()
+        for process in self.center.of("gateway"):
+            await asyncio.to_thread(process.stop)
+        await asyncio.sleep(5)  # what they said last is decided
         verdict = await judge(self.cluster.servers, "naru", SHARDS, self.ledger)
-        return table(self.ledger, verdict, faults.done, began, time.time() - began)
+        found = table(self.ledger, verdict, faults.done, began, time.time() - began)
+        return {**found, "processes that ended by themselves": faults.ended}
 
     def _background(self, work: Any) -> None:
         self.tasks.append(asyncio.create_task(work))
@@ -207,7 +209,9 @@ def table(ledger: Ledger, verdict: Verdict, faults: list[Fault], began: float, l
         "offers": verdict.offers,
         "completed": len(ledger.completed),
         "still open at the end": verdict.unfinished,
+        "answers given": len(ledger.answered),
         "answers delivered": len(ledger.delivered),
+        "sends": dict(verdict.sends),
         "answers repeated": sum(n - 1 for n in ledger.delivered.values()),
         "desks came back": ledger.came_back,
         "inputs": verdict.inputs,

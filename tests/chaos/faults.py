@@ -26,6 +26,17 @@ class Faults:
         self._center, self._cluster, self._postgres, self._net = center, cluster, postgres, net
         self._chance = random.Random(seed)
         self.done: list[Fault] = []
+        self.ended: dict[str, int] = {}
+        self._dead: set[str] = set()
+
+    async def supervise(self) -> None:
+        """As an orchestrator does: what ends by itself is started again, and counted."""
+        while True:
+            for process in self._center.processes.values():
+                if process.process is not None and not process.running and process.name not in self._dead:
+                    self.ended[process.name] = self.ended.get(process.name, 0) + 1
+                    process.start()
+            await asyncio.sleep(1)
 
     async def run(self, for_s: float, calm_s: tuple[float, float], tell: Callable[[str], None]) -> None:
         """The long ones (database and Kafka away for a minute) once each, where there is time; the others at random."""
@@ -58,9 +69,11 @@ class Faults:
 
     async def _killed(self, process: Process) -> Fault:
         fault = Fault("kill -9", process.name, time.time())
+        self._dead.add(process.name)
         process.kill()
         await asyncio.sleep(self._chance.uniform(3, 8))
         process.start()
+        self._dead.discard(process.name)
         await self._back(process)
         return fault
 
@@ -75,8 +88,6 @@ class Faults:
     async def _back(self, process: Process) -> None:
         async with asyncio.timeout(60):
             while not await asyncio.to_thread(process.ready):
-                if not process.running:
-                    process.start()
                 await asyncio.sleep(0.2)
 
     async def _kill_router(self) -> Fault:

@@ -82,7 +82,7 @@ def translated() -> Iterator[None]:
         if error.connection_invalidated or state[:2] in PASSING:
             raise StoreUnavailable(str(error.orig)) from error
         raise
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, PoolTimeout, TimeoutError, ConnectionError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, PoolTimeout, TimeoutError, OSError) as error:
         # Raised as they are while a connection is being made.
         raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
