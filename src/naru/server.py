@@ -15,6 +15,8 @@ from naru.members import ROLES, Role
 from naru.observe import configure_logs
 from naru.settings import Settings
 
+ALONE_S, LINGER_S = 0.2, 3.0
+
 log = structlog.get_logger("naru.server")
 
 
@@ -52,7 +54,9 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         await self._house.drain()
-        await asyncio.sleep(0.2)  # for the close frames that say when to come back; uvicorn's own say nothing
+        # For the close frames that say when to come back, since uvicorn's own say nothing; and where there are others, for
+        # the balancer to see that we are no longer ready. Until then we go on answering.
+        await asyncio.sleep(ALONE_S if self._house.settings.embedded else LINGER_S)
         await super().shutdown(sockets)
 
 

@@ -21,7 +21,7 @@ import httpx2
 
 from chaos.faults import Fault, Faults
 from chaos.judge import Verdict, judge
-from chaos.load import Agent, Customers, Door, Ledger, Receiver
+from chaos.load import Agent, Balancer, Customers, Door, Ledger, Receiver
 from chaos.net import HERE, Net, NoNet
 from support.center import free_port
 from support.kafka import Cluster
@@ -95,27 +95,30 @@ class Chaos:
             document = center.folder / f"{workspace}.yaml"
             document.write_text(self._config(workspace, answers))
             center.cli("apply", str(document), "-w", workspace)
-        gateways = [process.url for process in center.of("gateway")]
-        return [self._door(workspace, gateways) for workspace in WORKSPACES]
+        self.balancer = Balancer([process.url for process in center.of("gateway")], random.Random(self.seed))
+        return [self._door(workspace) for workspace in WORKSPACES]
 
     def _config(self, workspace: str, answers: str) -> str:
         agents = "\n".join(f"- {{id: {name}, name: {name.title()}, brands: [shop]}}" for name in AGENTS)
         return CONFIG.format(workspace=workspace, answers=answers, agents=agents)
 
-    def _door(self, workspace: str, gateways: list[str]) -> Door:
+    def _door(self, workspace: str) -> Door:
         owner = self.center.cli("keys", "create", "chaos", "--role", "owner", "-w", workspace).stdout.strip()
-        with httpx2.Client(base_url=gateways[0], headers={"Authorization": f"Bearer {owner}"}, timeout=10) as client:
+        with httpx2.Client(
+            base_url=self.balancer.gateways[0], headers={"Authorization": f"Bearer {owner}"}, timeout=10
+        ) as client:
             hook = client.get("/v1/channels/hook/connection").json()["hook"]
             keys = {
                 name: client.post("/v1/keys", json={"name": name, "role": "agent", "agent": name}).json()["key"]
                 for name in AGENTS
             }
-        return Door(workspace, hook, gateways, keys)
+        return Door(workspace, hook, self.balancer, keys)
 
-    async def run(self, for_s: float) -> dict[str, Any]:
+    async def run(self, for_s: float, roll: bool) -> dict[str, Any]:
         receiver = Receiver(self.host, free_port(), self.ledger)
         self._background(receiver.run())
         doors = await asyncio.to_thread(self.doors, receiver.url)
+        self._background(self.balancer.run())
         chance = random.Random(self.seed)
         for door in doors:
             for name in AGENTS:
@@ -127,7 +130,7 @@ class Chaos:
         supervising = asyncio.create_task(faults.supervise())
         self.tell("load and faults begin")
         began = time.time()
-        await faults.run(for_s, (4, 9), self.tell)
+        await (faults.roll(self.tell) if roll else faults.run(for_s, (4, 9), self.tell))
         await asyncio.sleep(5)
         self.tell("faults have ended; what is on its way is brought home")
         await customers.end()
@@ -201,6 +204,7 @@ def table(ledger: Ledger, verdict: Verdict, faults: list[Fault], began: float, l
         "delivered again on purpose": ledger.repeated,
         "tries": ledger.tries,
         "refusals": ledger.refused,
+        "closed doors passed over": ledger.passed_over,
         "longest until acknowledged s": round(ledger.longest_s, 1),
         "lost": len(verdict.lost),
         "doubled": len(verdict.doubled),
@@ -233,6 +237,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--nodes", type=int, default=3, choices=(1, 3))
     parser.add_argument("--rate", type=float, default=10, help="messages a second")
+    parser.add_argument("--roll", action="store_true", help="nothing fails; every process is restarted, one by one")
     parser.add_argument("--no-net", action="store_true", help="without network namespaces")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -251,7 +256,7 @@ async def _main(options: argparse.Namespace) -> dict[str, Any]:
         sys.exit(f"no network of our own: {error}; --no-net goes without cutting hosts off")
     try:
         await asyncio.to_thread(chaos.build)
-        return await chaos.run(options.minutes * 60)
+        return await chaos.run(options.minutes * 60, options.roll)
     finally:
         await chaos.close()
 

@@ -51,6 +51,20 @@ class Faults:
             else:
                 await self._one(self._chance.choice(self._kinds()), tell)
 
+    async def roll(self, tell: Callable[[str], None]) -> None:
+        """Every process ends as it is asked to, and begins again; the next one only when it is ready."""
+        for process in self._center.processes.values():
+            fault = Fault("SIGTERM", process.name, time.time())
+            self._dead.add(process.name)
+            code = await asyncio.to_thread(process.stop, 45)
+            process.start()
+            self._dead.discard(process.name)
+            await self._back(process)
+            await asyncio.sleep(3)
+            fault.until = time.time()
+            self.done.append(fault)
+            tell(f"rolled {process.name}, which ended with {code}: {fault.until - fault.at:.1f} s")
+
     def _kinds(self) -> list[Callable[[], Awaitable[Fault]]]:
         """By weight: deaths of routers and gateways are what people ask about first."""
         kinds = [self._kill_router] * 4 + [self._freeze_router] * 2 + [self._kill_other] * 3 + [self._freeze_other]

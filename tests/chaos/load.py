@@ -31,6 +31,7 @@ class Ledger:
     sent: int = 0
     tries: int = 0
     repeated: int = 0
+    passed_over: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     acknowledged: dict[tuple[str, str], float] = field(default_factory=dict)  # (workspace, id) -> when
     longest_s: float = 0.0
@@ -43,13 +44,39 @@ class Ledger:
     came_back: int = 0
 
 
+class Balancer:
+    """What stands before the gateways: it sends work to those that say they are ready, and passes over closed doors."""
+
+    def __init__(self, gateways: list[str], chance: random.Random) -> None:
+        self.gateways = gateways
+        self.ready = list(gateways)
+        self._chance = chance
+
+    async def run(self) -> None:
+        async with httpx2.AsyncClient(timeout=2) as client:
+            while True:
+                for gateway in self.gateways:
+                    try:
+                        good = (await client.get(f"{gateway}/readyz")).status_code == 200
+                    except GONE:
+                        good = False
+                    if good != (gateway in self.ready):
+                        (self.ready.append if good else self.ready.remove)(gateway)
+                await asyncio.sleep(0.5)
+
+    def order(self) -> list[str]:
+        """Whom to try, one after the other."""
+        ready = self.ready or self.gateways
+        return self._chance.sample(ready, len(ready))
+
+
 @dataclass
 class Door:
-    """One workspace as its customers know it: the gateways' addresses and the hook's path."""
+    """One workspace as its customers know it: what stands before its gateways, and the hook's path."""
 
     workspace: str
     hook: str
-    gateways: list[str]
+    balancer: Balancer
     keys: dict[str, str]
 
 
@@ -95,18 +122,27 @@ class Customers:
             signature = sign(HOOK_SECRET, id_, stamp, body)
             headers = {"webhook-id": id_, "webhook-timestamp": stamp, "webhook-signature": signature}
             ledger.tries += 1
-            try:
-                url = f"{self._chance.choice(door.gateways)}/hooks/{door.hook}"
-                answer = await self._client.post(url, content=body, headers=headers)
-                said = str(answer.status_code)
-            except GONE as error:
-                said = type(error).__name__
+            said = await self._post(door, body, headers)
             if said.startswith("2"):
                 ledger.acknowledged.setdefault((door.workspace, id_), time.time())
                 ledger.longest_s = max(ledger.longest_s, time.time() - began)
                 return
             ledger.refused[said] = ledger.refused.get(said, 0) + 1
             await asyncio.sleep(self._chance.uniform(0.1, 1.0))
+
+    async def _post(self, door: Door, body: bytes, headers: dict[str, str]) -> str:
+        """The status, or what broke. A door that does not open is passed over, as balancers do."""
+        said = "nobody"
+        for gateway in door.balancer.order():
+            try:
+                answer = await self._client.post(f"{gateway}/hooks/{door.hook}", content=body, headers=headers)
+                return str(answer.status_code)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                said = type(error).__name__
+                self._ledger.passed_over += 1
+            except GONE as error:
+                return type(error).__name__
+        return said
 
     async def end(self) -> None:
         """No new ones; those that are on their way are brought home."""
@@ -134,7 +170,7 @@ class Agent:
             await asyncio.sleep(self._chance.uniform(0.2, 1.0))
 
     async def _sit(self) -> None:
-        gateway = self._chance.choice(self._door.gateways)
+        gateway = self._door.balancer.order()[0]
         headers = {"Authorization": f"Bearer {self._door.keys[self._name]}"}
         async with httpx2.AsyncClient(base_url=gateway, timeout=4) as client:
             answer = await client.post("/v1/tickets", headers=headers)
