@@ -16,6 +16,7 @@ from support.kafka import GIVEN, Cluster, NoKafka
 from support.mail import MailServers, servers_or_skip
 from support.postgres import NoPostgres, Postgres
 from support.provider import installed
+from support.tansu import Tansu
 
 CHROMIUM = "/usr/bin/chromium"
 
@@ -26,8 +27,8 @@ def mail_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailServe
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Apache Kafka's address: the cluster that is given, else one node of our own."""
+def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str | NoKafka]:
+    """Apache Kafka's address: the cluster that is given, else one node of our own. Or why there is none."""
     if os.environ.get(GIVEN):
         yield os.environ[GIVEN]
         return
@@ -36,9 +37,29 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         cluster.start()
     except NoKafka as error:
         cluster.stop()
-        not_proved("the log on Apache Kafka", str(error))
+        yield error
+        return
     yield cluster.servers
     cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka(apache: str | NoKafka) -> str:
+    if isinstance(apache, NoKafka):
+        not_proved("the log on Apache Kafka", str(apache))
+    return apache
+
+
+@pytest.fixture(scope="session")
+def protocol(apache: str | NoKafka) -> Iterator[tuple[str, bool]]:
+    """(address, whether it is Apache Kafka): where that cannot be had, a small broker that speaks its protocol."""
+    if isinstance(apache, str):
+        yield apache, True
+        return
+    if os.environ.get("NARU_TEST_REQUIRE") == "all":
+        not_proved("the log on Apache Kafka", str(apache))
+    with Tansu() as broker:
+        yield broker.servers, False
 
 
 @pytest.fixture(scope="session")
