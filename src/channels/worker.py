@@ -286,6 +286,15 @@ class Worker:
             lambda cursor: self._contents.move_cursor(account.workspace, account.channel, cursor),
         )
 
+    async def finish(self, within_s: float) -> None:
+        """Wait for what is being done: a claim that is cut off is uncertain for ever."""
+        try:
+            async with asyncio.timeout(within_s):
+                while self._open:
+                    await self._sleep(0.05)
+        except TimeoutError:
+            log.warning("effects.unfinished", count=len(self._open))
+
     async def close(self) -> None:
         tasks = [*self._tasks, *(task for _, _, task in self._mailboxes.values())]
         for task in tasks:

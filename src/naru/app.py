@@ -67,6 +67,7 @@ SNAPSHOT_RECORDS = 5_000
 WIDOWS_S, WIDOWED_S = 1.0, 5.0
 """A gateway that nobody has heard of for so long has left its agents' connections behind."""
 HAND_OVER_S = 5.0
+FINISH_S = 5.0
 LOCAL_KEY = "local"
 
 log = structlog.get_logger("naru.app")
@@ -439,9 +440,13 @@ class Naru:
 
     async def _run_gateway(self) -> None:
         self._supervise("spool", self.center.drain, LogUnavailable)
+        await self._patiently("log", self._begin_anew)
+        self._supervise("seconds", self._seconds, LogUnavailable)
+
+    async def _begin_anew(self) -> None:
+        """Whatever connections our predecessor of this name had are gone."""
         for workspace in [workspace for workspace in self.fold.pools if workspace]:
             await self._lost(self.name, workspace, self.boot)
-        self._supervise("seconds", self._seconds, LogUnavailable)
 
     def _supervise(self, name: str, run: Callable[[], Awaitable[None]], *again: type[Exception]) -> None:
         """Run a part for ever. Some failures pass; any other ends the process, loudly, before it does harm."""
@@ -623,6 +628,7 @@ class Naru:
         await self.drain()
         await self.hand_over()
         await asyncio.sleep(0.1)  # the closed sockets tell the log that they have left
+        await self.worker.finish(FINISH_S)
         await self.worker.close()
         for task in self.tasks.values():
             task.cancel()

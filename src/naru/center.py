@@ -72,10 +72,14 @@ class Center:
             if actor != SYSTEM:
                 self._fairness.admit(workspace, self.lag(self.shard(envelope.pool)))
             await self._append(envelope)
-        except (LogUnavailable, Throttled) as error:
+        except Throttled as error:
+            # Not into the spool: it is one line for all, and there too one would stand before the others.
+            self.refused("fairness")
+            raise LogUnavailable(str(error)) from error
+        except LogUnavailable:
             if self._spool is None:
-                self.refused("fairness" if isinstance(error, Throttled) else "log")
-                raise LogUnavailable(str(error)) from error
+                self.refused("log")
+                raise
             await self._spool_it(envelope)
         return envelope.id
 

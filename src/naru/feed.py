@@ -10,6 +10,7 @@ import asyncio
 import collections
 from collections.abc import Awaitable, Callable
 
+import structlog
 from sqlalchemy import delete, insert, select
 
 from channels.accounts import Accounts
@@ -17,12 +18,14 @@ from channels.worker import Worker
 from naru.bus.base import Log
 from naru.fold import Cursor, Entry, Fold, Journal, Snapshots
 from naru.store import tables as db
-from naru.store.database import HOUSE, Database, enter
+from naru.store.database import HOUSE, Database, StoreUnavailable, enter
 from naru.store.projector import known_cursor, load_cursor, move_cursor
 
 SAVE_S = 1.0
 BEFORE_NAMES = "worker"
 """The reader's name in databases from before workers had names."""
+
+log = structlog.get_logger("naru.feed")
 
 Key = tuple[str, str]
 """(workspace, channel)"""
@@ -56,6 +59,7 @@ class Feed:
         self._shard_of = shard_of
         self._at = Cursor(shard=shard)
         self._held: set[Key] = set()
+        self._done: Cursor | None = None
         self._owed: list[tuple[int, set[Key]]] = []
         self._passed: collections.deque[tuple[int, Cursor]] = collections.deque()
 
@@ -65,12 +69,17 @@ class Feed:
         self._held.clear()
         self._owed.clear()
         self._passed.clear()
+        self._done = None
         saved = await load_cursor(self._database, self._reader(self._name), self._shard)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
             while True:
-                await self._take_over()
-                saved = await self._save(saved)
+                try:
+                    await self._take_over()
+                    saved = await self._save(saved)
+                except StoreUnavailable as error:
+                    # Calls must be joined and ended meanwhile; what is not saved is done once more after a crash.
+                    log.warning("feed.unsaved", shard=self._shard, error=str(error))
                 await sleep(SAVE_S)
 
     def _reader(self, worker: str) -> str:
@@ -140,7 +149,9 @@ class Feed:
     async def _save(self, saved: Cursor) -> Cursor:
         done: Cursor | None = None
         while self._passed and self._passed[0][0] <= self._worker.done_up_to:
-            done = self._passed.popleft()[1]
+            done = self._done = self._passed.popleft()[1]
+        if self._done is not None and self._done.offset > saved.offset:
+            done = self._done  # perhaps it could not be saved the last time
         if saved.offset == 0 and done is None:
             done = self._at  # whoever takes over from us must find a place
         if done is not None and done.offset > saved.offset:
@@ -148,7 +159,8 @@ class Feed:
                 await move_cursor(connection, self._reader(self._name), saved, done)
             saved = done
         while self._owed and self._owed[0][0] <= self._worker.done_up_to:
-            await self._hold(self._owed.pop(0)[1])
+            await self._hold(self._owed[0][1])
+            del self._owed[0]
         return saved
 
     async def _hold(self, channels: set[Key]) -> None:

@@ -104,6 +104,7 @@ class KafkaLog:
         partition = TopicPartition(self._broker.topic(topic), part)
         at = start
         while not self._closed:
+            self._tail.check()
             tail = await self._tail.of(partition)
             batch = tail.since(at)
             if batch is None:
@@ -229,6 +230,12 @@ class _Tail:
         self.consumer = _consumer(self._broker)
         await self.consumer.start()
         self._task = asyncio.create_task(self._follow())
+        self._task.add_done_callback(lambda _: self._wake_all())
+
+    def check(self) -> None:
+        """A tail that has died of something nobody foresaw must not be waited for. Raises what it died of."""
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            self._task.result()
 
     async def of(self, partition: TopicPartition) -> _Newest:
         """A partition's tail; one that was not followed yet begins at the present end. Raises LogUnavailable."""
@@ -285,12 +292,15 @@ class _Tail:
                 self.consumer.seek(partition, max(begins, 0) if begins > place else place)
         await asyncio.sleep(AGAIN_S)
 
+    def _wake_all(self) -> None:
+        for newest in self._newest.values():
+            newest.wake()
+
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        for newest in self._newest.values():
-            newest.wake()
+        self._wake_all()
         if self.consumer is not None:
             with contextlib.suppress(KafkaError, TimeoutError):
                 await asyncio.wait_for(self.consumer.stop(), ASK_S)
