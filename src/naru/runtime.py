@@ -13,6 +13,7 @@ import structlog
 from naru.bus.base import DLQ, IN, JOURNAL, Log, LogUnavailable, Stored
 from naru.fold import Cursor, Journal, Snapshots, close, fold, open_content
 from naru.keyring import Keyring
+from naru.store.database import StoreUnavailable
 from naru.wire import SYSTEM, Envelope, Open, Record, Reply, body_hash, decode_envelope, encode
 from router import engine, inputs
 from router.engine import Decision
@@ -74,11 +75,12 @@ class Owner:
                 await self._claim()
                 backoff_s = 0.05
                 await self._decide_for_ever()
-            except (LogUnavailable, Fenced, Poisoned) as error:
+            except (LogUnavailable, StoreUnavailable, Fenced, Poisoned) as error:
                 log.warning("shard.restart", shard=self._shard, error=str(error), kind=type(error).__name__)
                 self.owning.clear()
                 await sleep(backoff_s)
-                backoff_s = min(LONGEST_BACKOFF_S, backoff_s * 2) if isinstance(error, LogUnavailable) else 0.05
+                away = isinstance(error, LogUnavailable | StoreUnavailable)
+                backoff_s = min(LONGEST_BACKOFF_S, backoff_s * 2) if away else 0.05
 
     # -- claiming
 
