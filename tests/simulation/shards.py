@@ -445,14 +445,22 @@ class Attack:
         self.starts(0.0)
         await asyncio.gather(*asked)
         await asyncio.sleep(15)  # what was stored late has landed
-        if not await self.fold.reach(0, len(self.disk.all(JOURNAL)), 60):
-            raise Fault("readers agree", f"a reader stays at {self.fold.cursors}")
+        await self._rests()
         tasks = [task for _, _, task in self.owners] + [self.reading, *self.dead]
         for task in tasks:
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
                 raise Fault("it broke", f"{type(outcome).__name__}: {outcome}")
+
+    async def _rests(self) -> None:
+        """All that is stored is decided and read, a tick of the last moment too."""
+        for _ in range(600):
+            cursor = self.fold.cursors[0]
+            if cursor.in_next == len(self.disk.all(IN)) and cursor.offset == len(self.disk.all(JOURNAL)):
+                return
+            await asyncio.sleep(0.1)
+        raise Fault("readers agree", f"of {len(self.disk.all(IN))} inputs a reader knows this: {self.fold.cursors}")
 
 
 # -- the judgement
