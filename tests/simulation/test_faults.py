@@ -4,12 +4,14 @@ The core: `naru.sim.faults`. A shard with its owners, readers and log: `shards`.
 planting some (`planted`). What they have found so far stands at the end, as stories.
 """
 
+import gc
 import multiprocessing
 import os
 import subprocess
 import sys
 import time
 import typing
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -221,3 +223,12 @@ def test_nobody_is_called_to_a_talk_for_which_he_has_no_room_whoever_carries_the
     story.accepts("jun")
     answer = story.tell(inputs.ConsultAgent(agent="mina", contact=offered.id, to_agent="jun")).answer
     assert (answer.status, answer.code) == (409, "agent-not-open")
+
+
+def test_a_line_that_is_thrown_away_while_somebody_waits_is_gone() -> None:
+    story = Story(center())
+    story.arrives("ann")
+    line = weakref.ref(story.pool.matching.line)
+    story.pool.rebuild()
+    gc.collect()
+    assert line() is None

@@ -91,7 +91,11 @@ class Center:
             self.process = subprocess.Popen(
                 [*self.wrapper, *self.launcher, *args], env=self.env, stdout=log, stderr=log
             )
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except AssertionError:
+            self.kill()
+            raise
         return self
 
     def wait_ready(self) -> None:
