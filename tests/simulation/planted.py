@@ -269,19 +269,6 @@ def _forgets_answers(patch: MonkeyPatch) -> None:
     patch.setattr(fold, "close", close)
 
 
-def _ignores_failure(patch: MonkeyPatch) -> None:
-    """An append that has failed is taken for done."""
-    whole = runtime.Owner._append
-
-    async def append(self: Any, topic: str, values: list[bytes]) -> None:
-        try:
-            await whole(self, topic, values)
-        except LogUnavailable:
-            pass
-
-    patch.setattr(runtime.Owner, "_append", append)
-
-
 def _keeps_its_state(patch: MonkeyPatch) -> None:
     """Whoever begins anew goes on with what it had, of which it cannot know that it counts."""
     whole = runtime.Owner._claim
@@ -373,7 +360,6 @@ RUNTIME: dict[str, Plant] = {
     "a snapshot forgets who reigns": _cursor(_nobody_reigns),
     "a snapshot counts one record less": _cursor(_one_record_less),
     "readers forget what was answered": _forgets_answers,
-    "a failed append is taken for done": _ignores_failure,
     "whoever begins anew keeps its state": _keeps_its_state,
     "an owner applies an event twice": _applies_again,
     "an owner forgets what it has answered": _owner_forgets,
