@@ -14,6 +14,7 @@ import structlog
 from naru.bus.base import DLQ, IN, JOURNAL, Log, LogUnavailable, Stored
 from naru.fold import Cursor, Gap, Journal, Snapshots, close, fold, open_content
 from naru.keyring import Keyring
+from naru.store.database import StoreUnavailable
 from naru.wire import SYSTEM, Envelope, Open, Record, Reply, body_hash, decode_envelope, decode_record, encode
 from router import engine, inputs
 from router.engine import Decision
@@ -87,12 +88,13 @@ class Owner:
                 await self._claim()
                 backoff_s = 0.05
                 await self._decide_until_fenced()
-            except (LogUnavailable, Fenced, Poisoned) as error:
+            except (LogUnavailable, StoreUnavailable, Fenced, Poisoned) as error:
                 log.warning("shard.restart", shard=self.shard, error=str(error), kind=type(error).__name__)
                 self._owns(False)
                 self._observe("fenced" if isinstance(error, Fenced) else "restarted", 1)
                 await sleep(FENCED_S if isinstance(error, Fenced) else backoff_s)
-                backoff_s = min(LONGEST_BACKOFF_S, backoff_s * 2) if isinstance(error, LogUnavailable) else 0.05
+                away = isinstance(error, LogUnavailable | StoreUnavailable)
+                backoff_s = min(LONGEST_BACKOFF_S, backoff_s * 2) if away else 0.05
 
     # -- claiming
 

@@ -4,6 +4,7 @@ JSON by msgspec; the tag `type` names an input, event or effect. A Python import
 """
 
 import hashlib
+from typing import Literal
 
 import msgspec
 
@@ -12,6 +13,9 @@ from router.model import Content, derive_id
 
 SYSTEM = "naru"
 """The actor of what the house itself appends."""
+
+Version = Literal[1]
+"""Of journal records. A reader that meets another one stops: what it does not understand it must not skip."""
 
 
 class Envelope(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -51,7 +55,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=
     t: float
     workspace: str = ""
     pool: str = ""
-    v: int = 1
+    v: Version = 1
     re: tuple[Reply, ...] = ()
     ev: tuple[events.AnyEvent, ...] = ()
     fx: tuple[effects.AnyEffect, ...] = ()
@@ -63,7 +67,7 @@ class Open(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="o
     n: str
     prev: str
     worker: str
-    v: int = 1
+    v: Version = 1
     code: str = ""
 
 

@@ -88,8 +88,11 @@ class Group:
         return waiter is not None and waiter.place == place and self in waiter.groups and not waiter.prefers
 
 
-class Waiter(msgspec.Struct, gc=False):
-    """A waiting contact as matching sees it. `prefers` and `excludes` are agents' numbers."""
+class Waiter(msgspec.Struct):
+    """A waiting contact as matching sees it. `prefers` and `excludes` are agents' numbers.
+
+    Its groups lead back to it, so the collector must see it: else a line that is thrown away stays for ever.
+    """
 
     place: int
     queue: str

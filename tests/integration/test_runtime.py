@@ -13,6 +13,7 @@ from naru.center import Center
 from naru.fold import Fold, Gap, Snapshot, SnapshotWriter
 from naru.keyring import Keyring
 from naru.runtime import Owner
+from naru.store.database import StoreUnavailable
 from naru.wire import Open, Record, decode_record
 from router import engine, inputs
 from router.model import Content, Identity, Text, Thread
@@ -147,6 +148,24 @@ async def test_a_restart_from_a_snapshot_is_the_same_as_from_the_beginning(tmp_p
     async with Shard(tmp_path, snapshots, start=1001.0) as shard:
         assert shard.memory() == before
         assert msgspec.to_builtins(shard.owner._pools["ws"].memory) == before
+
+
+async def test_an_owner_waits_for_a_store_that_is_away_and_then_owns(tmp_path: Path) -> None:
+    class Away(Snapshots):
+        left = 2
+
+        async def newest(self, shard: int) -> Snapshot | None:
+            Away.left -= 1
+            if Away.left >= 0:
+                raise StoreUnavailable("planted")
+            return await super().newest(shard)
+
+    async with Shard(tmp_path) as shard:
+        await shard.ask(CONFIG)
+        owner = Owner(shard.log, 0, shard.keyring, Away(), "late", lambda: shard.now, lambda: "late")
+        shard.tasks.append(asyncio.create_task(owner.run()))
+        await asyncio.wait_for(owner.owning.wait(), 10)
+        assert msgspec.to_builtins(owner._pools["ws"].memory) == shard.memory()
 
 
 async def test_a_missing_stretch_of_the_journal_stops_the_restore_loudly(tmp_path: Path) -> None:

@@ -1,19 +1,21 @@
 """Faults to plant, one at a time, by which the harness proves that it would see them. Each is a small slip of a hand."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from pytest import MonkeyPatch
 
-from naru import fold, runtime, wire
-from naru.bus.base import LogUnavailable
+from naru import center, fold, runtime, wire
+from naru.bus.base import DLQ, LogUnavailable
 from naru.sim.faults import run as core
 from router import capacity, engine, events, inputs, intake, state, turn
 from router.cells import CLOSED, Cells
 from router.line import Line
 from router.state import Pool
 from router.timers import Timers
+from router.turn import Answer
 from simulation import shards
 
 MOST_SEEDS = 60
@@ -229,19 +231,35 @@ def _any_claim(self: Any, record: Any) -> bool:
     return bool(record.n == self.nonce and record.s == self.seq + 1)
 
 
-def _cursor(by: int) -> Plant:
+def _cursor(wrong: Callable[[fold.Cursor], fold.Cursor]) -> Plant:
+    """A snapshot stands at another place than it says."""
+
     def plant(patch: MonkeyPatch) -> None:
         whole = fold.Fold.snapshot
 
         def snapshot(self: Any, shard: int) -> Any:
             taken = whole(self, shard)
-            offset = max(0, taken.cursor.offset + by)
-            cursor = msgspec.structs.replace(taken.cursor, offset=offset)
-            return msgspec.structs.replace(taken, cursor=cursor)
+            return msgspec.structs.replace(taken, cursor=wrong(taken.cursor))
 
         patch.setattr(fold.Fold, "snapshot", snapshot)
 
     return plant
+
+
+def _one_further(cursor: fold.Cursor) -> fold.Cursor:
+    return msgspec.structs.replace(cursor, offset=cursor.offset + 1)
+
+
+def _one_nearer(cursor: fold.Cursor) -> fold.Cursor:
+    return msgspec.structs.replace(cursor, offset=max(0, cursor.offset - 1))
+
+
+def _nobody_reigns(cursor: fold.Cursor) -> fold.Cursor:
+    return msgspec.structs.replace(cursor, nonce="")
+
+
+def _one_record_less(cursor: fold.Cursor) -> fold.Cursor:
+    return msgspec.structs.replace(cursor, seq=cursor.seq - 1)
 
 
 def _forgets_answers(patch: MonkeyPatch) -> None:
@@ -251,30 +269,65 @@ def _forgets_answers(patch: MonkeyPatch) -> None:
     patch.setattr(fold, "close", close)
 
 
-def _sends_again(patch: MonkeyPatch) -> None:
-    """An ambiguous append is simply done again."""
+def _keeps_its_state(patch: MonkeyPatch) -> None:
+    """Whoever begins anew goes on with what it had, of which it cannot know that it counts."""
+    whole = runtime.Owner._claim
+
+    async def claim(self: Any) -> None:
+        kept = self._pools
+        await whole(self)
+        self._pools = kept or self._pools
+
+    patch.setattr(runtime.Owner, "_claim", claim)
+
+
+def _applies_again(patch: MonkeyPatch) -> None:
+    """`decide` applies each event as it is born; the owner does some once more."""
+    whole = runtime.Owner._decide
+
+    def decide(self: Any, pool: Pool, envelope: Any, t: float) -> Any:
+        decision = whole(self, pool, envelope, t)
+        for event in decision.events:
+            if isinstance(event, events.ContactOpened):
+                state.apply(pool, event, t)
+        return decision
+
+    patch.setattr(runtime.Owner, "_decide", decide)
+
+
+def _owner_forgets(patch: MonkeyPatch) -> None:
+    def close(pool: Pool, record: Any) -> None:
+        pool.memory.t = max(pool.memory.t, record.t)
+
+    patch.setattr(runtime, "close", close)
+
+
+def _drops_what_it_rejects(patch: MonkeyPatch) -> None:
     whole = runtime.Owner._append
 
     async def append(self: Any, topic: str, values: list[bytes]) -> None:
-        try:
-            await whole(self, topic, values)
-        except LogUnavailable:
+        if topic != DLQ:
             await whole(self, topic, values)
 
     patch.setattr(runtime.Owner, "_append", append)
 
 
-def _ignores_failure(patch: MonkeyPatch) -> None:
-    """An append that has failed is taken for done."""
-    whole = runtime.Owner._append
+def _new_ids(patch: MonkeyPatch) -> None:
+    """What is asked again is another question."""
+    whole, asked = center.input_id, itertools.count()
+    patch.setattr(center, "input_id", lambda workspace, actor, key: whole(workspace, actor, f"{key}-{next(asked)}"))
 
-    async def append(self: Any, topic: str, values: list[bytes]) -> None:
-        try:
-            await whole(self, topic, values)
-        except LogUnavailable:
-            pass
 
-    patch.setattr(runtime.Owner, "_append", append)
+def _anybodys_answer(patch: MonkeyPatch) -> None:
+    """Whoever waits is told what was answered next, whomever it was for."""
+
+    def applied(self: Any, what: Any) -> None:
+        for reply in what.record.re:
+            for waiting in self._asked.values():
+                if not waiting.done():
+                    waiting.set_result((Answer(status=reply.status, code=reply.code, contact=reply.contact), ""))
+
+    patch.setattr(center.Center, "_applied", applied)
 
 
 def _begins_later(patch: MonkeyPatch) -> None:
@@ -302,10 +355,18 @@ RUNTIME: dict[str, Plant] = {
     "a zombie's record is accepted": _reader(_zombie),
     "a record is accepted twice": _reader(_no_sequence),
     "any claim is in force, whatever it follows": _reader(_any_claim),
-    "a snapshot's cursor is one too far": _cursor(1),
-    "a snapshot's cursor is one too short": _cursor(-1),
+    "a snapshot's cursor is one too far": _cursor(_one_further),
+    "a snapshot's cursor is one too short": _cursor(_one_nearer),
+    "a snapshot forgets who reigns": _cursor(_nobody_reigns),
+    "a snapshot counts one record less": _cursor(_one_record_less),
     "readers forget what was answered": _forgets_answers,
-    "a failed append is taken for done": _ignores_failure,
+    "whoever begins anew keeps its state": _keeps_its_state,
+    "an owner applies an event twice": _applies_again,
+    "an owner forgets what it has answered": _owner_forgets,
+    "an owner ends when the store is away": lambda patch: patch.setattr(runtime, "StoreUnavailable", LogUnavailable),
+    "what is rejected is not kept aside": _drops_what_it_rejects,
+    "whoever asks again has another id": _new_ids,
+    "somebody else's answer is taken for one's own": _anybodys_answer,
     "a new owner leaves out an input": _begins_later,
     "a new owner decides an input again": _decides_again,
 }

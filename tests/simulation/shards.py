@@ -1,8 +1,9 @@
 """One shard under attack: owners that crash, freeze, come back as zombies and compete, on a log that fails, under virtual time.
 
 The real `Owner`, `Fold`, `SnapshotWriter` and `Center` run on a log in memory whose appends are refused, are lost on
-their way back, land late, or land twice. Nobody sleeps: the event loop's clock jumps. What is left in the log is then
-judged by a rule of validity written down a second time, and decided again from several places of its history.
+their way back, land late, after the crash of who sent them, or twice; the store of the snapshots is away at times, or
+has only older ones. Nobody sleeps: the event loop's clock jumps. What is left in the log is then judged by a rule of
+validity written down a second time, and decided again from several places of its history.
 
 `PYTHONPATH=tests python -m simulation.shards --seed N` repeats one.
 """
@@ -20,6 +21,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from naru import tame
 from naru.bus.base import DLQ, IN, JOURNAL, LogUnavailable, Stored
 from naru.center import Center
 from naru.fold import Fold, Snapshot, SnapshotWriter, fold
@@ -30,6 +32,7 @@ from naru.sim.faults import centers
 from naru.sim.faults.dice import Dice
 from naru.sim.faults.ledger import Ledger
 from naru.sim.faults.run import difference
+from naru.store.database import StoreUnavailable
 from naru.wire import Envelope, Open, Record, decode_envelope, decode_record, encode, input_id
 from router import inputs, state
 from router.memory import Memory
@@ -118,6 +121,7 @@ class Wire:
 
     def __init__(self, disk: Disk, dice: Dice, trouble: float = 0.0) -> None:
         self._disk, self._dice, self.trouble = disk, dice, trouble
+        self.calls = 0
         self._thawed = asyncio.Event()
         self._thawed.set()
 
@@ -128,12 +132,18 @@ class Wire:
 
     async def _takes_time(self) -> None:
         dice = self._dice
+        self.calls += 1
         await asyncio.sleep(dice.seconds(0.5, 6) if dice.chance(self.trouble / 4) else dice.seconds(0, 0.01))
         await self._thawed.wait()
 
     async def append(self, topic: str, part: int, values: Sequence[bytes]) -> list[Stored]:
         dice, disk = self._dice, self._disk
-        await self._takes_time()
+        try:
+            await self._takes_time()
+        except asyncio.CancelledError:  # a crash: what was on its way may arrive all the same
+            if dice.chance(self.trouble):
+                self._lands_later(topic, values)
+            raise
         if not dice.chance(self.trouble):
             return disk.store(topic, values)
         fate = dice.count(1, 5)
@@ -143,15 +153,19 @@ class Wire:
             disk.store(topic, values)
             raise LogUnavailable("planted: stored, but nobody was told")
         if fate == 3:
-            asyncio.get_running_loop().call_later(dice.seconds(0.1, 9), disk.store, topic, list(values))
+            self._lands_later(topic, values)
             raise LogUnavailable("planted: stored later")
         new = disk.store(topic, values)
         if fate == 4:
             disk.store(topic, values)
         else:
-            asyncio.get_running_loop().call_later(dice.seconds(0.1, 9), disk.store, topic, list(values))
+            self._lands_later(topic, values)
         await asyncio.sleep(dice.seconds(0, 0.2))
         return new
+
+    def _lands_later(self, topic: str, values: Sequence[bytes]) -> None:
+        later = self._dice.seconds(0.1, 9)
+        asyncio.get_running_loop().call_later(later, self._disk.store, topic, list(values))
 
     async def read(self, topic: str, part: int, start: int) -> AsyncIterator[list[Stored]]:
         at = start
@@ -184,14 +198,28 @@ class Wire:
 
 
 class Snapshots:
-    def __init__(self) -> None:
+    """The store of the snapshots. `trouble` is how often it is away, or its newest is damaged and an older one counts."""
+
+    def __init__(self, dice: Dice, trouble: float = 0.0) -> None:
+        self._dice, self.trouble = dice, trouble
         self.saved: list[bytes] = []
+        self.away = 0
 
     async def newest(self, shard: int) -> Snapshot | None:
+        await self._answers()
+        if self.saved and self._dice.chance(self.trouble):
+            return read_snapshot(self._dice.pick(self.saved))
         return read_snapshot(self.saved[-1]) if self.saved else None
 
     async def save(self, snapshot: Snapshot) -> None:
+        await self._answers()
         self.saved.append(msgspec.msgpack.encode(snapshot))
+
+    async def _answers(self) -> None:
+        if self._dice.chance(self.trouble):
+            self.away += 1
+            await asyncio.sleep(self._dice.seconds(0, 2))
+            raise StoreUnavailable("planted: the store is away")
 
 
 def read_snapshot(saved: bytes) -> Snapshot:
@@ -222,18 +250,32 @@ class Failure:
         return f"shard, seed {self.seed}: {self.check}: {self.what}\nrepeat it with\n  {command}"
 
 
+KEYRING = Keyring(bytes(32), bytes)
+
+
+def owner_of(
+    wire: Wire,
+    snapshots: Snapshots,
+    worker: str,
+    clock: Callable[[], float],
+    nonce: Callable[[], str],
+    should_own: Callable[[], bool] = lambda: True,
+) -> Owner:
+    return Owner(wire, 0, KEYRING, snapshots, worker, clock, nonce, should_own=should_own)
+
+
 class Attack:
     """A center of one shard, its people, and everything that happens to its processes."""
 
     def __init__(self, seed: int) -> None:
         self.dice = Dice(seed, "shard")
         self.disk = Disk(self.now)
-        self.snapshots = Snapshots()
-        self.keyring = Keyring(bytes(32), bytes)
+        self.snapshots = Snapshots(self.dice, 0.15)
         self.figures = Figures(seeds=1)
         self.answers: dict[str, tuple[int, str, str | None]] = {}
         self.owners: list[tuple[Owner, Wire, asyncio.Task[None]]] = []
         self.dead: list[asyncio.Task[None]] = []
+        self.wires: list[Wire] = []
         self._nonces = 0
         self._config = centers.draw(self.dice)
         self._names = 0
@@ -244,22 +286,34 @@ class Attack:
     def _count(self, what: str) -> None:
         self.figures.counts[what] += 1
 
+    def counted(self, records: int) -> None:
+        counts = self.figures.counts
+        counts["records"] += records
+        counts["inputs stored"] += len(self.disk.all(IN))
+        counts["steps"] += sum(wire.calls for wire in self.wires)
+        counts["store away"] += self.snapshots.away
+        counts += ignored(self.disk.all(JOURNAL))
+
     # -- processes
 
     def starts(self, trouble: float) -> None:
         """One more owner, whoever else believes to be one."""
-        wire = Wire(self.disk, self.dice, trouble)
-        name = f"w{self._nonces}"
+        wire = self._wire(trouble)
 
         def should_own() -> bool:
             """The newest should; who was told so earlier goes on until it is fenced."""
             return bool(self.owners) and self.owners[-1][1] is wire
 
-        owner = Owner(wire, 0, self.keyring, self.snapshots, name, self.now, self._nonce, should_own=should_own)
+        owner = owner_of(wire, self.snapshots, f"w{self._nonces}", self.now, self._nonce, should_own)
         self.owners.append((owner, wire, asyncio.create_task(owner.run())))
         self._count("owner started")
 
+    def _wire(self, trouble: float = 0.0) -> Wire:
+        self.wires.append(Wire(self.disk, self.dice, trouble))
+        return self.wires[-1]
+
     def _nonce(self) -> str:
+        self._count("claim begun")
         self._nonces += 1
         return f"n{self._nonces}"
 
@@ -272,11 +326,16 @@ class Attack:
             self._count("owner killed")
 
     async def reads(self) -> None:
-        """A gateway's fold: begins from the newest snapshot."""
-        wire = Wire(self.disk, self.dice)
-        self.fold = Fold(wire, range(1), self.keyring, self.snapshots)
-        self.center = Center(self.sender, self.fold, self.keyring, 1, self.now)
-        await self.fold.restore()
+        """A gateway's fold: begins from the newest snapshot. While the store is away, nobody starts."""
+        wire = self._wire()
+        while True:
+            self.fold = Fold(wire, range(1), KEYRING, self.snapshots)
+            self.center = Center(self.sender, self.fold, KEYRING, 1, self.now)
+            try:
+                await self.fold.restore()
+                break
+            except StoreUnavailable:
+                await asyncio.sleep(0.5)
         self.reading = asyncio.create_task(self.fold.run())
         self._count("reader started")
 
@@ -293,15 +352,23 @@ class Attack:
             elif what == 1 and self.owners:
                 dice.pick(self.owners)[1].freeze(dice.seconds(0.5, 25))
                 self._count("owner frozen")
-            elif what == 2 and len(self.owners) < 4:
-                self.starts(dice.pick((0.0, 0.1, 0.3)))
+            elif what == 2:
+                for _ in range(dice.count(1, 3)):  # at the same moment
+                    if len(self.owners) < 4:
+                        self.starts(dice.pick((0.0, 0.1, 0.3)))
             elif what == 3:
-                await SnapshotWriter(self.fold, self.snapshots, 60, 5000).save(0)
-                self._count("snapshot")
+                await self.saves()
             elif what == 4:
                 self.reading.cancel()
                 self.dead.append(self.reading)
                 await self.reads()
+
+    async def saves(self) -> None:
+        try:
+            await SnapshotWriter(self.fold, self.snapshots, 60, 5000).save(0)
+            self._count("snapshot")
+        except StoreUnavailable:
+            pass
 
     # -- people
 
@@ -323,7 +390,7 @@ class Attack:
                 if self.dice.chance(0.5):
                     return  # else the answer has got lost on its way, and it is asked again
             self._count("asked again")
-        raise Fault("answered", f"{key} {wish}")
+        raise Fault("answered", f"{key}, {type(wish).__name__}, is never answered")
 
     def _wish(self) -> tuple[inputs.Input, str | None]:
         dice, pool = self.dice, self.fold.pools.get("ws") or Pool()
@@ -358,7 +425,7 @@ class Attack:
         return inputs.ReceiveMessage(channel=channel, thread=thread, identity=identity, dedupe_key=key), "hello"
 
     async def lives(self) -> None:
-        self.sender = Wire(self.disk, self.dice, 0.15)
+        self.sender = self._wire(0.15)
         self.starts(0.0)
         await self.reads()
         await self.asks("config", inputs.ApplyConfig(version=1, config=self._config, holidays=centers.HOLIDAYS))
@@ -382,20 +449,28 @@ class Attack:
         await asyncio.gather(trouble, return_exceptions=True)
         while self.owners:
             self.kills()
-        self.sender.trouble = 0
+        self.sender.trouble = self.snapshots.trouble = 0
         if self.reading.done() or self.reading.cancelling():
             await self.reads()
         self.starts(0.0)
         await asyncio.gather(*asked)
         await asyncio.sleep(15)  # what was stored late has landed
-        if not await self.fold.reach(0, len(self.disk.all(JOURNAL)), 60):
-            raise Fault("readers agree", f"a reader stays at {self.fold.cursors}")
+        await self._rests()
         tasks = [task for _, _, task in self.owners] + [self.reading, *self.dead]
         for task in tasks:
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
                 raise Fault("it broke", f"{type(outcome).__name__}: {outcome}")
+
+    async def _rests(self) -> None:
+        """All that is stored is decided and read, a tick of the last moment too."""
+        for _ in range(600):
+            cursor = self.fold.cursors[0]
+            if cursor.in_next == len(self.disk.all(IN)) and cursor.offset == len(self.disk.all(JOURNAL)):
+                return
+            await asyncio.sleep(0.1)
+        raise Fault("readers agree", f"of {len(self.disk.all(IN))} inputs a reader knows this: {self.fold.cursors}")
 
 
 # -- the judgement
@@ -412,6 +487,25 @@ def valid(journal: list[Stored]) -> list[tuple[int, Record]]:
         elif record.n == nonce and record.s == seq + 1:
             seq += 1
             found.append((stored.offset, record))
+    return found
+
+
+def ignored(journal: list[Stored]) -> Counter[str]:
+    """What dead and doubled owners have written, by what makes it void."""
+    nonce, seq, found = "", -1, Counter[str]()
+    for stored in journal:
+        record = decode_record(stored.value)
+        if isinstance(record, Open):
+            if record.prev == nonce and record.n != nonce:
+                nonce, seq = record.n, -1
+            else:
+                found["claims ignored"] += 1
+        elif record.n != nonce:
+            found["zombie records ignored"] += 1
+        elif record.s == seq + 1:
+            seq += 1
+        else:
+            found["doubled records ignored"] += 1
     return found
 
 
@@ -475,11 +569,11 @@ async def decided_again(attack: Attack, records: list[tuple[int, Record]], bound
     disk.stored[IN, 0] = list(attack.disk.all(IN))
     until = records[boundary][0] if boundary < len(records) else len(attack.disk.all(JOURNAL))
     disk.store(JOURNAL, [stored.value for stored in attack.disk.all(JOURNAL)[:until]])
-    kept = Snapshots()
+    kept = Snapshots(attack.dice)
     earlier = [saved for saved in attack.snapshots.saved if read_snapshot(saved).cursor.offset <= until]
     if earlier and attack.dice.chance(0.7):
         kept.saved.append(attack.dice.pick(earlier))
-    owner = Owner(Wire(disk, attack.dice), 0, attack.keyring, kept, "again", lambda: 0.0, lambda: "again")
+    owner = owner_of(Wire(disk, attack.dice), kept, "again", lambda: 0.0, lambda: "again")
     running = asyncio.create_task(owner.run())
     await asyncio.sleep(30)
     running.cancel()
@@ -497,9 +591,7 @@ async def judged(attack: Attack) -> None:
     disk = attack.disk
     counted = valid(disk.all(JOURNAL))
     records = [record for _, record in counted]
-    attack.figures.counts["records"] += len(records)
-    attack.figures.counts["records ignored"] += len(disk.all(JOURNAL)) - len(records)
-    attack.figures.counts["inputs stored"] += len(disk.all(IN))
+    attack.counted(len(records))
     one_history(disk, records)
     _acknowledged(attack, records)
     pools = folded(records)
@@ -572,6 +664,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", help="a range, as 1-100")
     given = parser.parse_args()
+    tame.tame()
     first, _, last = (given.seeds or str(given.seed)).partition("-")
     total, failed = Figures(), 0
     for seed in range(int(first), int(last or first) + 1):

@@ -47,12 +47,15 @@ def free_port() -> int:
 
 
 class Center:
-    """`launcher` replaces the program that runs, for tests that plant faults in it; it gets the CLI's arguments."""
+    """`launcher` replaces the program that runs, for tests that plant faults in it; it gets the CLI's arguments.
+
+    With `config` None the folder is left as it is: somebody else has filled it.
+    """
 
     def __init__(
         self,
         folder: Path,
-        config: str = CONFIG,
+        config: str | None = CONFIG,
         env: dict[str, str] | None = None,
         launcher: list[str] | None = None,
         wrapper: list[str] | None = None,
@@ -72,9 +75,10 @@ class Center:
         self.process: subprocess.Popen[bytes] | None = None
         self.log_path = folder.parent / f"{folder.name}.log"
         folder.mkdir(parents=True, exist_ok=True)
-        document = folder.parent / f"{folder.name}.yaml"
-        document.write_text(config)
-        self.cli("apply", str(document))
+        if config is not None:
+            document = folder.parent / f"{folder.name}.yaml"
+            document.write_text(config)
+            self.cli("apply", str(document))
 
     def cli(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """The command line on this center's data folder."""
