@@ -36,7 +36,7 @@ from naru.admin.issuers import Issuers
 from naru.admin.oidc import Oidc
 from naru.admin.secrets import Secrets
 from naru.bus import topics
-from naru.bus.base import JOURNAL, LogUnavailable
+from naru.bus.base import IN, JOURNAL, LogUnavailable
 from naru.bus.kafka import KafkaLog
 from naru.bus.sqlite import SqliteLog
 from naru.center import SPOOL, Center, TooLarge
@@ -68,6 +68,7 @@ WIDOWS_S, WIDOWED_S = 1.0, 5.0
 """A gateway that nobody has heard of for so long has left its agents' connections behind."""
 HAND_OVER_S = 5.0
 FINISH_S = 5.0
+HISTORY_LATE_S, HISTORY_EVERY_S = 48 * 3600.0, 60.0
 LOCAL_KEY = "local"
 
 log = structlog.get_logger("naru.app")
@@ -442,6 +443,7 @@ class Naru:
         self._supervise("spool", self.center.drain, LogUnavailable)
         await self._patiently("log", self._begin_anew)
         self._supervise("seconds", self._seconds, LogUnavailable)
+        self._supervise("history", self._watch_history, LogUnavailable)
 
     async def _begin_anew(self) -> None:
         """Whatever connections our predecessor of this name had are gone."""
@@ -513,6 +515,18 @@ class Naru:
 
     async def _lost(self, gateway: str, workspace: str, once: str) -> None:
         await self.center.take(workspace, "naru", f"gateway:{gateway}:{once}", inputs.StartGateway(gateway=gateway))
+
+    async def _watch_history(self) -> None:
+        """What people said is in the log for 72 hours: when history is 48 behind, nothing more is taken in."""
+        places: dict[int, int] = {}
+        while True:
+            for shard in range(self.settings.shards):
+                with contextlib.suppress(StoreUnavailable):  # then what was known last counts
+                    places[shard] = (await load_cursor(self.database, "projector", shard)).in_next
+                oldest = await self.log.since(IN, shard, self.clock() - HISTORY_LATE_S)
+                late = places.get(shard, oldest) < oldest
+                (self.center.closed.add if late else self.center.closed.discard)(shard)
+            await asyncio.sleep(HISTORY_EVERY_S)
 
     async def _connections(self) -> None:
         """Connections, and claims of the dead, follow the living."""

@@ -50,6 +50,7 @@ class Center:
         self._fairness = Fairness(clock)
         self._appended: dict[int, int] = {}  # shard -> where its inputs end, as far as we have seen
         self.refused: Callable[[str], None] = lambda reason: None
+        self.closed: set[int] = set()  # shards whose history is so late that what is said now could be lost to it
         self._asked: dict[str, asyncio.Future[tuple[Answer, str]]] = {}
         fold.subscribe(self._applied)
 
@@ -65,6 +66,9 @@ class Center:
     ) -> str:
         """Make an input durable and return its id. Raises LogUnavailable (try again later), TooLarge."""
         envelope = self.envelope(workspace, actor, key, body, content)
+        if content is not None and self.shard(envelope.pool) in self.closed:
+            self.refused("history")
+            raise LogUnavailable("history is two days behind: what is said could be gone before it is kept")
         if self._spool is not None and await self._spooled():
             await self._spool_it(envelope)
             return envelope.id

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from naru.bus.base import DLQ, IN, JOURNAL
+from naru.bus.base import DLQ, IN, JOURNAL, LogUnavailable
 from naru.bus.sqlite import SqliteLog
 from naru.center import Center
 from naru.fold import Fold, Gap, Snapshot, SnapshotWriter
@@ -237,3 +237,15 @@ async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not true():
             await asyncio.sleep(0)
+
+
+async def test_what_people_say_is_refused_while_history_is_days_behind(tmp_path: Path) -> None:
+    async with Shard(tmp_path) as shard:
+        await shard.ask(CONFIG)
+        refused: list[str] = []
+        shard.center.refused = refused.append
+        shard.center.closed.add(0)
+        with pytest.raises(LogUnavailable, match="two days behind"):
+            await shard.center.take("ws", "channel:chat", "m1", message("m1"), Content(parts=(Text(text="hello"),)))
+        await shard.center.take("ws", "naru", "c", inputs.Connect(agent="mina", connection="g:1:1"))
+        assert refused == ["history"], "what says nothing can be taken"
