@@ -22,6 +22,7 @@ import agents.gateway
 import agents.ports
 import channels.ports
 import naru.admin.routes
+import naru.outgoing.routes
 import naru.reports.routes
 from agents.desk import Desk
 from agents.presence import Leases
@@ -43,6 +44,9 @@ from naru.fold import Applied, Cursor, Fold, Journal, SnapshotWriter
 from naru.keyring import Keyring, load_master
 from naru.language import detect
 from naru.observe import Metrics, configure_logs
+from naru.outgoing.outbox import Outbox
+from naru.outgoing.sending import Sender
+from naru.outgoing.webhooks import Deliverer
 from naru.runtime import Owner
 from naru.settings import Settings
 from naru.store import migrate
@@ -52,7 +56,7 @@ from naru.store.history import StoredHistory
 from naru.store.projector import Overtaken, Projector, load_cursor, move_cursor
 from naru.store.snapshots import StoredSnapshots
 from router import events, inputs
-from router.config import Config
+from router.config import Config, Webhook
 from router.model import Content
 from router.state import Pool
 from router.turn import Answer
@@ -158,7 +162,7 @@ class Naru:
         self.configurations = Configurations(self.database, self.center, self.accounts, self.clock)
         self.files = StoredFiles(folder / "files", self.database, self.keyring, self.clock)
         self.history = StoredHistory(self.database, self.keyring, self.files, self._settled)
-        self.projectors = [Projector(self.log, self.database, shard) for shard in shards]
+        self.projectors = [Projector(self.log, self.database, shard, Outbox()) for shard in shards]
         self.owners = [self._owner(shard) for shard in shards]
         self.pasts = Pasts(self.log, self.fold, self.snapshots, self.center.shard)
         self._edges()
@@ -208,6 +212,22 @@ class Naru:
         self.desks.observe = lambda what: self.metrics.resumes.labels(what).inc()
         self.boards = Boards(desk_bus, self.accounts, self.clock)
         self.bus, self.desk_bus = bus, desk_bus
+        self._outgoing()
+
+    def _outgoing(self) -> None:
+        """Events to other programs."""
+
+        def webhooks(workspace: str) -> tuple[Webhook, ...]:
+            pool = self.center.pool(workspace)
+            return pool.memory.config.webhooks if pool else ()
+
+        def chance() -> float:
+            return chance_source.randbelow(1_000_000) / 1_000_000
+
+        self.sender = Sender(self.clock, self.settings.private_webhooks)
+        self.deliverer = Deliverer(self.database, self.sender, webhooks, self.secrets.resolve, self.clock, chance)
+        self.deliverer.observe = lambda result, count: self.metrics.webhooks.labels(result).inc(count)
+        self.deliverer.tell_backlog = self.metrics.backlog
 
     def routes(self, app: FastAPI) -> None:
         """Everything that answers over HTTP and WebSocket."""
@@ -230,6 +250,7 @@ class Naru:
             )
         )
         app.include_router(naru.reports.routes.routes(self.accounts, self.history, self.clock))
+        app.include_router(naru.outgoing.routes.routes(self.accounts, self.configurations, self.deliverer))
         app.include_router(hook_routes(self.channels, self.intake, self.bus, self.clock))
         app.include_router(self.chats.routes())
         app.include_router(socket_routes(self.desks, self.boards))
@@ -306,6 +327,7 @@ class Naru:
                 f"effects {shard}", functools.partial(self._effects, shard), LogUnavailable, StoreUnavailable
             )
         self.worker.connect()
+        self._supervise("webhooks", self.deliverer.run)
         self._supervise("retention", self._retention, LogUnavailable, StoreUnavailable)
         self._supervise("seconds", self._seconds, LogUnavailable)
         self.ready = True
@@ -438,6 +460,7 @@ class Naru:
             for shard in range(self.settings.shards):
                 await writer.save(shard)
         await self.client.aclose()
+        await self.sender.close()
         await self.log.close()
         if self.spool is not None:
             await self.spool.close()

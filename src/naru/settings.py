@@ -16,7 +16,10 @@ class BadSettings(Exception):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """`data` holds log, database, files and key. `public_url` is where providers and customers reach us from outside."""
+    """`data` holds log, database, files and key. `public_url` is where providers and customers reach us from outside.
+
+    `private_webhooks` lets events go out by http and to addresses of an intranet.
+    """
 
     data: str = "naru-data"
     host: str = "127.0.0.1"
@@ -27,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     master_key: str = ""
     worker: str = "naru"
     log_format: Literal["console", "json"] = "console"
+    private_webhooks: bool = False
 
     @property
     def folder(self) -> Path:

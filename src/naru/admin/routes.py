@@ -14,7 +14,7 @@ from naru.admin.config import BadConfig, Configurations, Conflict, check, export
 from naru.admin.secrets import Secrets
 from router.config import Config
 
-COLLECTIONS = ("brands", "channels", "queues", "skills", "rules", "agents")
+COLLECTIONS = ("brands", "channels", "queues", "skills", "rules", "agents", "webhooks")
 
 
 class Body(BaseModel):

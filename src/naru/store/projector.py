@@ -4,8 +4,8 @@ A second projector, or one that comes back from the dead, loses the compare-and-
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Table, case, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -49,26 +49,43 @@ async def move_cursor(connection: AsyncConnection, reader: str, was: Cursor, now
 
 
 async def put_if_absent(connection: AsyncConnection, table: Table, **values: Any) -> None:
+    await put_all_if_absent(connection, table, [values])
+
+
+async def put_all_if_absent(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    await connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+    if rows:
+        await connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+
+
+class Outbox(Protocol):
+    """What the projector hands the same records to, in the same transaction: the way out to other programs."""
+
+    async def start(self, connection: AsyncConnection) -> None: ...
+
+    async def take(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None: ...
 
 
 class Projector:
     """Follows one shard's journal for ever."""
 
-    def __init__(self, log: Log, database: Database, shard: int) -> None:
+    def __init__(self, log: Log, database: Database, shard: int, outbox: Outbox) -> None:
         self._log = log
         self._database = database
         self._shard = shard
+        self._outbox = outbox
         self.cursor = Cursor(shard=shard)
 
     async def run(self) -> None:
         self.cursor = await load_cursor(self._database, READER, self._shard)
+        async with self._database.read() as connection:
+            await self._outbox.start(connection)
         journal = Journal(self._log, self.cursor)
         async for entries in journal.entries():
             async with self._database.write() as connection:
                 for entry in entries:
                     await project(connection, entry)
+                await self._outbox.take(connection, entries)
                 await move_cursor(connection, READER, self.cursor, journal.cursor)
             self.cursor = journal.cursor
             await asyncio.sleep(GATHER_S)
