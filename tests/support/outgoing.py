@@ -11,7 +11,6 @@ from sqlalchemy import delete, insert, select
 
 from naru.bus.base import JOURNAL
 from naru.bus.sqlite import SqliteLog
-from naru.fold import Cursor
 from naru.outgoing.outbox import Outbox
 from naru.outgoing.sending import Sender
 from naru.outgoing.webhooks import Deliverer
@@ -28,14 +27,13 @@ from support.receiver import SECRET, Receiver
 from support.story import Story, agent, center
 
 WORKSPACE = "ws"
-WALL = 1_790_000_000.0
-"""When the stories happen: signatures are stamped by the deliverer's clock, which the receivers check by the wall's."""
+BEGINS = 1_000_000.0
 
 
 class Told(Story):
     """A story whose decisions are kept as they go into the journal: (log time, events)."""
 
-    def __init__(self, config: Config, now: float = WALL) -> None:
+    def __init__(self, config: Config, now: float = BEGINS) -> None:
         self.decided: list[tuple[float, tuple[events.Event, ...]]] = []
         super().__init__(config, now)
 
@@ -55,13 +53,12 @@ class Told(Story):
 def busy_day(*webhooks: Webhook, customers: int = 4) -> Told:
     """Offers taken, declined and missed, a transfer, messages, receipts, presence: most kinds of events."""
     queues = (Queue(id="care", name="Care", wrap_up_s=10), Queue(id="second", name="Second", wrap_up_s=0))
-    people = (agent("mina", name="Mina"), agent("jun"), agent("boss", role="supervisor"))
+    people = (agent("mina"), agent("jun"), agent("boss", role="supervisor"))
     config = msgspec.structs.replace(center(*people, queues=queues), webhooks=webhooks)
     told = Told(config)
     told.on("mina", "jun")
     for number in range(customers):
         person(told, number)
-    told.tell(inputs.SetPresence(agent="mina", presence="away", reason="lunch", when="after"))
     told.wait(100)
     told.off("jun")
     return told
@@ -85,9 +82,9 @@ def person(told: Told, number: int) -> None:
         if open_ is None or open_.offer is None:
             break
         offer = open_.offer
-        if step == 0 and number % 2:
+        if step == 0 and number % 4 == 1:
             told.tell(inputs.DeclineOffer(agent=offer.agent, offer=offer.id, reason="Call +82 10 1234 5678 first"))
-        elif step == 0 and number % 3 == 2:
+        elif step == 0 and number % 4 == 2:
             told.wait(21)
         else:
             told.tell(inputs.AcceptOffer(agent=offer.agent, offer=offer.id))
@@ -99,6 +96,13 @@ def person(told: Told, number: int) -> None:
         said = told.tell(inputs.SendMessage(agent=by, contact=contact), "Hello, Kim", id_=f"answer-{number}")
         assert said.answer.status == 200
         told.tell(inputs.ReceiveReceipt(message=f"answer-{number}", status="delivered", detail="to +82105555"))
+        if number % 4 == 3:
+            told.tell(inputs.TransferContact(agent=by, contact=contact, queue="second", note="Kim is waiting"))
+            again = told.pool.contacts[contact].offer
+            assert again is not None
+            told.tell(inputs.AcceptOffer(agent=again.agent, offer=again.id))
+            by = again.agent
+            told.tell(inputs.SetPresence(agent=by, presence="away", reason="lunch", when="after"))
         told.tell(inputs.HoldContact(agent=by, contact=contact))
         told.tell(inputs.ResumeContact(agent=by, contact=contact))
         note = "Customer Kim lives in Seoul"
@@ -116,7 +120,7 @@ class Outgoing:
 
     def __init__(self, folder: Path, seed: int = 7, topic: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.now = WALL
+        self.now = BEGINS
         self.secrets = {"secret:crm": SECRET}
         self.webhooks: tuple[Webhook, ...] = ()
         self.results: dict[str, int] = {}
