@@ -148,10 +148,10 @@ class Outgoing:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def deliverer(self, sender: Any = None) -> Deliverer:
+    def deliverer(self, database: Any = None) -> Deliverer:
         made = Deliverer(
-            self.database,
-            sender or self.sender,
+            database or self.database,
+            self.sender,
             lambda workspace: self.webhooks if workspace == WORKSPACE else (),
             lambda workspace, reference: self.secrets.get(reference),
             self.clock,
@@ -170,6 +170,7 @@ class Outgoing:
         values += [encode(record) for record in told.records()[self.written :]]
         self.written = len(told.decided)
         self.webhooks = told.pool.memory.config.webhooks
+        self.now = max(self.now, told.now)
         await self.log.append(JOURNAL, 0, values)
 
     async def project(self) -> None:
