@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -41,6 +42,12 @@ def official() -> Any:
 def test_the_committed_copy_is_what_the_code_says() -> None:
     committed = (ROOT / "docs" / "asyncapi.yaml").read_text()
     assert committed == asyncapi.as_yaml(), "run: naru asyncapi > docs/asyncapi.yaml"
+
+
+def test_the_command_line_prints_it() -> None:
+    command = [sys.executable, "-m", "naru.cli", "asyncapi"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert printed == asyncapi.as_yaml()
 
 
 def test_the_document_is_asyncapi_3_by_the_standards_own_schema(official: Any) -> None:
