@@ -217,9 +217,9 @@ class Naru:
     def _outgoing(self) -> None:
         """Events to other programs."""
 
-        def webhooks(workspace: str) -> tuple[Webhook, ...]:
+        def webhooks(workspace: str) -> tuple[Webhook, ...] | None:
             pool = self.center.pool(workspace)
-            return pool.memory.config.webhooks if pool else ()
+            return pool.memory.config.webhooks if pool else None
 
         def chance() -> float:
             return chance_source.randbelow(1_000_000) / 1_000_000

@@ -57,7 +57,7 @@ async def test_a_receiver_that_was_down_gets_everything_when_it_is_back(tmp_path
             house.now = max(house.now, min(row.due_at for row in await house.rows()))
         assert receiver.got == []
         waiting = len(await house.rows())
-        report = await deliverer.report(WORKSPACE, house.webhooks[0])
+        report = await deliverer.report(WORKSPACE, hook(receiver))
         assert report["waiting"] == waiting and report["failed"] == 0
         assert all("ConnectError" in item["detail"] for item in report["items"])
         await receiver.up()
@@ -253,7 +253,7 @@ async def test_what_cannot_be_delivered_for_a_day_is_marked_failed_and_kept_to_b
         [row] = await house.rows()
         assert row.failed and row.tries == MAX_TRIES and row.detail == "answered 503"
         assert told.now + 0.7 * 86_400 < house.now < told.now + 86_400
-        report = await deliverer.report(WORKSPACE, house.webhooks[0])
+        report = await deliverer.report(WORKSPACE, hook(receiver))
         assert (report["waiting"], report["failed"]) == (0, 1)
         assert report["items"][0]["type"] == "naru.contact.queued" and report["items"][0]["next_try_at"] is None
         assert house.results["failed"] == 1 and house.results["retried"] == MAX_TRIES - 1
@@ -268,12 +268,12 @@ async def test_410_means_never_again_until_the_url_changes_or_a_ping_succeeds(tm
         await house.deliver_all(deliverer, hops=all_of_them)
         assert len(receiver.times) <= deliveries.AT_ONCE
         assert all(row.failed for row in await house.rows()) and house.results == {"failed": all_of_them}
-        assert (await deliverer.report(WORKSPACE, house.webhooks[0]))["gone"] is True
-        assert (await deliverer.ping(WORKSPACE, house.webhooks[0])).status == 410
+        assert (await deliverer.report(WORKSPACE, hook(receiver)))["gone"] is True
+        assert (await deliverer.ping(WORKSPACE, hook(receiver))).status == 410
         receiver.status = 200
-        assert (await deliverer.ping(WORKSPACE, house.webhooks[0])).ok
+        assert (await deliverer.ping(WORKSPACE, hook(receiver))).ok
         assert receiver.got[-1]["type"] == "naru.webhook.pinged"
-        assert (await deliverer.report(WORKSPACE, house.webhooks[0]))["gone"] is False
+        assert (await deliverer.report(WORKSPACE, hook(receiver)))["gone"] is False
 
 
 async def test_what_waits_is_bounded_and_the_oldest_go_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,7 +296,12 @@ async def test_what_waits_for_a_webhook_that_is_gone_is_forgotten_after_a_while(
     async with Outgoing(tmp_path) as house, receiver_of(house) as receiver:
         await house.write(busy_day(hook(receiver), customers=1))
         await house.project()
-        house.webhooks, deliverer, kept = (), house.deliverer(), len(await house.rows())
+        house.webhooks, deliverer, kept = None, house.deliverer(), len(await house.rows())
+        house.now += webhooks.FORGET_S + 1000
+        await deliverer.tidy()
+        assert len(await house.rows()) == kept, "this process does not know the workspace"
+        house.webhooks = ()
+        house.now -= webhooks.FORGET_S + 1000
         await deliverer.tidy()
         assert not await deliverer.deliver(WORKSPACE, "crm")
         assert len(await house.rows()) == kept, "our view of the configuration may be the older one"
@@ -352,10 +357,10 @@ async def test_a_secret_that_is_missing_or_no_key_is_told_and_nothing_goes_out(
         house.secrets = {} if secret is None else {"secret:crm": secret}
         deliverer = house.deliverer()
         await deliverer.deliver(WORKSPACE, "crm")
-        report = await deliverer.report(WORKSPACE, house.webhooks[0])
+        report = await deliverer.report(WORKSPACE, hook(receiver))
         assert receiver.heads == [] and "secret:crm" in report["fault"]
         assert secret is None or not secret or secret not in report["fault"]
-        assert not (await deliverer.ping(WORKSPACE, house.webhooks[0])).ok
+        assert not (await deliverer.ping(WORKSPACE, hook(receiver))).ok
 
 
 # -- the topic

@@ -122,7 +122,7 @@ class Outgoing:
         folder.mkdir(parents=True, exist_ok=True)
         self.now = BEGINS
         self.secrets = {"secret:crm": SECRET}
-        self.webhooks: tuple[Webhook, ...] = ()
+        self.webhooks: tuple[Webhook, ...] | None = ()
         self.results: dict[str, int] = {}
         self.backlog: dict[tuple[str, str], int] = {}
         self.with_topic = topic
@@ -152,7 +152,7 @@ class Outgoing:
         made = Deliverer(
             database or self.database,
             self.sender,
-            lambda workspace: self.webhooks if workspace == WORKSPACE else (),
+            lambda workspace: self.webhooks if workspace == WORKSPACE else None,
             lambda workspace, reference: self.secrets.get(reference),
             self.clock,
             self._chance.random,
@@ -197,7 +197,7 @@ class Outgoing:
     async def deliver_all(self, deliverer: Deliverer, hops: int = 60) -> None:
         """Deliver, moving the clock on to whatever is due next, until nothing waits."""
         for _ in range(hops):
-            for webhook in self.webhooks:
+            for webhook in self.webhooks or ():
                 while await deliverer.deliver(WORKSPACE, webhook.id):
                     pass
             waiting = [row.due_at for row in await self.rows() if not row.failed]

@@ -6,10 +6,12 @@ http and the addresses of an intranet. Of the answer only the status is read.
 """
 
 import asyncio
+import functools
 import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import msgspec
@@ -21,6 +23,7 @@ from naru.outgoing.cloudevents import CONTENT_TYPE
 CONNECT_S = 5.0
 TOTAL_S = 15.0
 AT_ONCE = 200
+LOOK_UPS_AT_ONCE = 8
 MAX_DETAIL = 200
 GONE = 410
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -55,7 +58,8 @@ class Sender:
     ) -> None:
         self._clock = clock
         self._private = private
-        self._resolve = resolve or look_up
+        self._names = Names()
+        self._resolve = resolve or self._names
         # No connection is kept: the next request to the same address may be for another name, and must prove that one.
         limits = httpx2.Limits(max_connections=AT_ONCE, max_keepalive_connections=0)
         timeout = httpx2.Timeout(TOTAL_S, connect=CONNECT_S)
@@ -65,6 +69,7 @@ class Sender:
 
     async def close(self) -> None:
         await self._client.aclose()
+        self._names.close()
 
     async def post(self, url: str, secrets: Sequence[str], id_: str, body: bytes) -> Outcome:
         """Post a body, signed with each secret. Takes at most TOTAL_S; never raises for what the other side does."""
@@ -122,9 +127,19 @@ def _said(status: int) -> str:
     return f"answered {status}"
 
 
-async def look_up(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in found))
+class Names:
+    """The machine's own resolver, in threads of its own: names that nobody answers for must not take everybody's."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOK_UPS_AT_ONCE, "names")
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        ask = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return list(dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in found))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def may_reach(address: Address, private: bool) -> bool:

@@ -42,13 +42,14 @@ def pause_s(tries: int, chance: float) -> float:
 
 
 class Deliverer:
-    """Any number of these may run on one database. `webhooks(workspace)` are those in force, `resolve` gives secrets."""
+    """Any number of these may run on one database. `webhooks(workspace)` are those in force, None where this process
+    does not know the workspace; `resolve` gives secrets."""
 
     def __init__(
         self,
         database: Database,
         sender: Sender,
-        webhooks: Callable[[str], Sequence[Webhook]],
+        webhooks: Callable[[str], Sequence[Webhook] | None],
         resolve: Callable[[str, str], str | None],
         clock: Callable[[], float],
         chance: Callable[[], float],
@@ -99,7 +100,7 @@ class Deliverer:
 
     def webhook(self, workspace: str, id_: str) -> Webhook | None:
         """A webhook in force that is enabled."""
-        return next((one for one in self._webhooks(workspace) if one.id == id_ and one.enabled), None)
+        return next((one for one in self._webhooks(workspace) or () if one.id == id_ and one.enabled), None)
 
     # -- one webhook
 
@@ -185,7 +186,8 @@ class Deliverer:
                 await self._drop(workspace, taker, failed, excess)
 
     def _is_orphan(self, workspace: str, taker: str) -> bool:
-        return taker != TOPIC and self.webhook(workspace, taker) is None
+        known = self._webhooks(workspace) is not None
+        return known and taker != TOPIC and self.webhook(workspace, taker) is None
 
     async def _drop(self, workspace: str, taker: str, failed: bool, excess: int) -> None:
         async with self._database.write() as connection:
