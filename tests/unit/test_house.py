@@ -222,7 +222,9 @@ def configurations(draw: Any) -> dict[str, Any]:
                     st.sampled_from(["https://crm.test/in?x=1", "http://10.0.0.1:8080", "https://[::1]:8443/"])
                 ),
                 "secret": "secret:crm",
-                "types": draw(st.lists(st.sampled_from(["naru", "naru.offer", "naru.contact.queued"]), max_size=2)),
+                "types": draw(
+                    st.lists(st.sampled_from(["naru.agent", "naru.offer", "naru.contact.queued"]), max_size=2)
+                ),
                 "enabled": draw(st.booleans()),
             }
             for id_ in hooks
