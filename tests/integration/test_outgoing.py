@@ -288,6 +288,8 @@ async def test_what_waits_is_bounded_and_the_oldest_go_counted(tmp_path: Path, m
         kept = await house.rows()
         assert len(kept) <= 20 and house.results == {"dropped": len(before) - len(kept)}
         assert [row.position for row in kept] == [row.position for row in before[len(before) - len(kept) :]]
+        async with house.database.write() as connection:  # another process, that had counted before
+            assert await deliveries.keep_newest(connection, WORKSPACE, "crm", False, 20) == 0
         await deliverer.tidy()
         assert house.backlog == {(WORKSPACE, "crm"): len(kept)} and len(await house.rows()) == len(kept)
 

@@ -79,12 +79,11 @@ async def backlog(connection: AsyncConnection) -> list[tuple[str, str, bool, int
     return [tuple(row) for row in await connection.execute(query)]
 
 
-async def drop_oldest(connection: AsyncConnection, workspace: str, taker: str, failed: bool, excess: int) -> int:
-    """Forget at least so many of the oldest (more only where they are of one moment). Returns how many went."""
-    if excess <= 0:
-        return 0
+async def keep_newest(connection: AsyncConnection, workspace: str, taker: str, failed: bool, keep: int) -> int:
+    """Forget all but the newest so many (fewer only where they are of one moment), which two may do at once without
+    harm. Returns how many went."""
     mine = _of(workspace, taker, failed)
-    last = select(c.made_at).where(mine).order_by(c.made_at).limit(1).offset(excess - 1)
+    last = select(c.made_at).where(mine).order_by(c.made_at.desc()).limit(1).offset(keep)
     gone = await connection.execute(delete(db.deliveries).where(mine, c.made_at <= last.scalar_subquery()))
     return gone.rowcount
 

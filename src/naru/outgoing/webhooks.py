@@ -181,17 +181,17 @@ class Deliverer:
         self.tell_backlog({(workspace, taker): rows for workspace, taker, failed, rows, _ in backlog if not failed})
         for workspace, taker, failed, rows, newest in backlog:
             orphan = self._is_orphan(workspace, taker) and newest < self._clock() - FORGET_S
-            excess = rows if orphan else rows - deliveries.most(taker, failed)
-            if excess > 0:
-                await self._drop(workspace, taker, failed, excess)
+            keep = 0 if orphan else deliveries.most(taker, failed)
+            if rows > keep:
+                await self._drop(workspace, taker, failed, keep)
 
     def _is_orphan(self, workspace: str, taker: str) -> bool:
         known = self._webhooks(workspace) is not None
         return known and taker != TOPIC and self.webhook(workspace, taker) is None
 
-    async def _drop(self, workspace: str, taker: str, failed: bool, excess: int) -> None:
+    async def _drop(self, workspace: str, taker: str, failed: bool, keep: int) -> None:
         async with self._database.write() as connection:
-            gone = await deliveries.drop_oldest(connection, workspace, taker, failed, excess)
+            gone = await deliveries.keep_newest(connection, workspace, taker, failed, keep)
         if not failed:
             self.observe("dropped", gone)
             log.error("webhook.dropped", workspace=workspace, webhook=taker, events=gone)
