@@ -122,11 +122,20 @@ def test_a_reason_that_is_no_code_stays_in_the_house(reason: str) -> None:
 
 def test_a_contacts_opening_is_its_first_event_whatever_was_counted_before() -> None:
     book = Book()
-    book.count["c1"] = 17
+    book.count["c1"], book.facts["c1"] = 17, FACTS
     opened = events.ContactOpened(
         contact="c1", conversation="v", direction="inbound", queue="care", enqueued_at=1.0, target_s=20.0
     )
     assert one(opened, book).sequence == "0000000001"
+
+
+def test_a_contact_that_the_store_has_no_longer_is_told_without_a_number() -> None:
+    made = one(events.SendEnded(key="m1", contact="erased", result="accepted", externals=("<id@mail.test>",)))
+    assert (made.subject, made.sequence, made.data) == (
+        "erased",
+        None,
+        {"contact": "erased", "key": "m1", "result": "accepted"},
+    )
 
 
 def test_binary_mode_has_the_attributes_as_headers_and_the_data_as_value() -> None:

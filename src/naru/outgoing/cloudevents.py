@@ -123,7 +123,7 @@ class Book:
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """In structured JSON as it stands. `sequence` is there where the event is about a contact."""
+    """In structured JSON as it stands. `sequence` is there where the event is about a contact that the store knows."""
 
     specversion: str
     id: str
@@ -160,8 +160,8 @@ def _event(record: Record, id_: str, event: events.Event, public: Public, book: 
     contact = contact_of(event, book)
     subject = contact or getattr(event, "agent", None) or getattr(event, "message", None) or record.workspace
     sequence = None
-    if contact is not None:
-        number = book.next(contact, opened=isinstance(event, events.ContactOpened))
+    if contact in book.facts:  # a contact whose row is gone has nobody who counts
+        number = book.next(subject, opened=isinstance(event, events.ContactOpened))
         sequence = f"{number:0{SEQUENCE_DIGITS}}"
     return CloudEvent(
         specversion="1.0",
