@@ -150,8 +150,8 @@ async def _lives(center: Center, receiver: Receiver, chance: random.Random) -> N
 async def test_a_webhook_is_set_up_tried_out_and_looked_into_over_rest(tmp_path: Path) -> None:
     async with Receiver(OTHER_SECRET) as receiver:
         center = center_of(tmp_path)
-        await off(center.start)
         try:
+            await off(center.start)
             await _over_rest(center, receiver)
         finally:
             await off(center.stop)
@@ -216,15 +216,21 @@ async def _eventually(probe: Callable[[], Awaitable[bool]], timeout_s: float = 1
 async def test_no_event_goes_into_our_own_network_unless_that_is_allowed(tmp_path: Path) -> None:
     async with Receiver() as receiver:
         center = center_of(tmp_path, webhook(receiver.url), NARU_PRIVATE_WEBHOOKS="false")
-        await off(center.start)
-        pinged = (await off(lambda: center.request("POST", "/v1/webhooks/crm/ping"))).json()
-        assert pinged == {"delivered": False, "status": 0, "detail": "refused: webhooks go out by https only"}
-        https = {**webhook(receiver.url.replace("http:", "https:"))}
-        await off(lambda: center.request("PUT", "/v1/webhooks/crm", json=https))
-        pinged = (await off(lambda: center.request("POST", "/v1/webhooks/crm/ping"))).json()
-        assert pinged["detail"] == "refused: 127.0.0.1 is 127.0.0.1, which is not a public address"
-        await off(center.stop)
+        try:
+            await off(center.start)
+            await _pings_are_refused(center, receiver)
+        finally:
+            await off(center.stop)
         assert receiver.heads == []
+
+
+async def _pings_are_refused(center: Center, receiver: Receiver) -> None:
+    pinged = (await off(lambda: center.request("POST", "/v1/webhooks/crm/ping"))).json()
+    assert pinged == {"delivered": False, "status": 0, "detail": "refused: webhooks go out by https only"}
+    https = {**webhook(receiver.url.replace("http:", "https:"))}
+    await off(lambda: center.request("PUT", "/v1/webhooks/crm", json=https))
+    pinged = (await off(lambda: center.request("POST", "/v1/webhooks/crm/ping"))).json()
+    assert pinged["detail"] == "refused: 127.0.0.1 is 127.0.0.1, which is not a public address"
 
 
 # -- the document holds
@@ -258,8 +264,8 @@ def hold(channel: str, *sockets: Frames) -> set[str]:
 async def test_every_frame_that_real_sockets_carry_is_as_the_document_says(tmp_path: Path) -> None:
     async with Receiver() as receiver, Receiver(HOOK_SECRET) as replies:
         center = center_of(tmp_path, webhook(receiver.url), reply_url=replies.url)
-        await off(center.start)
         try:
+            await off(center.start)
             desk, page, board = await _a_day(center)
             await until(lambda: waiting(center) == 0)
         finally:
