@@ -20,6 +20,7 @@ import agents.gateway
 import agents.ports
 import channels.ports
 import naru.admin.routes
+import naru.outgoing.routes
 import naru.reports.routes
 from agents.desk import Desk
 from agents.presence import Leases
@@ -36,8 +37,8 @@ from naru.admin.issuers import Issuers
 from naru.admin.oidc import Oidc
 from naru.admin.secrets import Secrets
 from naru.bus import topics
-from naru.bus.base import IN, JOURNAL, LogUnavailable
-from naru.bus.kafka import KafkaLog
+from naru.bus.base import EVENTS, IN, JOURNAL, LogUnavailable
+from naru.bus.kafka import KafkaLog, KafkaTopic
 from naru.bus.sqlite import SqliteLog
 from naru.center import SPOOL, Center, TooLarge
 from naru.explain import Pasts
@@ -48,6 +49,10 @@ from naru.keyring import Keyring, load_master
 from naru.language import detect
 from naru.members import ROLES, Alone, Beat, Members, Membership, Role
 from naru.observe import Metrics
+from naru.outgoing.outbox import Outbox
+from naru.outgoing.publish import Publisher
+from naru.outgoing.sending import Sender
+from naru.outgoing.webhooks import Deliverer
 from naru.runtime import Owner
 from naru.settings import Settings
 from naru.store import migrate
@@ -57,7 +62,7 @@ from naru.store.history import StoredHistory
 from naru.store.projector import Overtaken, Projector, load_cursor
 from naru.store.snapshots import Remembered, StoredSnapshots
 from router import events, inputs
-from router.config import Config
+from router.config import Config, Webhook
 from router.model import Content
 from router.state import Pool
 from router.turn import Answer
@@ -234,7 +239,14 @@ class Naru:
             self.owners = [self._owner(shard) for shard in shards]
         if "projector" in self.roles:
             self.projectors = [
-                Projector(self.log, self.database, shard, self._mine("projector", f"shard {shard}")) for shard in shards
+                Projector(
+                    self.log,
+                    self.database,
+                    shard,
+                    Outbox(with_topic=not settings.embedded),
+                    self._mine("projector", f"shard {shard}"),
+                )
+                for shard in shards
             ]
 
     def _mine(self, role: Role, key: str) -> Callable[[], bool]:
@@ -293,6 +305,22 @@ class Naru:
         self.desks.observe = lambda what: self.metrics.resumes.labels(what).inc()
         self.boards = Boards(desk_bus, self.accounts, self.clock)
         self.bus, self.desk_bus = bus, desk_bus
+        self._outgoing()
+
+    def _outgoing(self) -> None:
+        """Events to other programs."""
+
+        def webhooks(workspace: str) -> tuple[Webhook, ...] | None:
+            pool = self.center.pool(workspace)
+            return pool.memory.config.webhooks if pool else None
+
+        def chance() -> float:
+            return chance_source.randbelow(1_000_000) / 1_000_000
+
+        self.sender = Sender(self.clock, self.settings.private_webhooks)
+        self.deliverer = Deliverer(self.database, self.sender, webhooks, self.secrets.resolve, self.clock, chance)
+        self.deliverer.observe = lambda result, count: self.metrics.webhooks.labels(result).inc(count)
+        self.deliverer.tell_backlog = self.metrics.backlog
 
     def _holds(self, workspace: str, channel: str) -> bool:
         return "channels" in self.roles and self.members.mine("channels", f"{workspace}/{channel}")
@@ -333,6 +361,7 @@ class Naru:
                 )
             )
             app.include_router(naru.reports.routes.routes(self.accounts, self.history, self.clock))
+            app.include_router(naru.outgoing.routes.routes(self.accounts, self.configurations, self.deliverer))
             app.include_router(hook_routes(self.channels, self.intake, self.bus, self.clock))
             app.include_router(self.chats.routes())
             app.include_router(socket_routes(self.desks, self.boards))
@@ -420,6 +449,12 @@ class Naru:
         self._supervise("snapshots", lambda: writer.run(asyncio.sleep), StoreUnavailable)
         self._supervise("retention", self._retention, LogUnavailable, StoreUnavailable)
         self._supervise("widows", self._widows, LogUnavailable)
+        self._supervise("webhooks", self.deliverer.run)
+        if isinstance(self.log, KafkaLog):
+            for shard in range(self.settings.shards):
+                topic = KafkaTopic(self.log, EVENTS, self.settings.shards)
+                publisher = Publisher(self.database, topic, shard, self._mine("projector", f"events {shard}"))
+                self._supervise(f"events {shard}", publisher.run, LogUnavailable, StoreUnavailable)
 
     async def _run_channels(self) -> None:
         for shard in range(self.settings.shards):
@@ -653,6 +688,7 @@ class Naru:
                 for shard in range(self.settings.shards):
                     await writer.save(shard)
         await self.client.aclose()
+        await self.sender.close()
         await self.log.close()
         if self.spool is not None:
             await self.spool.close()

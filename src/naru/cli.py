@@ -303,6 +303,14 @@ def export(workspace: Workspace = "main", data: Data = None) -> None:
     print(_offline(settings, work), end="")
 
 
+@app.command()
+def asyncapi(as_json: AsJson = False) -> None:
+    """Print the AsyncAPI 3 document: events, webhooks and the three WebSockets (YAML; a server has it as JSON)."""
+    from naru.outgoing.asyncapi import as_yaml, document
+
+    print(json.dumps(document(), ensure_ascii=False) if as_json else as_yaml(), end="")
+
+
 def _parsed(text: str) -> Any:
     from naru.admin.config import BadConfig, parse
 

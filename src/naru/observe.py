@@ -47,6 +47,10 @@ class Metrics:
             "naru_reader_lag_records", "Journal records a reader has not yet taken in.", ["reader"], **made
         )
         self.spooled = Gauge("naru_spool_records", "Inputs in the spool.", **made)
+        self.webhooks = Counter("naru_webhook_deliveries", "Tries to deliver events, by result.", ["result"], **made)
+        self.webhook_backlog = Gauge(
+            "naru_webhook_backlog", "Events not yet delivered.", ["workspace", "webhook"], **made
+        )
         Gauge("naru_build_info", "Version.", ["version"], **made).labels(__version__).set(1)
         self.shards = Gauge("naru_shards", "Shards in the log.", **made)
         self.owned = Gauge("naru_shards_owned", "Shards that this process owns.", **made)
@@ -88,6 +92,12 @@ class Metrics:
                 self.contacts.labels(event.outcome).inc()
             elif isinstance(event, events.SendEnded):
                 self.sends.labels(event.result).inc()
+
+    def backlog(self, waiting: dict[tuple[str, str], int]) -> None:
+        """How many events wait, by (workspace, webhook)."""
+        self.webhook_backlog.clear()
+        for (workspace, webhook), count in waiting.items():
+            self.webhook_backlog.labels(workspace, webhook).set(count)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `kafka` (host:port, …) and `database_url` (postgresql://…) scale the center out; empty they are the embedded log and
     database in `data`. `worker` is this process's name: unique among the living, the same after a restart.
+    `private_webhooks` lets events go out by http and to addresses of an intranet.
     """
 
     data: str = "naru-data"
@@ -48,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_password: str = ""
     kafka_replication: Annotated[int, Meta(ge=1, le=9)] = 3
     kafka_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "naru"
+    private_webhooks: bool = False
 
     @property
     def folder(self) -> Path:

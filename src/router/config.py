@@ -179,6 +179,19 @@ class Rule(Value, frozen=True, kw_only=True):
     brand: Slug | None = None
 
 
+class Webhook(Value, frozen=True, kw_only=True):
+    """Where events go (docs/events.md). `types` are types or their beginnings (`naru.offer`), none: all.
+
+    `secret` names what deliveries are signed with; while it is rotated it holds two, with a space between.
+    """
+
+    id: Slug
+    url: Annotated[str, Meta(max_length=2000, pattern=r"^https?://[A-Za-z0-9._~:\[\]-]{1,255}(/[!-~]*)?$")]
+    secret: Annotated[str, Meta(pattern=r"^(env|secret|file):[A-Za-z0-9_./-]{1,200}$")]
+    types: Annotated[tuple[Annotated[str, Meta(pattern=r"^naru(\.[a-z_]{1,40}){1,3}$")], ...], Meta(max_length=50)] = ()
+    enabled: bool = True
+
+
 class Config(Value, frozen=True, kw_only=True):
     """One workspace. Lists are kept sorted by id in canonical form, except `rules`, whose order is their meaning."""
 
@@ -193,6 +206,7 @@ class Config(Value, frozen=True, kw_only=True):
     rules: Annotated[tuple[Rule, ...], Meta(max_length=1000)] = ()
     agents: tuple[Agent, ...] = ()
     sign_in: SignIn | None = None
+    webhooks: Annotated[tuple[Webhook, ...], Meta(max_length=20)] = ()
 
 
 class Lookup:
@@ -231,13 +245,14 @@ def canonical(config: Config) -> Config:
         queues=by_id(config.queues),
         skills=by_id(config.skills),
         agents=by_id(msgspec.structs.replace(agent, brands=tuple(sorted(agent.brands))) for agent in config.agents),
+        webhooks=by_id(config.webhooks),
     )
 
 
 def faults(config: Config) -> list[str]:
     """Everything wrong with a configuration that its types do not already refuse, in words its owner can act on."""
     found: list[str] = []
-    for kind in ("calendars", "brands", "channels", "queues", "skills", "rules", "agents"):
+    for kind in ("calendars", "brands", "channels", "queues", "skills", "rules", "agents", "webhooks"):
         ids = [item.id for item in getattr(config, kind)]
         found += [f"{kind}: '{twice}' is there twice" for twice in sorted({i for i in ids if ids.count(i) > 1})]
     known = Lookup(config)

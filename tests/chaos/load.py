@@ -18,7 +18,7 @@ from fastapi import FastAPI, Request
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from channels.providers.webhook import sign
+from channels.standard import sign
 from support.center import HOOK_SECRET
 
 GONE = (OSError, WebSocketException, httpx2.HTTPError, TimeoutError)

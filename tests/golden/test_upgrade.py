@@ -18,9 +18,10 @@ from golden.make import kinds
 from naru.bus.base import JOURNAL
 from naru.bus.sqlite import SqliteLog
 from naru.fold import Cursor, Fold, Gap, Journal
+from naru.outgoing.outbox import Outbox
 from naru.runtime import Owner
 from naru.store import migrate, tables
-from naru.store.database import Database, sqlite_url
+from naru.store.database import HOUSE, Database, sqlite_url
 from naru.store.projector import Projector
 from naru.store.snapshots import StoredSnapshots
 from router import state
@@ -35,15 +36,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def upgraded(folder: Path) -> Database:
+async def upgraded(folder: Path) -> Database:
     url = sqlite_url(folder / "store.sqlite")
-    migrate.upgrade(url)
-    assert migrate.is_newest(url)
+    await asyncio.to_thread(migrate.upgrade, url)
+    assert await asyncio.to_thread(migrate.is_newest, url)
     return Database(url)
 
 
 async def from_snapshots(folder: Path) -> Fold:
-    database = upgraded(folder)
+    database = await upgraded(folder)
     try:
         return await release.folded(folder, StoredSnapshots(database, lambda: 0.0))
     finally:
@@ -114,12 +115,12 @@ REBUILT = (
 @each_release
 async def test_history_built_anew_from_an_older_journal_is_what_was_there(kept: Path, folder: Path) -> None:
     release.restore(kept, folder)
-    old = upgraded(folder)
+    old = await upgraded(folder)
     url = sqlite_url(folder / "anew.sqlite")
-    migrate.upgrade(url)
+    await asyncio.to_thread(migrate.upgrade, url)
     new = Database(url)
     log = SqliteLog(folder / "log.sqlite", lambda: 0.0)
-    projector = Projector(log, new, 0)
+    projector = Projector(log, new, 0, Outbox())
     running = asyncio.create_task(projector.run())
     async with asyncio.timeout(10):
         while projector.cursor.offset < await log.end(JOURNAL, 0):
@@ -134,7 +135,7 @@ async def test_history_built_anew_from_an_older_journal_is_what_was_there(kept: 
 
 
 async def all_of(database: Database, table: Table) -> list[tuple[Any, ...]]:
-    async with database.read() as connection:
+    async with database.read(HOUSE) as connection:
         rows = await connection.execute(select(table).order_by(*table.primary_key))
         return [tuple(row) for row in rows]
 

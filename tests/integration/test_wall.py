@@ -44,6 +44,8 @@ agents:
 - {id: b-owner, name: B Owner, role: owner, email: owner@b.test}
 - {id: b-mina, name: B Mina, brands: [b-shop], skills: {b-skill: 2}, units: 40}
 sign_in: {issuer: 'http://127.0.0.1:9', client_id: b-client, label: House ID}
+webhooks:
+- {id: b-crm, url: 'https://127.0.0.1:9/', secret: 'secret:b-secret', types: [naru.participant]}
 """
 
 # Every path with a parameter: which of B's ids stand in it.
@@ -58,6 +60,9 @@ PATHS = {
     "/v1/agents/{id_}": ("agent",),
     "/v1/agents/{id_}/why-idle": ("agent",),
     "/v1/agents/{id_}/status": ("agent",),
+    "/v1/webhooks/{id_}": ("webhook",),
+    "/v1/webhooks/{id_}/deliveries": ("webhook",),
+    "/v1/webhooks/{id_}/ping": ("webhook",),
     "/v1/offers/{id_}/accept": ("offer",),
     "/v1/offers/{id_}/decline": ("offer",),
     "/v1/contacts/{id_}": ("waiting", "offered", "active", "ended"),
@@ -100,6 +105,7 @@ BODIES: dict[str, Any] = {
     "put_skill": {"name": "x"},
     "put_rule": {"when": {"field": "text", "op": "eq", "value": "x"}, "then": {}},
     "put_agent": {"name": "x"},
+    "put_webhook": {"url": "https://127.0.0.1:9/", "secret": "secret:x"},
     "put_secret": {"value": "x"},
     "create_brand": {"id": "new", "name": "x", "default_queue": "nowhere"},
     "create_channel": {},
@@ -107,6 +113,7 @@ BODIES: dict[str, Any] = {
     "create_skill": {},
     "create_rule": {},
     "create_agent": {},
+    "create_webhook": {},
     "create_key": {"name": "x", "role": "app"},
     "create_invite": {"agent": "nobody"},
     "start_contact": {"channel": "nowhere", "to": "someone"},
@@ -117,7 +124,7 @@ BODIES: dict[str, Any] = {
 
 # The least role that each operation asks for. "open": none; "any": whoever is signed in.
 ROLES = {
-    **dict.fromkeys(("livez", "readyz", "startupz", "metrics"), "open"),
+    **dict.fromkeys(("livez", "readyz", "startupz", "metrics", "get_asyncapi"), "open"),
     **dict.fromkeys(("login", "login_by_token", "accept_invite"), "open"),
     **dict.fromkeys(("get_login_options", "begin_sign_in", "finish_sign_in"), "open"),
     **dict.fromkeys(("receive_hook", "receive_hook_path", "create_chat_file", "get_chat_file"), "open"),
@@ -139,6 +146,8 @@ ROLES = {
     **dict.fromkeys(("consult_contact", "conference_contact", "leave_contact"), "agent"),
     **dict.fromkeys(("move_contact", "reprioritise_contact", "take_over_contact", "monitor_contact"), "supervisor"),
     "set_status_agent": "supervisor",
+    **dict.fromkeys(("list_webhooks", "get_webhook"), "supervisor"),
+    **dict.fromkeys(("get_webhook_deliveries", "ping_webhook"), "admin"),
     **dict.fromkeys(
         ("get_live", "get_agent_why_idle", "report_intervals", "get_config", "get_channel_connection"), "supervisor"
     ),
@@ -148,7 +157,7 @@ ROLES = {
         (
             f"{verb}_{name}"
             for verb in ("create", "put", "delete")
-            for name in ("brand", "channel", "queue", "skill", "rule", "agent")
+            for name in ("brand", "channel", "queue", "skill", "rule", "agent", "webhook")
         ),
         "admin",
     ),
@@ -227,6 +236,7 @@ class House:
 
         mine("PUT", "/v1/agents/me/status", json={"presence": "available"})
         ids = {"brand": "b-shop", "channel": "b-hook", "queue": "b-care", "skill": "b-skill", "rule": "b-rule"}
+        ids["webhook"] = "b-crm"
         ids |= {"agent": "b-mina", "key": made["id"]}
         for thread, name in (("t0", "ended"), ("t1", "active"), ("t2", "offered")):
             self.say(thread, f"b-{thread}")

@@ -163,14 +163,20 @@ class Center:
 
 
 class Frames:
-    """A WebSocket whose frames are kept, so that a test can wait for one without losing the others."""
+    """A WebSocket whose frames are kept, so that a test can wait for one without losing the others.
+
+    `heard` and `sent` are all that went over it, in order.
+    """
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.seen: list[dict[str, Any]] = []
+        self.heard: list[dict[str, Any]] = []
+        self.sent: list[dict[str, Any]] = []
         self._taken: set[int] = set()
 
     async def send(self, **frame: Any) -> None:
+        self.sent.append(frame)
         await self.socket.send(json.dumps(frame))
 
     async def next(self, kind: str, timeout_s: float = 10, **fields: Any) -> dict[str, Any]:
@@ -186,6 +192,7 @@ class Frames:
         async with asyncio.timeout(timeout_s):
             while True:
                 frame = json.loads(await self.socket.recv())
+                self.heard.append(frame)
                 if frame.get("type") == "ping":
                     await self.send(type="pong")
                     continue

@@ -161,7 +161,7 @@ def configurations(draw: Any) -> dict[str, Any]:
     """Documents that are right, with whatever their owner may write into them."""
     slugs = st.from_regex(r"[a-z0-9][a-z0-9_.:-]{0,8}", fullmatch=True)
     ids = st.lists(slugs, min_size=1, max_size=3, unique=True)
-    queues, brands, skills, agents, channels, rules = (draw(ids) for _ in range(6))
+    queues, brands, skills, agents, channels, rules, hooks = (draw(ids) for _ in range(7))
     condition = st.fixed_dictionaries(
         {"field": st.sampled_from(["text", "from", "customer.tier"]), "op": st.sampled_from(["eq", "ne", "contains"])},
         optional={},
@@ -220,6 +220,20 @@ def configurations(draw: Any) -> dict[str, Any]:
                 "secrets": {"signing_secret": "env:NARU_SECRET_X"},
             }
             for id_ in channels
+        ],
+        "webhooks": [
+            {
+                "id": id_,
+                "url": draw(
+                    st.sampled_from(["https://crm.test/in?x=1", "http://10.0.0.1:8080", "https://[::1]:8443/"])
+                ),
+                "secret": "secret:crm",
+                "types": draw(
+                    st.lists(st.sampled_from(["naru.agent", "naru.offer", "naru.contact.queued"]), max_size=2)
+                ),
+                "enabled": draw(st.booleans()),
+            }
+            for id_ in hooks
         ],
         "rules": [
             {

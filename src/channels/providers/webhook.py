@@ -5,9 +5,6 @@ spaces while a secret is rotated; five minutes of tolerance. Body in: {"thread",
 "text"?, "subject"?, "language"?, "to"?, "customer"?, "attributes"?, "id"?}. Body out: the same turned round.
 """
 
-import base64
-import binascii
-import hashlib
 import hmac
 from typing import Annotated, Literal
 
@@ -29,6 +26,7 @@ from channels.base import (
     Webhook,
     by_status,
 )
+from channels.standard import sign
 from router.effects import AnyEffect, Deliver
 from router.inputs import ReceiveMessage
 from router.model import KINDS, Content, Identity, Kind, ReplyPolicy, Text, Thread
@@ -135,12 +133,3 @@ class SignedWebhook:
         result = by_status(status, "the receiver refused")
         # The receiver deduplicates by webhook-id, so even an unclear end may be tried again.
         return Result("retry", detail=result.detail, after_s=5) if result.kind == "uncertain" else result
-
-
-def sign(secret: str, id_: str, timestamp: str, body: bytes) -> str:
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        key = hashlib.sha256(secret.encode()).digest()
-    mac = hmac.digest(key, f"{id_}.{timestamp}.".encode() + body, "sha256")
-    return "v1," + base64.b64encode(mac).decode()

@@ -17,7 +17,9 @@ from naru.admin.secrets import Secrets
 from naru.admin.sign_in import Door, sign_in_routes
 from router.config import Config
 
-COLLECTIONS = ("brands", "channels", "queues", "skills", "rules", "agents")
+COLLECTIONS = ("brands", "channels", "queues", "skills", "rules", "agents", "webhooks")
+READ_BY = {"webhooks": "supervisor"}
+"""The least role that may read what not everybody may: a receiver's address may be all that keeps strangers from it."""
 
 
 class Body(BaseModel):
@@ -213,11 +215,13 @@ def _collection(router: APIRouter, name: str, Who: Any, configurations: Configur
     one = name.removesuffix("s")
 
     async def list_all(who: Who, response: Response) -> dict[str, Any]:
+        require(READ_BY.get(name, "app"), who)
         version, config = await configurations.current(who.workspace)
         response.headers["ETag"] = f'"{version}"'
         return {"items": msgspec.to_builtins(getattr(config, name))}
 
     async def get_one(who: Who, id_: str) -> dict[str, Any]:
+        require(READ_BY.get(name, "app"), who)
         _, config = await configurations.current(who.workspace)
         for item in getattr(config, name):
             if item.id == id_:

@@ -22,7 +22,7 @@ from typing import Any
 import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 
-from channels.providers.webhook import sign
+from channels.standard import sign
 from naru.app import Naru
 from naru.bench.path import percentile
 from naru.settings import Settings

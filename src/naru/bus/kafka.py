@@ -8,6 +8,7 @@ it has caught up. Every wait is bounded; an append that fails or takes too long 
 import asyncio
 import collections
 import contextlib
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -173,6 +174,18 @@ class KafkaLog:
         if self._producer is not None:
             with contextlib.suppress(KafkaError, TimeoutError):
                 await asyncio.wait_for(self._producer.stop(), ASK_S)
+
+
+class KafkaTopic:
+    """A topic for others to read, whose messages of one key stay in order."""
+
+    def __init__(self, log: KafkaLog, topic: str, parts: int) -> None:
+        self._log, self._topic, self._parts = log, topic, parts
+
+    async def send(self, partition_key: str, value: bytes, headers: list[tuple[str, bytes]]) -> None:
+        """Durable on return. Raises LogUnavailable."""
+        part = zlib.crc32(partition_key.encode()) % self._parts
+        await self._log.publish(self._topic, part, value, headers)
 
 
 class _Newest:

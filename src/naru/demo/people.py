@@ -11,7 +11,7 @@ import structlog
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from channels.providers.webhook import sign
+from channels.standard import sign
 from naru.demo.carrier import Carrier
 from naru.demo.script import AGENTS, COMMENTS, CUSTOMERS, NAMES, SUBJECTS
 

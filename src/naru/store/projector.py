@@ -4,8 +4,8 @@ A second projector, or one that comes back from the dead, loses the compare-and-
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Table, case, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -55,7 +55,12 @@ async def move_cursor(connection: AsyncConnection, reader: str, was: Cursor, now
 
 
 async def put_if_absent(connection: AsyncConnection, table: Table, **values: Any) -> None:
-    await connection.execute(_insert(connection, table).values(**values).on_conflict_do_nothing())
+    await put_all_if_absent(connection, table, [values])
+
+
+async def put_all_if_absent(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        await connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
 
 
 def _insert(connection: AsyncConnection, table: Table) -> Any:
@@ -68,14 +73,25 @@ def _clean(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in values.items()}
 
 
+class Outbox(Protocol):
+    """What the projector hands the same records to, in the same transaction: the way out to other programs."""
+
+    async def start(self, connection: AsyncConnection) -> None: ...
+
+    async def take(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None: ...
+
+
 class Projector:
     """Follows one shard's journal for as long as that is ours to do."""
 
-    def __init__(self, log: Log, database: Database, shard: int, mine: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, log: Log, database: Database, shard: int, outbox: Outbox, mine: Callable[[], bool] = lambda: True
+    ) -> None:
         self._mine = mine
         self._log = log
         self._database = database
         self._shard = shard
+        self._outbox = outbox
         self.cursor = Cursor(shard=shard)
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -87,6 +103,8 @@ class Projector:
 
     async def _follow(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         self.cursor = await load_cursor(self._database, READER, self._shard)
+        async with self._database.read(HOUSE) as connection:
+            await self._outbox.start(connection)
         journal = Journal(self._log, self.cursor)
         async for entries in journal.entries():
             async with self._database.write(HOUSE) as connection:
@@ -96,6 +114,8 @@ class Projector:
                         inside = entry.record.workspace
                         await enter(connection, inside)
                     await project(connection, entry)
+                await enter(connection, HOUSE)
+                await self._outbox.take(connection, entries)
                 await move_cursor(connection, READER, self.cursor, journal.cursor)
             self.cursor = journal.cursor
             if not self._mine():

@@ -134,6 +134,7 @@ contacts = Table(
     Column("in_target", Boolean),
     Column("offers", Integer, nullable=False, default=0),
     Column("rule", String),
+    Column("events", Integer, nullable=False, default=0, server_default="0"),
     Index("contacts_by_time", "workspace", "enqueued_at"),
     Index("contacts_by_customer", "workspace", "customer", "enqueued_at"),
 )
@@ -189,6 +190,25 @@ channel_cursors = Table(
     _workspace(),
     Column("channel", String, primary_key=True),
     Column("cursor", JSON, nullable=False),
+)
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _workspace(),
+    Column("taker", String, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("event", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("failed", Boolean, nullable=False),
+    Column("detail", String),
+    Index("deliveries_by_due", "failed", "due_at"),
+    Index("deliveries_by_age", "workspace", "taker", "failed", "made_at"),
 )
 reader_cursors = Table(
     "reader_cursors",
