@@ -211,8 +211,8 @@ class Pool:
 
     def touch(self, contact: Contact) -> None:
         """Index a contact as it now is."""
-        queue = self.queue(contact)
         if contact.status == "queued":
+            queue = self.queue(contact)
             self.waiting[contact.arrival] = contact.id
             self.matching.put(contact.arrival, self._waiter(contact, queue))
             self.dirty_contacts[contact.id] = None
@@ -225,7 +225,8 @@ class Pool:
     def forget(self, contact: Contact) -> None:
         """A contact waits no longer."""
         self._inbound_went = bool(self.matching.line.outbound_groups)
-        self.waiting.pop(contact.arrival, None)
+        if self.waiting.pop(contact.arrival, None) is None:
+            return
         self.matching.drop(contact.arrival)
         self.dirty_contacts.pop(contact.id, None)
         self.excluding.pop(contact.id, None)
