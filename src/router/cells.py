@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from operator import itemgetter
+from sys import intern
 from typing import Any, TypeAlias
 
 from router.model import KINDS, Kind
@@ -53,9 +54,10 @@ class Lane:
     elsewhere than in `line`, which is the same object for ever.
     """
 
-    __slots__ = ("aside", "kept", "late", "limit", "line", "old", "reserves")
+    __slots__ = ("aside", "kept", "late", "limit", "line", "number", "old", "reserves")
 
-    def __init__(self, reserves: tuple[int, ...]) -> None:
+    def __init__(self, number: int, reserves: tuple[int, ...]) -> None:
+        self.number = number
         self.line: deque[int] = deque()
         self.kept: deque[int] | None = None
         self.late: list[int] = []
@@ -135,18 +137,20 @@ class Lane:
 
 
 class Cell:
-    """`heads(line.heads)` gives the places of the first of each group that these agents serve."""
+    """`heads(line.heads)` gives the places of the first of each group that these agents serve. `line` is that of the
+    first lane, where most tokens go."""
 
-    __slots__ = ("groups", "heads", "lanes", "needs", "reserves", "score", "signed")
+    __slots__ = ("groups", "heads", "lanes", "line", "needs", "reserves", "score", "signed")
 
     def __init__(self, needs: "list[Need]", score: int, reserves: tuple[int, ...]) -> None:
         self.needs = needs
         self.score = score
         self.reserves = reserves
-        self.lanes: dict[int, Lane] = {}
+        self.lanes: list[Lane] = []
         self.signed = 0
         for need in needs:
             need.cells.append(self)
+        self.line = self.lane(0).line
         self.regroup()
 
     def regroup(self) -> None:
@@ -158,11 +162,13 @@ class Cell:
 
     def lane(self, number: int) -> Lane:
         """The first agent in a lane makes it, and each need it serves looks there from now on."""
-        lane = self.lanes.get(number)
-        if lane is None:
-            lane = self.lanes[number] = Lane(self.reserves)
-            for need in self.needs:
-                need.arrange()
+        for lane in self.lanes:
+            if lane.number == number:
+                return lane
+        lane = Lane(number, self.reserves)
+        self.lanes.append(lane)
+        for need in self.needs:
+            need.arrange()
         return lane
 
 
@@ -189,8 +195,8 @@ class Need:
         """Nobody's work interrupted, then the strategy, then longest idle (routing.md, Choosing the agent)."""
         ranked: dict[tuple[int, int], list[Lane]] = {}
         for cell in self.cells:
-            for number, lane in cell.lanes.items():
-                interrupting, load = divmod(number, INTERRUPTING)
+            for lane in cell.lanes:
+                interrupting, load = divmod(lane.number, INTERRUPTING)
                 by = -cell.score if self.strategy == "best_skill" else 0
                 by = {"least_loaded": load, "most_loaded": -load}.get(self.strategy, by)
                 ranked.setdefault((interrupting, by), []).append(lane)
@@ -210,9 +216,11 @@ class Shape:
 
 
 class Profile:
-    """What an agent can do, shared by all who can do the same. `reserves` are the queues with a reserve it serves."""
+    """What an agent can do, shared by all who can do the same: it is its own key, so that no other need be kept.
 
-    __slots__ = ("blended", "cells", "groups", "levels", "lines", "reserves", "version")
+    `reserves` are the queues with a reserve it serves."""
+
+    __slots__ = ("blended", "cells", "groups", "levels", "reserves", "version")
 
     def __init__(self, levels: dict[str, int], reserves: tuple[int, ...]) -> None:
         self.levels = levels
@@ -220,10 +228,14 @@ class Profile:
         self.blended = "mode:inbound" in levels and "mode:outbound" in levels
         self.cells: tuple[tuple[Cell, ...], ...] = ()
         """By slot, the cells in which these agents stand."""
-        self.lines: tuple[tuple[deque[int], ...], ...] = ()
-        """By slot, the line of the first lane of each of those cells."""
         self.groups = 0
         self.version = -1
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Profile) and self.levels == other.levels
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.levels.items()))
 
     def meets(self, need: Need) -> bool:
         return all(self.levels.get(skill, 0) >= least for skill, least in need.levels)
@@ -264,7 +276,7 @@ class Cells:
         self.risen = False
         """A queue's idle agents have become more than they were: outbound work may look again."""
         self.reserves = reserves
-        self._profiles: dict[str, Profile] = {}
+        self._profiles: dict[Profile, Profile] = {}
         self._shapes: dict[tuple[int, tuple[str, ...], bool], Shape] = {}
         self._by_first: dict[str, list[Shape]] = {}
         self._version = 0
@@ -363,16 +375,13 @@ class Cells:
 
     def profile(self, levels: dict[str, int]) -> Profile:
         """The profile of everybody with these levels, walls included as level 1."""
-        key = ",".join(f"{skill}={levels[skill]}" for skill in sorted(levels))
-        found = self._profiles.get(key)
-        if found is None:
-            reserves = tuple(
-                number
-                for number, (requires, _) in enumerate(self.reserves)
-                if all(levels.get(skill, 0) >= least for skill, least in requires.items())
-            )
-            found = self._profiles[key] = Profile(levels, reserves)
-        return found
+        reserves = tuple(
+            number
+            for number, (requires, _) in enumerate(self.reserves)
+            if all(levels.get(skill, 0) >= least for skill, least in requires.items())
+        )
+        profile = Profile({intern(skill): level for skill, level in levels.items()}, reserves)
+        return self._profiles.setdefault(profile, profile)
 
     def add(self, id_: str, profile: Profile) -> int:
         """A new agent's number. Raises OverflowError over two million."""
@@ -442,8 +451,8 @@ class Cells:
             stamp, lane = token >> STAMP_SHIFT, token >> NUMBER_BITS & LANE
             if stamp >= self._newest and not lane:
                 self._newest = stamp
-                for line in profile.lines[slot]:  # the hottest loop of all: in order, and into the first lane
-                    line.append(token)
+                for cell in profile.cells[slot]:  # the hottest loop of all: in order, and into the first lane
+                    cell.line.append(token)
             else:
                 for cell in profile.cells[slot]:
                     cell.lane(lane).push(token)
@@ -475,7 +484,6 @@ class Cells:
                     found[shape.slot].append(cell)
                     groups |= cell.groups
         profile.cells = tuple(map(tuple, found))
-        profile.lines = tuple(tuple(cell.lane(0).line for cell in cells) for cells in found)
         profile.groups = groups
         profile.version = self._version
 

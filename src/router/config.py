@@ -209,6 +209,13 @@ class Config(Value, frozen=True, kw_only=True):
     webhooks: Annotated[tuple[Webhook, ...], Meta(max_length=20)] = ()
 
 
+class Queues(dict[str, Queue]):
+    """By id. For a queue that was deleted under its contacts there is an empty one of that name."""
+
+    def __missing__(self, id_: str) -> Queue:
+        return Queue(id=id_, name=id_)
+
+
 class Lookup:
     """The same configuration by id, built once per version."""
 
@@ -217,18 +224,14 @@ class Lookup:
         self.calendars = {calendar.id: calendar for calendar in config.calendars}
         self.brands = {brand.id: brand for brand in config.brands}
         self.channels = {channel.id: channel for channel in config.channels}
-        self.queues = {queue.id: queue for queue in config.queues}
+        self.queues = Queues((queue.id, queue) for queue in config.queues)
         self.skills = {skill.id: skill for skill in config.skills}
         self.agents = {agent.id: agent for agent in config.agents}
-
-    def queue(self, id_: str) -> Queue:
-        """A queue, or, when it was deleted under its contacts, an empty one of that name."""
-        return self.queues.get(id_) or Queue(id=id_, name=id_)
 
     def calendar_of(self, queue: str, brand: str) -> str | None:
         """The calendar that holds for a queue's work of a brand: the queue's own, else the brand's; None: always open."""
         owner = self.brands.get(brand)
-        return self.queue(queue).hours or (owner.hours if owner else None)
+        return self.queues[queue].hours or (owner.hours if owner else None)
 
 
 def canonical(config: Config) -> Config:

@@ -30,7 +30,7 @@ def signed_in(agent: Agent) -> bool:
 
 def used_units(pool: "Pool", agent: Agent) -> int:
     """Capacity units in use: offers and wrap-up hold theirs, parked contacts do not."""
-    return sum(capacity.cost(kind) for kind, _ in held_kinds(pool, agent))
+    return sum([capacity.cost(kind) for kind, _ in held_kinds(pool, agent)])
 
 
 def held_kinds(pool: "Pool", agent: Agent) -> list[tuple[Kind, bool]]:
@@ -38,12 +38,12 @@ def held_kinds(pool: "Pool", agent: Agent) -> list[tuple[Kind, bool]]:
     if not agent.contacts and not agent.attends:
         return []
     held = [(c.kind, c.status in ("active", "held")) for c in pool.assigned(agent) if c.status != "parked"]
-    return held + attended(pool, agent)
+    return held + attended(pool, agent) if agent.attends else held
 
 
 def has_offer(pool: "Pool", agent: Agent) -> bool:
     """Whether something is offered to the agent now: one thing at a time."""
-    return any(contact.status == "offered" for contact in pool.assigned(agent))
+    return "offered" in [contact.status for contact in pool.assigned(agent)]
 
 
 def attended(pool: "Pool", agent: Agent) -> list[tuple[Kind, bool]]:
@@ -82,6 +82,11 @@ def is_open(pool: "Pool", agent: Agent, kind: Kind) -> bool:
 
 def _lanes(pool: "Pool", agent: Agent, profile: Profile) -> Lanes:
     return CLOSED if has_offer(pool, agent) else pool.lanes(profile, tuple(held_kinds(pool, agent)))
+
+
+def room_of(profile: Profile) -> tuple[object, ...]:
+    """All of a profile that `lanes_of` depends on."""
+    return profile.units, profile.at_once, bool(profile.phone), tuple(sorted(profile.maximum.items()))
 
 
 def lanes_of(profile: Profile, held: tuple[tuple[Kind, bool], ...]) -> Lanes:

@@ -6,7 +6,7 @@ Deduplication is by the provider's id of the message within its conversation, so
 from router import events
 from router.capacity import INTERRUPTIBLE, cost
 from router.config import REOPEN_WITHIN_S, Channel
-from router.eligible import fits, reachable, signed_in
+from router.eligible import fits, has_offer, reachable, signed_in
 from router.inputs import EndSession, ReceiveCall, ReceiveMessage, ReceiveReceipt
 from router.memory import Contact, Conversation
 from router.model import Identity, Thread, conversation_id, derive_id
@@ -120,7 +120,7 @@ def _is_full(turn: Turn, queue: str) -> bool:
 
 def _with_room(turn: Turn, queue: str) -> str:
     """The queue itself, or, when it is full, the one that takes what is over."""
-    overflow = turn.pool.lookup.queue(queue).overflow_queue
+    overflow = turn.pool.lookup.queues[queue].overflow_queue
     if overflow is None or overflow not in turn.pool.lookup.queues or not _is_full(turn, queue):
         return queue
     return overflow
@@ -211,10 +211,10 @@ def has_room_to_finish(turn: Turn, contact: Contact) -> bool:
         return True
     if contact.status == "parked":
         return fits(turn.pool, agent, contact.kind) == (True, 0)
-    others = [other for other in turn.pool.assigned(agent) if other is not contact and other.status != "parked"]
     profile = turn.pool.profile(agent.id)
-    if profile is None or not any(other.status == "offered" for other in others):
+    if profile is None or not has_offer(turn.pool, agent):
         return True
+    others = [other for other in turn.pool.assigned(agent) if other is not contact and other.status != "parked"]
     firm = (o for o in others if o.kind not in INTERRUPTIBLE or o.status not in ("active", "held"))
     return cost(contact.kind) + sum(cost(other.kind) for other in firm) <= profile.units
 

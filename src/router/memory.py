@@ -1,5 +1,6 @@
 """The nouns a pool remembers, as plain records. Only `state.apply` writes to them.
 
+They name each other by id, so there are no cycles and nothing for the garbage collector to look at (`gc=False`).
 Times are log time in seconds; everything here goes into snapshots, so a new field needs a default.
 """
 
@@ -27,7 +28,7 @@ REMEMBER_NUMBERS = 500_000
 Status = Literal["queued", "offered", "active", "held", "parked", "wrapping"]
 
 
-class Offer(msgspec.Struct):
+class Offer(msgspec.Struct, gc=False):
     id: str
     agent: str
     shown_until: float
@@ -35,7 +36,7 @@ class Offer(msgspec.Struct):
     leg: str | None = None
 
 
-class Participant(msgspec.Struct):
+class Participant(msgspec.Struct, gc=False):
     """Somebody besides the owner. On a call `key` names the leg that was ordered, `ringing` and `leg` are the provider's."""
 
     role: Role
@@ -45,7 +46,7 @@ class Participant(msgspec.Struct):
     ringing: str | None = None
 
 
-class Contact(msgspec.Struct):
+class Contact(msgspec.Struct, gc=False):
     id: str
     conversation: str
     channel: str
@@ -98,7 +99,7 @@ class Contact(msgspec.Struct):
         return self.kind == "voice" and (self.call is not None or self.direction == "outbound")
 
 
-class Conversation(msgspec.Struct):
+class Conversation(msgspec.Struct, gc=False):
     id: str
     channel: str
     brand: str
@@ -117,7 +118,7 @@ class Conversation(msgspec.Struct):
     keys: dict[str, str] = {}
 
 
-class Agent(msgspec.Struct):
+class Agent(msgspec.Struct, gc=False):
     id: str
     presence: str = "offline"
     reason: str | None = None
@@ -132,7 +133,7 @@ class Agent(msgspec.Struct):
     cools_until: float | None = None
 
 
-class Send(msgspec.Struct):
+class Send(msgspec.Struct, gc=False):
     """An effect that awaits its worker, or its end."""
 
     contact: str
@@ -140,7 +141,7 @@ class Send(msgspec.Struct):
     worker: str | None = None
 
 
-class Seen(msgspec.Struct, frozen=True):
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """An input that was answered: the same id gets the same answer."""
 
     t: float
@@ -150,7 +151,7 @@ class Seen(msgspec.Struct, frozen=True):
     contact: str | None = None
 
 
-class Stats(msgspec.Struct):
+class Stats(msgspec.Struct, gc=False):
     """One queue's day so far. Service level = answered_in_target / (answered + abandoned)."""
 
     arrived: int = 0

@@ -32,6 +32,7 @@ RECEIPT_RANK: dict[str, int] = {"pending": 0, "uncertain": 1, "sent": 2, "delive
 """Receipts come late, twice and out of order: the higher rank stands, whatever came last."""
 
 
+_NAMESPACE_READ = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
@@ -40,12 +41,16 @@ def derive_id(*parts: str) -> str:
 
     Version 5 of RFC 9562 (SHA-1 over the name space and the name), as `uuid.uuid5` makes it, several times faster.
     """
-    name = hashlib.sha1(NAMESPACE.bytes + "\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
+    digest = _NAMESPACE_READ.copy()
+    digest.update("\x1f".join(parts).encode())
+    name = digest.hexdigest()
     return f"{name[:8]}-{name[8:12]}-5{name[13:16]}-{_VARIANT[name[16]]}{name[17:20]}-{name[20:32]}"
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Base of everything that travels: immutable, keyword-only, refused when it carries a field nobody knows."""
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
+    """Base of everything that travels: immutable, keyword-only, refused when it carries a field nobody knows.
+
+    Values hold values and never themselves, so the garbage collector need not look at them."""
 
 
 class Identity(Value, frozen=True, kw_only=True):

@@ -76,10 +76,9 @@ def accepted(turn: Turn, contact: Contact) -> None:
     agent = turn.pool.agents[offer.agent]
     profile = turn.pool.profile(offer.agent)
     units = profile.units if profile else 0
-    for other in list(turn.pool.assigned(agent)):
-        if used_units(turn.pool, agent) <= units:
-            return
-        if other.kind in capacity.INTERRUPTIBLE and other.status in ("active", "held"):
+    for other in turn.pool.assigned(agent):
+        yields = other.kind in capacity.INTERRUPTIBLE and other.status in ("active", "held")
+        if yields and used_units(turn.pool, agent) > units:
             turn.emit(events.ContactParked(contact=other.id, reason="interrupted"))
 
 

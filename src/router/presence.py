@@ -59,7 +59,7 @@ def change(turn: Turn, agent: str, presence: str, reason: str | None = None, by:
     leaves live conversations to others, while mail and tasks are parked until their customer's next word."""
     from router.offers import withdraw
 
-    for contact in list(turn.pool.assigned(turn.pool.agents[agent])) if agent in turn.pool.agents else ():
+    for contact in turn.pool.assigned(turn.pool.agents[agent]) if agent in turn.pool.agents else ():
         if contact.status == "offered" and presence != "available":
             withdraw(turn, contact, "agent-left")
         elif presence == "offline" and contact.kind in LIVE and contact.status in ("active", "held", "parked"):
@@ -77,7 +77,7 @@ def change(turn: Turn, agent: str, presence: str, reason: str | None = None, by:
 def dismiss(turn: Turn, agent: str) -> None:
     """Somebody is no longer configured: what is held goes to others, but for a call, which lives as long as its leg."""
     change(turn, agent, "offline", "removed")
-    for contact in list(turn.pool.assigned(turn.pool.agents[agent])):
+    for contact in turn.pool.assigned(turn.pool.agents[agent]):
         if contact.kind in INTERRUPTIBLE and contact.status == "parked":
             turn.emit(events.ContactRequeued(contact=contact.id, queue=contact.queue, reason="agent-left"))
 
@@ -97,7 +97,7 @@ def after_work(turn: Turn, agent_id: str) -> None:
     agent = turn.pool.agents[agent_id]
     profile = turn.pool.profile(agent_id)
     units = profile.units if profile else 0
-    for contact in list(turn.pool.assigned(agent)):
+    for contact in turn.pool.assigned(agent):
         if contact.parked_for == "interrupted" and used_units(turn.pool, agent) + cost(contact.kind) <= units:
             turn.emit(events.ContactResumed(contact=contact.id))
     if agent.contacts:
@@ -111,7 +111,7 @@ def after_work(turn: Turn, agent_id: str) -> None:
 def lost_offers(turn: Turn, agent: Agent) -> None:
     from router.offers import withdraw
 
-    for contact in list(turn.pool.assigned(agent)):
+    for contact in turn.pool.assigned(agent):
         if contact.status == "offered":
             withdraw(turn, contact, "agent-lost")
 

@@ -24,7 +24,7 @@ def requirements(contact: Contact, queue: Queue) -> Requirements:
 
 def requirement_sets(contact: Contact, lookup: Lookup) -> tuple[tuple[Queue, Requirements], ...]:
     """(queue, what it asks): the contact's own queue first, then those that its steps have added. One set must be met."""
-    queue = lookup.queue(contact.queue)
+    queue = lookup.queues[contact.queue]
     sets = [(queue, requirements(contact, queue))]
     for step in queue.steps[: contact.step]:
         for added in step.add_queues:

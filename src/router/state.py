@@ -7,7 +7,7 @@ any point and going on gives the same later journal. Times are log time in secon
 import datetime as dt
 import itertools
 import zoneinfo
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from router import calendar, events
@@ -16,7 +16,7 @@ from router.cells import CLOSED, Lanes
 from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S, Brand, Channel, Lookup, Queue
 from router.config import Agent as Profile
 from router.effects import RingLeg
-from router.eligible import has_offer, lanes_of, state_of
+from router.eligible import has_offer, lanes_of, room_of, state_of
 from router.line import Group, Waiter
 from router.matching import Matching
 from router.memory import (
@@ -46,6 +46,8 @@ from router.timers import Due, Timers
 
 NEVER_S = 366 * 86400.0
 """What counts in open time of a calendar that never opens is due a year late."""
+KEEP_S = {kind: max(reopen_within_s, KEEP_CONVERSATION_S) for kind, reopen_within_s in REOPEN_WITHIN_S.items()}
+"""How long a conversation with nothing open is kept."""
 FORESEEN_GROUPS = 5_000
 MAX_GROUP_KEYS = 20_000
 MAX_LANES_KEPT = 200_000
@@ -82,7 +84,9 @@ class Pool:
         """Those who wait with an exclusion: it is ignored once nobody else is there, so they look again when one goes."""
         self.skipping: dict[str, None] = {}
         """Those who wait in a step that is skipped when nobody is there: they look again when somebody goes."""
-        self._lanes: dict[tuple[str, tuple[tuple[Kind, bool], ...]], Lanes] = {}
+        self._lanes: dict[tuple[int, tuple[tuple[Kind, bool], ...]], Lanes] = {}
+        rooms: dict[tuple[object, ...], int] = {}
+        self._rooms = {agent.id: rooms.setdefault(room_of(agent), len(rooms)) for agent in config.agents}
         self._today = (0.0, 0.0, "")
         self._inbound_went = False
         self._groups: dict[tuple[object, ...], tuple[Group, ...]] = {}
@@ -111,7 +115,7 @@ class Pool:
     # -- looking things up
 
     def queue(self, contact: Contact) -> Queue:
-        return self.lookup.queue(contact.queue)
+        return self.lookup.queues[contact.queue]
 
     def brand(self, brand: str) -> Brand | None:
         return self.lookup.brands.get(brand)
@@ -126,9 +130,9 @@ class Pool:
         found = self.offers.get(offer)
         return self.contacts.get(found) if found else None
 
-    def assigned(self, agent: Agent) -> Iterator[Contact]:
+    def assigned(self, agent: Agent) -> list[Contact]:
         """The contacts an agent holds, offers included, oldest first."""
-        return (self.contacts[contact] for contact in agent.contacts)
+        return [self.contacts[contact] for contact in agent.contacts]
 
     def local(self, t: float) -> dt.datetime:
         return dt.datetime.fromtimestamp(t, self.zone)
@@ -207,8 +211,8 @@ class Pool:
 
     def touch(self, contact: Contact) -> None:
         """Index a contact as it now is."""
-        queue = self.queue(contact)
         if contact.status == "queued":
+            queue = self.queue(contact)
             self.waiting[contact.arrival] = contact.id
             self.matching.put(contact.arrival, self._waiter(contact, queue))
             self.dirty_contacts[contact.id] = None
@@ -221,7 +225,8 @@ class Pool:
     def forget(self, contact: Contact) -> None:
         """A contact waits no longer."""
         self._inbound_went = bool(self.matching.line.outbound_groups)
-        self.waiting.pop(contact.arrival, None)
+        if self.waiting.pop(contact.arrival, None) is None:
+            return
         self.matching.drop(contact.arrival)
         self.dirty_contacts.pop(contact.id, None)
         self.excluding.pop(contact.id, None)
@@ -275,12 +280,13 @@ class Pool:
             self.timers.watch("agent", agent.id, earliest(agent_deadlines(self, agent)))
 
     def lanes(self, profile: Profile, held: tuple[tuple[Kind, bool], ...]) -> Lanes:
-        """The lanes of an agent who holds this. The same few come again and again."""
-        found = self._lanes.get((profile.id, held))
+        """The lanes of an agent who holds this. The same few come again and again, for all who have the same room."""
+        key = (self._rooms[profile.id], held)
+        found = self._lanes.get(key)
         if found is None:
             if len(self._lanes) > MAX_LANES_KEPT:
                 self._lanes.clear()
-            found = self._lanes[profile.id, held] = lanes_of(profile, held)
+            found = self._lanes[key] = lanes_of(profile, held)
         return found
 
     def _watch_conversation(self, conversation: Conversation) -> None:
@@ -392,7 +398,7 @@ def earliest(deadlines: dict[str, float]) -> Due | None:
     """The first of what is due, (when, kind); of two at once the one that is named first."""
     if not deadlines:
         return None
-    kind = min(deadlines, key=deadlines.__getitem__)
+    kind = min(deadlines, key=deadlines.__getitem__) if len(deadlines) > 1 else next(iter(deadlines))
     return deadlines[kind], kind
 
 
@@ -405,23 +411,25 @@ def _after(hours: Hours | None, moment: float, seconds: float) -> float:
 
 def contact_deadlines(pool: Pool, contact: Contact) -> dict[str, float]:
     """Every timer out of a contact's state, by kind. Each non-final state that a person could forget has one."""
-    queue = pool.queue(contact)
-    due: dict[str, float] = {}
+    if contact.status == "queued":
+        return _waiting_deadlines(pool, contact, pool.queue(contact))
     if contact.status == "offered" and contact.offer:
-        due["offer"] = contact.offer.shown_until + OFFER_GRACE_S
-    elif contact.status == "queued":
-        if contact.step < len(queue.steps):
-            due["step"] = pool.waited_until(contact, queue.steps[contact.step].after_s)
-        if queue.max_wait_s is not None and not contact.promoted:
-            due["promote"] = pool.waited_until(contact, queue.max_wait_s)
-        if contact.prefers and contact.prefer_until is not None:
-            due["prefer"] = contact.prefer_until
-        if contact.excluded:
-            due["exclusion"] = min(contact.excluded.values())
-    elif contact.status == "wrapping" and contact.wrap_until is not None:
-        due["wrap"] = contact.wrap_until
-    else:
-        due |= _held_deadlines(pool, contact, queue)
+        return {"offer": contact.offer.shown_until + OFFER_GRACE_S}
+    if contact.status == "wrapping" and contact.wrap_until is not None:
+        return {"wrap": contact.wrap_until}
+    return _held_deadlines(pool, contact, pool.queue(contact))
+
+
+def _waiting_deadlines(pool: Pool, contact: Contact, queue: Queue) -> dict[str, float]:
+    due: dict[str, float] = {}
+    if contact.step < len(queue.steps):
+        due["step"] = pool.waited_until(contact, queue.steps[contact.step].after_s)
+    if queue.max_wait_s is not None and not contact.promoted:
+        due["promote"] = pool.waited_until(contact, queue.max_wait_s)
+    if contact.prefers and contact.prefer_until is not None:
+        due["prefer"] = contact.prefer_until
+    if contact.excluded:
+        due["exclusion"] = min(contact.excluded.values())
     return due
 
 
@@ -453,8 +461,8 @@ def agent_deadlines(pool: Pool, agent: Agent) -> dict[str, float]:
 def conversation_deadlines(conversation: Conversation) -> dict[str, float]:
     if conversation.contact is not None:
         return {}
-    keep = max(REOPEN_WITHIN_S[conversation.kind], KEEP_CONVERSATION_S)
-    return {"forget": max(conversation.last_word_at, conversation.opened_at, conversation.closed_at) + keep}
+    last_at = max(conversation.last_word_at, conversation.opened_at, conversation.closed_at)
+    return {"forget": last_at + KEEP_S[conversation.kind]}
 
 
 # -- apply: one small function per event
@@ -473,7 +481,8 @@ def _on(kind: type[E]) -> Callable[[Callable[[Pool, E], None]], Callable[[Pool, 
 
 def apply(pool: Pool, event: events.Event, t: float) -> None:
     """Change the pool by what has happened at log time `t`. An event nobody knows raises KeyError: never skip one."""
-    pool.memory.t = max(pool.memory.t, t)
+    if t > pool.memory.t:
+        pool.memory.t = t
     _APPLY[type(event)](pool, event)
 
 

@@ -27,11 +27,11 @@ class Timers:
         """Make sure that an entry surfaces no later than this."""
         if due is None:
             return
-        at = due[0]
-        known = self._known.get((entity, id_))
+        at, key = due[0], (entity, id_)
+        known = self._known.get(key)
         if known is not None and known <= at:
             return
-        self._known[entity, id_] = at
+        self._known[key] = at
         second = int(at)
         if second <= self._near_until:
             heapq.heappush(self._near, (at, entity, id_))

@@ -47,6 +47,8 @@ class Refusal(Exception):
 class Turn:
     """`now` is log time, `input` the id of what is decided, `at` the time of intake, `content` what was said."""
 
+    __slots__ = ("at", "content", "effects", "events", "input", "now", "pool")
+
     def __init__(self, pool: Pool, now: float, input_: str, at: float, content: Content | None) -> None:
         self.pool = pool
         self.now = now

@@ -270,7 +270,7 @@ class Words:
         if name in AGENTS:
             return lookup.agents[value].name if value in lookup.agents else value
         if name in QUEUES:
-            return lookup.queue(value).name
+            return lookup.queues[value].name
         if name == "brand" or (name == "skill" and value.startswith("brand:")):
             brand = value.removeprefix("brand:")
             return lookup.brands[brand].name if brand in lookup.brands else brand

@@ -27,7 +27,7 @@ def group_of(matching: Matching, requires: dict[str, int], queue: str = "q"):  #
 
 
 def tokens(cells: Cells) -> int:
-    lanes = {id(lane): lane for need in cells.needs.values() for cell in need.cells for lane in cell.lanes.values()}
+    lanes = {id(lane): lane for need in cells.needs.values() for cell in need.cells for lane in cell.lanes}
     return sum(len(one.line) + len(one.kept or ()) + len(one.late) + len(one.old) for one in lanes.values())
 
 
@@ -53,7 +53,7 @@ def test_a_popular_lane_that_nobody_looks_into_does_not_grow() -> None:
         number = matching.agent_for(Waiter(place(1), "q", (often,)))
         assert number >= 0
         matching.set(number, (True, stamp, CLOSED, False))
-    kept = sum(len(lane.line) for cell in rare.need.cells for lane in cell.lanes.values())
+    kept = sum(len(lane.line) for cell in rare.need.cells for lane in cell.lanes)
     assert kept <= ROOM + 8 * count * 8, f"{kept} tokens of {count} agents are kept"
     matching.set(3, (True, stamp + 1, OPEN, True))
     assert matching.agent_for(Waiter(place(2), "q", (rare,))) == 3

@@ -267,7 +267,7 @@ def nothing_left(pool: Pool) -> None:
             raise Fault("nothing left", f"{agent.id} still has {agent.contacts} {agent.attends}")
     if pool.due_at() is not None or pool.timers._known or pool.timers._far or pool.timers._near:
         raise Fault("nothing left", f"timers: {pool.timers._known}")
-    lanes = [lane for shape in cells._shapes.values() for cell in shape.cells.values() for lane in cell.lanes.values()]
+    lanes = [lane for shape in cells._shapes.values() for cell in shape.cells.values() for lane in cell.lanes]
     for lane in lanes:
         tokens = len(lane.line) + len(lane.late) + len(lane.old) + len(lane.kept or ())
         if tokens > 4 * (lane.limit + len(cells.ids)):
