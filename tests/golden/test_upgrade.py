@@ -135,8 +135,10 @@ async def test_history_built_anew_from_an_older_journal_is_what_was_there(kept: 
 
 
 async def all_of(database: Database, table: Table) -> list[tuple[Any, ...]]:
+    """Every row, but for what only a later release began to count."""
+    columns = [column for column in table.columns if column.name != "events"]
     async with database.read(HOUSE) as connection:
-        rows = await connection.execute(select(table).order_by(*table.primary_key))
+        rows = await connection.execute(select(*columns).order_by(*table.primary_key))
         return [tuple(row) for row in rows]
 
 
