@@ -145,8 +145,9 @@ class KafkaLog:
         return int(await self._asked(topic, part, lambda consumer, tp: consumer.beginning_offsets([tp])))
 
     async def since(self, topic: str, part: int, t: float) -> int:
+        end = await self.end(topic, part)  # asked first: what comes meanwhile is not older than `t`
         found = await self._asked(topic, part, lambda consumer, tp: consumer.offsets_for_times({tp: max(0, _ms(t))}))
-        return await self.end(topic, part) if found is None else int(found.offset)
+        return end if found is None else int(found.offset)
 
     async def _asked(self, topic: str, part: int, ask: Any) -> Any:
         partition = TopicPartition(self._broker.topic(topic), part)
