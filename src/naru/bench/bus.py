@@ -30,8 +30,8 @@ from router import inputs
 from router.config import Agent, Brand, Channel, Config, Queue
 from router.model import Content, Identity, Text, Thread, conversation_id
 
-AGENTS = 40
-IN_FLIGHT = 96
+AGENTS = 100
+IN_FLIGHT = 256
 CONTACTS = 6_000
 SLOW_PER_S, SLOW = 50.0, 1_000
 START_S = 60.0

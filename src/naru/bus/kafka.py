@@ -9,7 +9,7 @@ import asyncio
 import collections
 import contextlib
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -30,6 +30,10 @@ ASK_S = 5.0
 FETCH_WAIT_MS = 250
 AGAIN_S = 0.5
 
+GROUP = 500
+
+Waiting = tuple[bytes, "asyncio.Future[Stored]"]
+
 log = structlog.get_logger("naru.kafka")
 
 
@@ -39,8 +43,11 @@ class KafkaLog:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._producer: AIOKafkaProducer | None = None
-        self._tail = _Tail(broker)
+        self._tail = _Tail(broker, self._end)
+        self._asker: AIOKafkaConsumer | None = None
         self._closed = False
+        self._waiting: dict[TopicPartition, list[Waiting]] = {}
+        self._sending: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Raises LogUnavailable when no broker answers."""
@@ -51,31 +58,62 @@ class KafkaLog:
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=MAX_REQUEST_BYTES,
         )
+        # Offsets are asked for by a consumer that follows nothing: one that does knows the leaders of what it follows only,
+        # and what it asks would stand in line behind its own waiting for new records.
+        asker = _consumer(self._broker)
         try:
             await producer.start()
+            await asker.start()
             await self._tail.start()
         except (KafkaError, OSError) as error:
             await producer.stop()
+            await asker.stop()
             raise LogUnavailable(str(error)) from error
-        self._producer = producer
+        self._producer, self._asker = producer, asker
 
     async def append(self, topic: str, part: int, values: Sequence[bytes]) -> list[Stored]:
         """As the port says; what fits into one batch (4 MB) is all or nothing, of more than that a first part may stay.
 
-        A single record goes through the accumulator, where those of many callers share a request. Several go as one
-        batch of their own, so that a turn's records are one produce.
+        Several records are a batch of their own, so that a turn is one produce. Of single ones, those that come while a
+        request is on its way go together in the next: a commit for a group, as in the embedded log.
         """
+        partition = TopicPartition(self._broker.topic(topic), part)
+        if len(values) != 1:
+            return await self._send(partition, values)
+        done: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.get(partition)
+        if waiting is None:
+            waiting = self._waiting[partition] = []
+            self._sending.add(task := asyncio.create_task(self._send_waiting(partition, waiting)))
+            task.add_done_callback(self._sending.discard)
+        waiting.append((values[0], done))
+        return [await done]
+
+    async def _send_waiting(self, partition: TopicPartition, waiting: list[Waiting]) -> None:
+        """Until nobody waits any more: all who wait now, in one request."""
+        while waiting:
+            group = waiting[:GROUP]
+            del waiting[:GROUP]
+            try:
+                stored = await self._send(partition, [value for value, _ in group])
+            except LogUnavailable as error:
+                for _, done in group:
+                    if not done.done():
+                        done.set_exception(error)
+                continue
+            for (_, done), record in zip(group, stored, strict=True):
+                if not done.done():
+                    done.set_result(record)
+        del self._waiting[partition]
+
+    async def _send(self, partition: TopicPartition, values: Sequence[bytes]) -> list[Stored]:
         if self._closed or self._producer is None:
             raise LogUnavailable("the log is closed")
-        partition = TopicPartition(self._broker.topic(topic), part)
         stored: list[Stored] = []
         with _translated():
             async with asyncio.timeout(APPEND_S):
-                if len(values) == 1:
-                    sent = await self._producer.send(partition.topic, values[0], partition=part)
-                    return _stored(await sent, values)
                 for batch, held in self._batches(values):
-                    sent = await self._producer.send_batch(batch, partition.topic, partition=part)
+                    sent = await self._producer.send_batch(batch, partition.topic, partition=partition.partition)
                     stored += _stored(await sent, held)
         return stored
 
@@ -153,7 +191,14 @@ class KafkaLog:
         partition = TopicPartition(self._broker.topic(topic), part)
         with _translated():
             async with asyncio.timeout(ASK_S):
-                return (await ask(self._tail.consumer, partition))[partition]
+                return (await ask(self._asker, partition))[partition]
+
+    async def _end(self, partition: TopicPartition) -> int:
+        if self._asker is None:
+            raise LogUnavailable("the log is not started")
+        with _translated():
+            async with asyncio.timeout(ASK_S):
+                return int((await self._asker.end_offsets([partition]))[partition])
 
     async def trim(self, topic: str, part: int, before: int) -> None:
         """Asks the broker to delete; the topics' own retention does so besides."""
@@ -172,9 +217,10 @@ class KafkaLog:
             return
         self._closed = True
         await self._tail.close()
-        if self._producer is not None:
-            with contextlib.suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(self._producer.stop(), ASK_S)
+        for client in (self._producer, self._asker):
+            if client is not None:
+                with contextlib.suppress(KafkaError, TimeoutError):
+                    await asyncio.wait_for(client.stop(), ASK_S)
 
 
 class KafkaTopic:
@@ -232,8 +278,9 @@ class _Newest:
 class _Tail:
     """The ends of all partitions that somebody here reads, followed by one consumer."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, end: Callable[[TopicPartition], Awaitable[int]]) -> None:
         self._broker = broker
+        self._end = end
         self._newest: dict[TopicPartition, _Newest] = {}
         self._joining = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -263,10 +310,7 @@ class _Tail:
         consumer = self.consumer
         if consumer is None:
             raise LogUnavailable("the log is not started")
-        with _translated():
-            async with asyncio.timeout(ASK_S):
-                ends = (await consumer.end_offsets([partition]))[partition]
-        self._newest[partition] = _Newest(ends)
+        self._newest[partition] = _Newest(await self._end(partition))
         self._assign(consumer)
         self._any.set()
 

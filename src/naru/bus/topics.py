@@ -4,6 +4,7 @@ What keeps records safe (replication, min.insync, no unclean election) and what 
 own, so it is said here and nowhere else. A topic that is otherwise is named with the mend and never changed silently.
 """
 
+import asyncio
 from typing import NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -15,6 +16,7 @@ from naru.bus.base import DLQ, EVENTS, HINTS, IN, JOURNAL, WORKERS, LogUnavailab
 from naru.bus.kafka import MAX_REQUEST_BYTES
 
 HOUR_MS = 3_600_000
+LEADER_TRIES, LEADER_EVERY_S = 50, 0.2
 
 
 class Topic(NamedTuple):
@@ -68,11 +70,22 @@ async def make(broker: Broker, shards: int) -> list[str]:
             for name, code, *said in answer.topic_errors:
                 if code:
                     raise LogUnavailable(f"topic {name} cannot be made: {for_code(code).__name__} {said}")
+            await _led(admin, [topic.name for topic in wanted])
         return [topic.name for topic in wanted]
     except (KafkaError, OSError, TimeoutError) as error:
         raise LogUnavailable(f"{type(error).__name__}: {error}") from error
     finally:
         await admin.close()
+
+
+async def _led(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Until every partition has a leader, which follows a little after it is made."""
+    for _ in range(LEADER_TRIES):
+        described = await admin.describe_topics(names)
+        leaders = [partition["leader"] for topic in described for partition in topic["partitions"]]
+        if leaders and min(leaders) >= 0 and all(topic["error_code"] == 0 for topic in described):
+            return
+        await asyncio.sleep(LEADER_EVERY_S)
 
 
 async def faults(broker: Broker, shards: int) -> list[str]:
