@@ -4,6 +4,7 @@ A frame says what is true now ("this contact looks like this"), never what to ch
 after a newer view, does no harm. Times are log time in seconds; `server_now` lets a desk correct its clock.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -395,9 +396,15 @@ class Audience:
 
 
 def frames_of(  # noqa: C901 - one line per kind of event
-    pool: Pool, happened: tuple[events.Event, ...], content: Content | None, t: float, cursor: str, audience: Audience
+    pool: Pool,
+    happened: tuple[events.Event, ...],
+    content: Content | None,
+    t: float,
+    cursor: str,
+    audience: Audience,
+    seated: Callable[[str], bool] = lambda agent: True,
 ) -> list[tuple[str, Frame]]:
-    """The frames of one record, as (agent, frame). `pool` is as it stands after the record."""
+    """The frames of one record, as (agent, frame), for those who are `seated` here. `pool` is as it stands after it."""
     frames: list[tuple[str, Frame]] = []
     changed_contacts: dict[str, None] = {}
     changed_agents: dict[str, None] = {}
@@ -423,10 +430,10 @@ def frames_of(  # noqa: C901 - one line per kind of event
             known = audience.contact_of(event.message)
             frames += _status(pool, known, event.message, event.status, event.detail, cursor)
     for contact_id in changed_contacts:
-        frames += _contact_frames(pool, contact_id, happened, t, cursor, audience, changed_agents)
+        frames += _contact_frames(pool, contact_id, happened, t, cursor, audience, changed_agents, seated)
         audience.note(pool, contact_id)
     for agent_id in changed_agents:
-        if agent_id in pool.agents:
+        if agent_id in pool.agents and seated(agent_id):
             frames.append((agent_id, AgentFrame(cursor, agent_view(pool, agent_id))))
     return frames
 
@@ -462,6 +469,7 @@ def _contact_frames(
     cursor: str,
     audience: Audience,
     changed_agents: dict[str, None],
+    seated: Callable[[str], bool],
 ) -> list[tuple[str, Frame]]:
     frames: list[tuple[str, Frame]] = []
     contact = pool.contacts.get(contact_id)
@@ -472,7 +480,9 @@ def _contact_frames(
             changed_agents[agent] = None
     for agent, part in parts.items():
         assert contact is not None
-        if part == "offered":
+        if not seated(agent):
+            pass
+        elif part == "offered":
             frames.append((agent, OfferFrame(cursor, t, offer_view(pool, contact))))
         else:
             frames.append((agent, ContactFrame(cursor, t, contact_view(pool, contact, agent))))

@@ -125,7 +125,12 @@ class Desks:
             if isinstance(event, AgentDisconnected) and event.connection in self._named:
                 self._named[event.connection].adrift.set()
         cursor = f"{position[0]}.{position[1]}"
-        for agent, frame in frames_of(pool, happened, content, t, cursor, self._audience(workspace)):
+        audience = self._audience(workspace)
+
+        def seated(agent: str) -> bool:
+            return (workspace, agent) in self._seats
+
+        for agent, frame in frames_of(pool, happened, content, t, cursor, audience, seated):
             seat = self._seats.get((workspace, agent))
             if seat is not None:
                 seat.add(position[1], encode(frame))

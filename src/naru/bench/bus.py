@@ -30,9 +30,9 @@ from router import inputs
 from router.config import Agent, Brand, Channel, Config, Queue
 from router.model import Content, Identity, Text, Thread, conversation_id
 
-AGENTS = 100
-IN_FLIGHT = 256
-CONTACTS = 6_000
+AGENTS = 200
+IN_FLIGHT = 512
+CONTACTS = 12_000
 SLOW_PER_S, SLOW = 50.0, 1_000
 START_S = 60.0
 LONGEST_S = 30.0
