@@ -47,7 +47,11 @@ def _widen() -> None:
     inspector = sa.inspect(connection)
     for table in inspector.get_table_names():
         for column in inspector.get_columns(table):
-            if isinstance(column["type"], sa.String) and column["type"].length is not None and table != "alembic_version":
+            if (
+                isinstance(column["type"], sa.String)
+                and column["type"].length is not None
+                and table != "alembic_version"
+            ):
                 op.alter_column(table, column["name"], type_=sa.String())
     for table, columns in WIDE.items():
         for name in columns:

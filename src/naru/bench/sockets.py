@@ -50,7 +50,7 @@ def config(agents: int) -> Config:
                 secrets={"signing_secret": "env:NARU_SECRET_BENCH"},
             ),
         ),
-        queues=(Queue(id="q", name="Q", offer_timeout_s=3000),),
+        queues=(Queue(id="q", name="Q", offer_timeout_s=600),),
         agents=tuple(Agent(id=f"a{n}", name=f"A{n}", brands=("b",)) for n in range(agents)),
     )
 
@@ -117,12 +117,12 @@ def _center(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     env = {k: v for k, v in os.environ.items() if not k.startswith("NARU_")} | {"NARU_SECRET_BENCH": SECRET}
     command = [sys.executable, "-m", "naru.cli", "serve", "--data", str(folder), "--port", str(port)]
     process = subprocess.Popen(  # noqa: S603 - our own program
-        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, env=env, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("ab")
     )
     try:
         yield process, f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
+        process.kill()  # a measurement's center has nothing to hand over
         process.wait(60)
 
 
