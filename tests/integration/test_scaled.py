@@ -1,10 +1,12 @@
 """A center of many processes on Apache Kafka and PostgreSQL: one contact through every room, and whoever dies is replaced."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 
 from support.center import AgentDesk, ChatPage
 from support.postgres import Postgres
@@ -50,6 +52,32 @@ async def test_a_chat_at_one_gateway_is_answered_by_an_agent_at_another(scaled: 
     await desk.do("complete", contact=offer["contact"])
     await desk.do("status", presence="offline")
     await desk.close()
+    await page.close()
+
+
+async def test_what_happened_is_on_kafka_as_cloudevents_in_order(scaled: Scaled, first: Gateway) -> None:
+    page = await ChatPage.open(first, first.hook("web"))
+    await page.say("e1", "is anybody there?")
+    await page.send(type="bye")
+    topic = f"{scaled.prefix}.events"
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=scaled.env["NARU_KAFKA"], auto_offset_reset="earliest")
+    await consumer.start()
+    found: dict[str, list[tuple[int, str]]] = {}
+    try:
+        async with asyncio.timeout(30):
+            async for record in consumer:
+                headers = {name: value.decode() for name, value in record.headers}
+                assert (headers["ce_specversion"], headers["ce_source"]) == ("1.0", "/naru/main")
+                assert b"is anybody there" not in record.value
+                told = found.setdefault(headers["ce_subject"], [])
+                told.append((int(headers.get("ce_sequence", 0)), headers["ce_type"]))
+                if headers["ce_type"] == "naru.contact.completed" and b"abandoned" in record.value:
+                    break
+    finally:
+        await consumer.stop()
+    numbers = [number for number, _ in told]
+    assert told[0][1] == "naru.contact.queued"
+    assert numbers == list(range(1, len(numbers) + 1)), "a contact's events come in order, none is missing"
     await page.close()
 
 
