@@ -19,6 +19,7 @@ from naru.fold import SCHEMA, Cursor, Snapshot
 from naru.store import tables as db
 from naru.store.database import HOUSE, Database
 from naru.store.files import Bodies
+from naru.store.projector import clean
 from router.memory import Memory
 
 ROWS = 500
@@ -70,7 +71,7 @@ async def _must_be_empty(new: AsyncConnection) -> None:
 async def _copy(old: AsyncConnection, new: AsyncConnection, table: Table, tell: Tell) -> int:
     count = 0
     async for rows in _rows(old, table):
-        await new.execute(insert(table), [_clean(dict(row._mapping)) for row in rows])
+        await new.execute(insert(table), [clean(dict(row._mapping)) for row in rows])
         count += len(rows)
         tell(table.name, count)
     return count
@@ -90,7 +91,7 @@ async def _compare(old: AsyncConnection, new: AsyncConnection, table: Table) -> 
 async def _each(connection: AsyncConnection, table: Table) -> AsyncIterator[str]:
     async for rows in _rows(connection, table):
         for row in rows:
-            plain = {name: _plain(value) for name, value in _clean(dict(row._mapping)).items()}
+            plain = {name: _plain(value) for name, value in clean(dict(row._mapping)).items()}
             yield json.dumps(plain, sort_keys=True, ensure_ascii=False)
 
 
@@ -106,11 +107,6 @@ async def _rows(connection: AsyncConnection, table: Table) -> AsyncIterator[list
 
 def _plain(value: Any) -> Any:
     return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value
-
-
-def _clean(row: dict[str, Any]) -> dict[str, Any]:
-    """PostgreSQL's texts know no NUL."""
-    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in row.items()}
 
 
 async def _copy_bodies(old: AsyncConnection, new: AsyncConnection, bodies: Bodies, tell: Tell) -> int:

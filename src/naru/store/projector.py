@@ -68,7 +68,7 @@ def _insert(connection: AsyncConnection, table: Table) -> Any:
     return dialect.insert(table)
 
 
-def _clean(values: dict[str, Any]) -> dict[str, Any]:
+def clean(values: dict[str, Any]) -> dict[str, Any]:
     """PostgreSQL's texts know no NUL, and no name is better for having one."""
     return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in values.items()}
 
@@ -141,11 +141,11 @@ class _Row:
         self.sealed = entry.envelope.content if entry.envelope else None
 
     async def put(self, table: Table, **values: Any) -> None:
-        await put_if_absent(self.connection, table, workspace=self.workspace, **_clean(values))
+        await put_if_absent(self.connection, table, workspace=self.workspace, **clean(values))
 
     async def change(self, table: Table, id_: str, **values: Any) -> None:
         where = (table.c.workspace == self.workspace) & (table.c.id == id_)
-        await self.connection.execute(update(table).where(where).values(**_clean(values)))
+        await self.connection.execute(update(table).where(where).values(**clean(values)))
 
 
 E = TypeVar("E", bound=events.Event)
@@ -308,7 +308,7 @@ async def _status(row: _Row, message: str, status: str, detail: str | None) -> N
 @_on(events.PresenceChanged)
 async def _presence_changed(row: _Row, event: events.PresenceChanged) -> None:
     """Of two changes in one moment the last stands."""
-    now = _clean({"presence": event.presence, "reason": event.reason})
+    now = clean({"presence": event.presence, "reason": event.reason})
     statement = _insert(row.connection, db.presence_log).values(
         workspace=row.workspace, agent=event.agent, at=row.t, **now
     )
