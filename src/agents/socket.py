@@ -97,6 +97,7 @@ class Desks:
         self._named: dict[str, Connection] = {}
         self.draining = asyncio.Event()
         self.observe: Callable[[str], None] = lambda what: None
+        self.dropped: Callable[[], None] = lambda: None
 
     def start(self, pools: dict[str, Pool], positions: dict[str, tuple[int, int]]) -> None:
         """Take over what the fold knows at start."""
@@ -169,6 +170,8 @@ class Desks:
             await self._talk(who, connection)
         finally:
             del self._named[name]
+            if connection.slow.is_set():
+                self.dropped()
             self._seats[who.workspace, who.agent].desks.discard(connection)
             await self._leave(who, name)
 
@@ -249,6 +252,7 @@ class Boards:
         self._accounts = accounts
         self._clock = clock
         self._boards: dict[str, set[Connection]] = {}
+        self.dropped: Callable[[], None] = lambda: None
         self.draining = asyncio.Event()
 
     async def serve(self, socket: WebSocket) -> None:
@@ -267,6 +271,8 @@ class Boards:
             await converse(connection, _ignore, self._clock, self.draining)
         finally:
             boards.discard(connection)
+            if connection.slow.is_set():
+                self.dropped()
 
     def tick(self) -> None:
         for workspace, boards in self._boards.items():

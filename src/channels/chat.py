@@ -143,6 +143,7 @@ class Chats:
         self._seen: dict[str, float] = {}  # waiting conversations: when a page of theirs was last known to be open
         self._said_at = 0.0
         self.draining = asyncio.Event()
+        self.dropped: Callable[[], None] = lambda: None
 
     # -- from the journal
 
@@ -272,6 +273,8 @@ class Chats:
             await self._talk(session, page, hello)
         finally:
             session.pages.discard(page)
+            if page.slow.is_set():
+                self.dropped()
             if not session.pages and self._sessions.get(key) is session:
                 del self._sessions[key]
 

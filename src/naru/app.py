@@ -304,6 +304,8 @@ class Naru:
         self.desks = Desks(desk_bus, Desk(desk_bus, self.files), self.accounts, self.clock, name)
         self.desks.observe = lambda what: self.metrics.resumes.labels(what).inc()
         self.boards = Boards(desk_bus, self.accounts, self.clock)
+        for sockets in (self.desks, self.boards, self.chats):
+            sockets.dropped = self.metrics.dropped.inc
         self.bus, self.desk_bus = bus, desk_bus
         self._outgoing()
 
