@@ -1,5 +1,6 @@
 """`naru db move`: everything that an embedded center has, into the PostgreSQL and the Kafka that the settings name."""
 
+import asyncio
 import base64
 import contextlib
 import sqlite3
@@ -16,6 +17,8 @@ from naru.settings import Settings
 from naru.store.database import Database
 from naru.store.files import FolderBodies
 from naru.store.move import CannotMove, move
+
+SETTLE_S, SETTLE_TRIES = 30.0, 150
 
 
 async def move_center(settings: Settings, tell: Callable[[str, int], None]) -> dict[str, int]:
@@ -73,8 +76,12 @@ def _same_key(settings: Settings, house: Naru) -> None:
 async def _settle(house: Naru) -> None:
     """Everything that was taken in is decided, and everything decided is in the history."""
     for shard in range(house.settings.shards):
-        inputs, journal = await house.log.end(IN, shard), await house.log.end(JOURNAL, shard)
-        if not await house.fold.reach(shard, journal, 60) or house.fold.cursors[shard].in_next < inputs:
+        for _ in range(SETTLE_TRIES):
+            await house.fold.reach(shard, await house.log.end(JOURNAL, shard), SETTLE_S)
+            if house.fold.cursors[shard].in_next >= await house.log.end(IN, shard):
+                break
+            await asyncio.sleep(SETTLE_S / SETTLE_TRIES)
+        else:
             raise CannotMove(f"shard {shard} is still deciding what was taken in; try again")
     for workspace in house.fold.pools:
         for _ in range(30):

@@ -33,6 +33,7 @@ from channels.worker import Worker
 from naru.bus.base import IN, JOURNAL
 from naru.bus.sqlite import SqliteLog
 from naru.center import Center
+from naru.feed import Feed
 from naru.fold import Fold
 from naru.runtime import Owner
 from naru.store.database import Database
@@ -153,8 +154,8 @@ def fail_points() -> None:
     write = Database.write
 
     @asynccontextmanager
-    async def watched_write(self: Database) -> AsyncIterator[Any]:
-        async with write(self) as connection:
+    async def watched_write(self: Database, workspace: str) -> AsyncIterator[Any]:
+        async with write(self, workspace) as connection:
             yield connection
             point(f"store:{_writer.get()}:before")
         point(f"store:{_writer.get()}:after")
@@ -169,7 +170,7 @@ def fail_points() -> None:
     Fold._take = watched_take_in  # type: ignore[method-assign]
     names_its_writes(Projector, "run", "projector")
     names_its_writes(StoredSnapshots, "save", "snapshot")
-    names_its_writes(naru.app.Naru, "_effects", "worker")
+    names_its_writes(Feed, "_save", "worker")
     names_its_writes(StoredHistory, "move_cursor", "mailbox")
     around(StoredHistory, "move_cursor", before="mailbox:delivered")
     around(StoredFiles, "save", after="files:saved")
@@ -191,7 +192,7 @@ def acknowledge_early(delay_s: float) -> None:
         await append(self, envelope)
 
     async def take(self: Center, workspace: str, actor: str, key: str, body: Any, content: Any = None) -> str:
-        envelope = self._envelope(workspace, actor, key, body, content)
+        envelope = self.envelope(workspace, actor, key, body, content)
         task = asyncio.create_task(later(self, envelope))
         running.add(task)
         task.add_done_callback(running.discard)

@@ -3,7 +3,6 @@
 `database()` makes an empty database owned by a role that is no superuser and has no BYPASSRLS, as Naru's must be.
 """
 
-import asyncio
 import itertools
 import os
 import pwd
@@ -13,8 +12,6 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-
-import asyncpg
 
 from support.center import free_port
 
@@ -96,15 +93,24 @@ class Postgres:
         """The URL of a new, empty database."""
         name = next(self._names)
 
-        async def make() -> None:
-            connection = await asyncpg.connect(self.url("postgres", "postgres"))
-            if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", APP):
-                await connection.execute(f"CREATE ROLE {APP} LOGIN NOSUPERUSER NOBYPASSRLS")
-            await connection.execute(f"CREATE DATABASE {name} OWNER {APP}")
-            await connection.close()
-
-        asyncio.run(make())
+        if not self._ask(f"SELECT 1 FROM pg_roles WHERE rolname = '{APP}'"):
+            self._ask(f"CREATE ROLE {APP} LOGIN NOSUPERUSER NOBYPASSRLS")
+        self._ask(f"CREATE DATABASE {name} OWNER {APP}")
         return self.url(name)
+
+    def _ask(self, statement: str) -> str:
+        command = [
+            PROGRAMS[-1] / "psql",
+            "-qtA",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            statement,
+            self.url("postgres", "postgres"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     def kill(self) -> None:
         """SIGQUIT, at which it ends at once and recovers at the next start (a SIGKILL would leave its children)."""

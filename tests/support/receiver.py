@@ -119,10 +119,11 @@ class Receiver:
 
 def gapless(events: dict[str, dict[str, Any]]) -> dict[str, int]:
     """How many events each contact had; fails unless their sequences are 1, 2, 3 … in the journal's order."""
-    by_contact: dict[str, list[tuple[tuple[int, ...], int]]] = {}
+    by_contact: dict[str, list[tuple[tuple[str, int, int], int]]] = {}
     for event in events.values():
         if "sequence" in event:
-            place = tuple(int(part) for part in event["id"].split("."))
+            _, seq, index = event["id"].split(".")  # its owner's nonce, which has no order
+            place = (event["time"], int(seq), int(index))
             by_contact.setdefault(event["subject"], []).append((place, int(event["sequence"])))
     for contact, found in by_contact.items():
         numbers = [number for _, number in sorted(found)]
