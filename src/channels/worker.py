@@ -96,8 +96,13 @@ class Worker:
                     continue
                 if send.worker is None:
                     self._put(workspace, send.effect)
-                elif send.worker != self._me and not self._lives(send.worker.partition(":")[0]):
+                elif send.worker != self._me and not self._is_anothers(send.worker):
                     await self._end(workspace, key, Result("uncertain", detail="its worker stopped while sending"))
+
+    def _is_anothers(self, claimant: str) -> bool:
+        """Whether a claim is that of another worker, who lives. One of our own name began before us, and is no more."""
+        name = claimant.partition(":")[0]
+        return name != self._name and self._lives(name)
 
     @property
     def done_up_to(self) -> int:

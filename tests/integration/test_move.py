@@ -47,8 +47,9 @@ async def test_a_center_moves_and_its_contacts_go_on(tmp_path: Path, kafka: str,
         for process in new.processes.values():
             process.wait_ready(60)
         gateway = Gateway(new, new.processes["gateway-1"])
-        mine = gateway.request("GET", "/v1/agents/me/contacts", key=gateway.agent_key("mina")).json()["items"]
-        assert [contact["id"] for contact in mine] == [offer["contact"]]
+        # Its agent's line has been down since the old center stopped: the contact is hers still, or waits again by now.
+        contact = gateway.request("GET", f"/v1/contacts/{offer['contact']}").json()
+        assert (contact["id"], contact["status"] in ("active", "queued")) == (offer["contact"], True)
         said = gateway.request("GET", f"/v1/conversations/{offer['conversation']}/messages").json()["items"]
         assert [part.get("text") for message in said for part in message["parts"]] == ["hello 0", "I look", None]
         assert gateway.request("GET", f"/v1/files/{file}").content == b"kept"
@@ -56,7 +57,7 @@ async def test_a_center_moves_and_its_contacts_go_on(tmp_path: Path, kafka: str,
         desk = await AgentDesk.open(gateway, key)
         await desk.next("view")
         await desk.do("status", presence="available")
-        assert (await desk.next("offer", timeout_s=20))["offer"]["contact"] != offer["contact"]
+        assert (await desk.next("offer", timeout_s=20))["offer"]["channel"] == "hook"
         page = await ChatPage.open(gateway, gateway.hook("web"))
         await page.say("c1", "new here")
         await until(lambda: gateway.request("GET", "/v1/live").json()["waiting"])
