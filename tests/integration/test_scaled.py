@@ -115,7 +115,7 @@ async def test_a_router_that_dies_is_replaced_and_its_contacts_go_on(scaled: Sca
 
 async def test_a_gateway_that_dies_gives_its_agents_back(scaled: Scaled, first: Gateway) -> None:
     second = scaled.processes["gateway-2"]
-    key = first.agent_key("jun")
+    key = first.agent_key("mina")
     desk = await AgentDesk.open(scaled.gateway(2), key)
     await desk.next("view")
     await desk.do("status", presence="available")

@@ -253,6 +253,13 @@ class Failure:
 KEYRING = Keyring(bytes(32), bytes)
 
 
+class BlindOwner(Owner):
+    """One that never sees another's claim, as if the reader of its own journal stood still: a zombie to its end."""
+
+    async def _watch(self) -> None:
+        await asyncio.Event().wait()
+
+
 def owner_of(
     wire: Wire,
     snapshots: Snapshots,
@@ -260,8 +267,10 @@ def owner_of(
     clock: Callable[[], float],
     nonce: Callable[[], str],
     should_own: Callable[[], bool] = lambda: True,
+    blind: bool = False,
 ) -> Owner:
-    return Owner(wire, 0, KEYRING, snapshots, worker, clock, nonce, should_own=should_own)
+    kind = BlindOwner if blind else Owner
+    return kind(wire, 0, KEYRING, snapshots, worker, clock, nonce, should_own=should_own)
 
 
 class Attack:
@@ -299,12 +308,13 @@ class Attack:
     def starts(self, trouble: float) -> None:
         """One more owner, whoever else believes to be one."""
         wire = self._wire(trouble)
+        blind, stubborn = self.dice.chance(0.6), self.dice.chance(0.15)
 
         def should_own() -> bool:
-            """The newest should; who was told so earlier goes on until it is fenced."""
-            return bool(self.owners) and self.owners[-1][1] is wire
+            """The newest should; who was told so earlier goes on until it is fenced. Some have a view of their own."""
+            return stubborn or (bool(self.owners) and self.owners[-1][1] is wire)
 
-        owner = owner_of(wire, self.snapshots, f"w{self._nonces}", self.now, self._nonce, should_own)
+        owner = owner_of(wire, self.snapshots, f"w{self._nonces}", self.now, self._nonce, should_own, blind)
         self.owners.append((owner, wire, asyncio.create_task(owner.run())))
         self._count("owner started")
 
