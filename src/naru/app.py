@@ -389,6 +389,7 @@ class Naru:
         if self.settings.embedded:
             checks["store"] = store
         if "router" in self.roles:
+            checks["members"] = self.members.trusted
             mine = [owner for owner in self.owners if self.members.mine("router", f"shard {owner.shard}")]
             checks["shards"] = all(owner.owning.is_set() for owner in mine)
         return checks

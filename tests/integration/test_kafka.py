@@ -151,7 +151,10 @@ async def test_a_leader_that_stands_still_is_ambiguous_in_time_and_not_for_ever(
         await appended(log, b"around the frozen one")
     finally:
         frozen.signal(signal.SIGCONT)
-    assert b"around the frozen one" in await everything(log)
+    # The one that wakes takes itself for the leader for a moment, and knows of an earlier end.
+    async with asyncio.timeout(30):
+        while b"around the frozen one" not in await everything(log):
+            await asyncio.sleep(0.1)
 
 
 async def test_log_time_of_inputs_is_the_brokers(log: KafkaLog) -> None:

@@ -58,6 +58,7 @@ async def test_a_chat_at_one_gateway_is_answered_by_an_agent_at_another(scaled: 
 async def test_what_happened_is_on_kafka_as_cloudevents_in_order(scaled: Scaled, first: Gateway) -> None:
     page = await ChatPage.open(first, first.hook("web"))
     await page.say("e1", "is anybody there?")
+    await until(lambda: first.request("GET", "/v1/live").json()["waiting"])
     await page.send(type="bye")
     topic = f"{scaled.prefix}.events"
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=scaled.env["NARU_KAFKA"], auto_offset_reset="earliest")
@@ -103,12 +104,14 @@ async def test_a_router_that_dies_is_replaced_and_its_contacts_go_on(scaled: Sca
         await page.say(f"while {router.name} is dead", "still here")
         router.start()
         router.wait_ready(60)
-    answer = await desk.do("accept", offer=offer["id"])
+    answer = await desk.do("accept", "the same", offer=offer["id"])
+    while answer["status"] == 202:  # nobody owned the shard yet; the same command is the same, however often it is sent
+        answer = await desk.do("accept", "the same", offer=offer["id"])
     assert answer["status"] in (200, 409), "accepted in time, or told that it was too late"
-    await page.say("c2", "after")
-    said = await desk.next("message", timeout_s=20)
-    assert said["message"]["author"] == "customer"
-    await desk.do("complete", contact=offer["contact"])
+    said = first.request("GET", f"/v1/conversations/{offer['conversation']}/messages").json()["items"]
+    assert [message["number"] for message in said] == [1, 2, 3]
+    await page.send(type="bye")
+    await desk.do("status", presence="offline")
     await desk.close()
     await page.close()
 
