@@ -177,28 +177,27 @@ class KafkaLog:
             await consumer.stop()
 
     async def end(self, topic: str, part: int) -> int:
-        return int(await self._asked(topic, part, lambda consumer, tp: consumer.end_offsets([tp])))
+        return await self._end(TopicPartition(self._broker.topic(topic), part))
 
     async def begin(self, topic: str, part: int) -> int:
-        return int(await self._asked(topic, part, lambda consumer, tp: consumer.beginning_offsets([tp])))
+        partition = TopicPartition(self._broker.topic(topic), part)
+        return int(await self._asked(partition, lambda asker: asker.beginning_offsets([partition])))
 
     async def since(self, topic: str, part: int, t: float) -> int:
-        end = await self.end(topic, part)  # asked first: what comes meanwhile is not older than `t`
-        found = await self._asked(topic, part, lambda consumer, tp: consumer.offsets_for_times({tp: max(0, _ms(t))}))
+        partition = TopicPartition(self._broker.topic(topic), part)
+        end = await self._end(partition)  # asked first: what comes meanwhile is not older than `t`
+        found = await self._asked(partition, lambda asker: asker.offsets_for_times({partition: max(0, _ms(t))}))
         return end if found is None else int(found.offset)
 
-    async def _asked(self, topic: str, part: int, ask: Any) -> Any:
-        partition = TopicPartition(self._broker.topic(topic), part)
-        with _translated():
-            async with asyncio.timeout(ASK_S):
-                return (await ask(self._asker, partition))[partition]
-
     async def _end(self, partition: TopicPartition) -> int:
+        return int(await self._asked(partition, lambda asker: asker.end_offsets([partition])))
+
+    async def _asked(self, partition: TopicPartition, ask: Callable[[AIOKafkaConsumer], Awaitable[Any]]) -> Any:
         if self._asker is None:
             raise LogUnavailable("the log is not started")
         with _translated():
             async with asyncio.timeout(ASK_S):
-                return int((await self._asker.end_offsets([partition]))[partition])
+                return (await ask(self._asker))[partition]
 
     async def trim(self, topic: str, part: int, before: int) -> None:
         """Asks the broker to delete; the topics' own retention does so besides."""
