@@ -12,7 +12,7 @@ import msgspec
 from router import events
 from router.eligible import used_units
 from router.memory import Agent, Contact, Conversation
-from router.model import KINDS, Content, Media, Text
+from router.model import KINDS, Content, Media, ReplyPolicy, Text
 from router.reasons import why_not_open
 from router.state import Pool
 from router.words import Words
@@ -54,7 +54,11 @@ class ParticipantView(msgspec.Struct, frozen=True):
 
 
 class ContactView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`role` is the part that whoever looks has in it: owner, consulted, joined, monitoring; null: none."""
+    """`role` is the part that whoever looks has in it: owner, consulted, joined, monitoring; null: none.
+
+    `reply` says what may be answered, where the channel sets limits; `replies` counts our answers since the customer's
+    last word (of a `one_shot` there is but one).
+    """
 
     id: str
     conversation: str
@@ -78,6 +82,8 @@ class ContactView(msgspec.Struct, frozen=True, omit_defaults=True):
     attributes: dict[str, str] = {}
     role: str | None = None
     participants: tuple[ParticipantView, ...] = ()
+    reply: ReplyPolicy | None = None
+    replies: int = 0
 
 
 class AgentView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -100,16 +106,20 @@ class AgentView(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class PartView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A text, or a file. `pending`: the file is still being fetched from its provider."""
+
     text: str | None = None
     html: str | None = None
     file: str | None = None
     name: str | None = None
     media_type: str | None = None
     size_bytes: int | None = None
+    pending: bool = False
 
 
 class MessageView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`number` counts the conversation's messages from 1 without gaps. `status` only on what we sent."""
+    """`number` counts the conversation's messages from 1 without gaps. `status` only on what we sent. `revised`: edited,
+    or deleted by its author (then there are no parts)."""
 
     id: str
     conversation: str
@@ -123,6 +133,7 @@ class MessageView(msgspec.Struct, frozen=True, omit_defaults=True):
     parts: tuple[PartView, ...] = ()
     status: str | None = None
     detail: str | None = None
+    revised: str | None = None
 
 
 # -- frames, server to desk. `cursor` is opaque and increases; send the last one back to resume.
@@ -170,6 +181,18 @@ class ContactGone(msgspec.Struct, frozen=True, omit_defaults=True, tag="contact_
     by: str | None = None
 
 
+class RevisedFrame(msgspec.Struct, frozen=True, omit_defaults=True, tag="message_revised"):
+    """A message is otherwise now than it was: these are its parts. `change`: edited, deleted by its author, or copied
+    (its files are here now).
+    """
+
+    cursor: str
+    message: str
+    conversation: str
+    change: str
+    parts: tuple[PartView, ...] = ()
+
+
 class MessageFrame(msgspec.Struct, frozen=True, omit_defaults=True, tag="message"):
     cursor: str
     message: MessageView
@@ -208,6 +231,7 @@ Frame = (
     | ContactFrame
     | ContactGone
     | MessageFrame
+    | RevisedFrame
     | StatusFrame
     | AgentFrame
     | AnswerFrame
@@ -278,6 +302,8 @@ def contact_view(pool: Pool, contact: Contact, viewer: str | None = None) -> Con
         attributes=contact.attributes,
         role=parts_in(contact).get(viewer or ""),
         participants=participants_view(contact),
+        reply=conversation.policy,
+        replies=conversation.replies,
     )
 
 
@@ -322,6 +348,8 @@ def parts_view(content: Content | None) -> tuple[PartView, ...]:
             views.append(
                 PartView(file=part.sha256, name=part.name, media_type=part.media_type, size_bytes=part.size_bytes)
             )
+        else:
+            views.append(PartView(name=part.name, media_type=part.media_type, pending=True))
     return tuple(views)
 
 
@@ -424,6 +452,10 @@ def frames_of(  # noqa: C901 - one line per kind of event
                 frames += [(agent, said) for agent in _hear(contact)]
             if event.author == "agent":
                 audience.sent(event.message, event.contact)
+        elif isinstance(event, events.MessageRevised):
+            contact = pool.contacts.get(event.contact)
+            now = RevisedFrame(cursor, event.message, event.conversation, event.change, parts_view(content))
+            frames += [(agent, now) for agent in _hear(contact)] if contact else []
         elif isinstance(event, events.SendEnded):
             frames += _status(pool, event.contact, event.key, SENT[event.result], event.detail, cursor)
         elif isinstance(event, events.ReceiptRecorded):

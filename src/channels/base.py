@@ -1,17 +1,19 @@
-"""The contract of a channel. Providers are pure: `read` a webhook into inputs, `write` an effect as a Call.
+"""The contract of a channel. Providers are pure: they `read` what comes into inputs, and `write` effects as requests.
 
-`read` is total: whatever comes in, it answers with a Reading and never raises. Signatures are verified over the raw
-bytes before anything is parsed.
+`read`, `page` and `hear` are total: whatever comes in, they answer with a value and never raise. Signatures are
+verified over the raw bytes before anything is parsed. What every provider does stands in `Provider`; what only some
+need, in the small protocols below it: a provider that has their methods is served by `channels/worker.py` accordingly.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from router.effects import AnyEffect
 from router.inputs import Input
-from router.model import Content, Kind, ReplyPolicy
+from router.model import Content, Identity, Kind, ReplyPolicy
+from router.turn import Answer
 
 REPLAY_WINDOW_S = 300.0
 MAX_BODY_BYTES = 1_000_000
@@ -32,7 +34,8 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """A connected channel: its settings, its secrets in the clear, and where its provider reaches us.
 
-    `sign` gives a token for a text that nobody else can compute.
+    `sign` gives a token for a text that nobody else can compute. `token` is the access token in force, of a provider
+    that renews one (`Renews`).
     """
 
     workspace: str
@@ -45,6 +48,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, Any]
     secrets: Mapping[str, str]
     sign: Callable[[str], str]
+    token: str = ""
 
     def setting(self, name: str, default: str = "") -> str:
         value = self.settings.get(name, default)
@@ -92,13 +96,31 @@ class Item(msgspec.Struct, frozen=True):
     late: bool = False
 
 
+class Comment(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a live broadcast's chat. It becomes a contact only if a rule or a person picks it (`channels/live.py`).
+
+    `value` is what was paid with it, in the broadcast's currency; 0 for a mere word.
+    """
+
+    room: str
+    id: str
+    author: Identity
+    text: str
+    at: float
+    value: float = 0
+    is_staff: bool = False
+
+
 class Outgoing(msgspec.Struct, frozen=True):
-    """A message of ours. `content.headers` are those of the customer's last message in the thread."""
+    """A message of ours. `last_…` are those of the customer's last message in the thread, `last_at` when it came;
+    `first` says that it is our first since then (a token that answers once is still good)."""
 
     content: Content
     files: tuple[File, ...] = ()
     last_subject: str | None = None
     last_headers: dict[str, str] = {}
+    last_at: float = 0
+    first: bool = False
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -110,6 +132,7 @@ class Reading(msgspec.Struct, frozen=True):
     items: tuple[Item, ...] = ()
     reply: HookReply = HookReply()
     refused: HookReply | None = None
+    comments: tuple[Comment, ...] = ()
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +155,39 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes
 
 
+class Submit(msgspec.Struct, frozen=True, kw_only=True):
+    """A text to be handed to an SMS centre. `reference` is ours; `source` and `destination` are numbers or names."""
+
+    source: str
+    destination: str
+    text: str
+    reference: str
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to a telephone exchange: method, path and query as its REST interface has them.
+
+    `fine` are statuses that mean the same as success: what was to be made is there, what was to be ended is gone.
+    """
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    fine: tuple[int, ...] = ()
+
+
+class Steps(msgspec.Struct, frozen=True):
+    """Requests to an exchange, in order; the first that fails ends them. `external` names what was made (a leg)."""
+
+    steps: tuple[Step, ...]
+    external: str | None = None
+
+
+Order = Call | Mail | Submit | Steps
+"""What carries out an effect: over HTTP, to a mail server, an SMS centre, an exchange."""
+
+
 class Result(msgspec.Struct, frozen=True):
     """How a send ended. `retry` may be tried again; `uncertain` may have happened and must not be repeated blindly."""
 
@@ -145,11 +201,33 @@ class Unsendable(Exception):
     """An effect this provider cannot carry out: a closed set of causes, told to the agent."""
 
 
-Transport = Literal["webhook", "mailbox", "own"]
+Transport = Literal["webhook", "poll", "stream", "mailbox", "smpp", "ari", "own"]
+"""How a provider's news reach us. A provider that polls or streams may take webhooks as well."""
+
+Evidence = Literal["real server", "vendor's library", "published vectors", "documents"]
+"""What a provider's code was held against, the best there is: a real server of that protocol, the vendor's own library
+as peer, published signature examples, or only what the documents say."""
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What can honestly be said of a provider, for owners and for the table in the docs. Short words, no promises."""
+
+    title: str
+    family: Literal["phone", "email", "chat", "sms", "messages", "comments", "mall", "live", "other"]
+    receives: str = "-"
+    sends: str = "-"
+    receipts: str = "-"
+    media: str = "-"
+    policy: str = "-"
+    evidence: Evidence = "documents"
+    verified_against: str
 
 
 class Provider(Protocol):
+    """`outcome` reads the provider's answer to a Call; the other orders have ends of their own."""
+
     name: str
+    about: About
     kinds: tuple[Kind, ...]
     transport: Transport
     required_settings: tuple[str, ...]
@@ -161,13 +239,156 @@ class Provider(Protocol):
 
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading: ...
 
-    def policy(self, account: Account) -> ReplyPolicy: ...
+    def policy(self, account: Account) -> ReplyPolicy:
+        """What may be answered where a message says nothing of its own (`ReceiveMessage.policy`)."""
+        ...
 
-    def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Call | Mail:
+    def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Order:
         """The request that carries out an effect, made anew for every try. Raises Unsendable."""
         ...
 
     def outcome(self, status: int, body: bytes) -> Result: ...
+
+
+@runtime_checkable
+class Greets(Protocol):
+    """A provider that first asks, by GET, whether the address is ours."""
+
+    def handshake(self, account: Account, webhook: Webhook) -> HookReply:
+        """The answer to a GET: 200 with what was asked for, 403 when the question is not the provider's."""
+        ...
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """What a poll found. `cursor` is kept once all items are durable; the next poll comes after `again_s` (0: at once).
+
+    `stale` says that the access token was refused: it is renewed and the poll made again.
+    """
+
+    items: tuple[Item, ...] = ()
+    comments: tuple[Comment, ...] = ()
+    cursor: dict[str, Any] = {}
+    again_s: float = 60.0
+    fault: str | None = None
+    stale: bool = False
+
+
+@runtime_checkable
+class Polls(Protocol):
+    """A provider that has to be asked. What overlaps between two polls is told apart by the items' keys."""
+
+    def poll(self, account: Account, cursor: Mapping[str, Any], now: float) -> Call:
+        """The next request. `cursor` is the last page's, `{}` at first."""
+        ...
+
+    def page(self, account: Account, cursor: Mapping[str, Any], status: int, body: bytes, now: float) -> Page: ...
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """An access token, and `kept`: what the next renewal needs (a refresh token that rotates)."""
+
+    value: str
+    expires_at: float
+    kept: dict[str, str] = {}
+
+
+@runtime_checkable
+class Renews(Protocol):
+    """A provider whose access token expires. It is renewed in time, kept sealed, and handed in as `account.token`."""
+
+    def renew(self, account: Account, kept: Mapping[str, str], now: float) -> Call: ...
+
+    def renewed(
+        self, account: Account, kept: Mapping[str, str], status: int, body: bytes, now: float
+    ) -> Token | Result:
+        """The new token, or why there is none: `rejected` needs the owner, anything else is tried again."""
+        ...
+
+
+@runtime_checkable
+class Fetches(Protocol):
+    """A provider whose files must be fetched, because they vanish there (`model.Elsewhere`)."""
+
+    def fetch(self, account: Account, ref: str) -> Call: ...
+
+    def fetched(self, account: Account, ref: str, status: int, media_type: str, body: bytes) -> File | Call | Result:
+        """The file, or the next request on the way to it, or why it cannot be had."""
+        ...
+
+
+class Dial(msgspec.Struct, frozen=True, kw_only=True):
+    """A WebSocket to be opened, and how long it may be silent before it is taken for dead."""
+
+    url: str
+    headers: Mapping[str, str] = {}
+    subprotocols: tuple[str, ...] = ()
+    say: tuple[str, ...] = ()
+    silent_s: float = 60.0
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What a frame meant: items, frames and requests in answer, and the stream's state after it.
+
+    `dial`: go on over another socket. `over`: open it anew.
+    """
+
+    items: tuple[Item, ...] = ()
+    comments: tuple[Comment, ...] = ()
+    say: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
+    state: dict[str, Any] = {}
+    dial: Dial | None = None
+    over: bool = False
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A provider that talks over a long-lived WebSocket. What is missed while it is away is `reconciled` by polling,
+    where the provider can be polled too; else it is lost, and said so."""
+
+    def dial(self, account: Account, now: float) -> Dial | Call:
+        """Where to connect, or the request that tells it (`dialled`)."""
+        ...
+
+    def dialled(self, account: Account, status: int, body: bytes, now: float) -> Dial | Result: ...
+
+    def hear(self, account: Account, state: Mapping[str, Any], frame: str, now: float) -> Heard: ...
+
+
+@runtime_checkable
+class Checks(Protocol):
+    """A provider with a harmless request that shows whether the credentials work (`naru channels test`)."""
+
+    def check(self, account: Account, now: float) -> Call: ...
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What the house gives to a session: a way in for what it hears, its cursor, the clock."""
+
+    take: Callable[[Item], Awaitable[None]]
+    ask: Callable[[Item], Awaitable[Answer | None]]
+    comments: Callable[[tuple[Comment, ...]], Awaitable[None]]
+    look: Look
+    cursor: Callable[[], Awaitable[dict[str, Any]]]
+    move_cursor: Callable[[dict[str, Any]], Awaitable[None]]
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+
+
+class Session(Protocol):
+    """A connection of its own kind to one account (SMS centre, exchange): `channels/sessions.py` says which transport has
+    which."""
+
+    async def run(self) -> None:
+        """Hold it for ever, whatever happens to it."""
+        ...
+
+    async def send(self, order: Order) -> Result: ...
+
+    @property
+    def state(self) -> str:
+        """For people: connected, or why not."""
+        ...
 
 
 def by_status(status: int, detail: str, externals: tuple[str, ...] = ()) -> Result:

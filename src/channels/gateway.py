@@ -3,14 +3,14 @@
 Nothing of a request that failed verification is stored, and what is answered 2xx is in the log (or the spool).
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from channels.accounts import Accounts
-from channels.base import MAX_BODY_BYTES, Account, CallView, HookReply, Item, Look, Webhook
+from channels.base import MAX_BODY_BYTES, Account, CallView, Comment, Greets, HookReply, Item, Look, Webhook
 from channels.ports import Bus, Contents, Files, Language, Unavailable
 from router.inputs import Input, ReceiveCall, ReceiveMessage
 from router.model import Content
@@ -61,6 +61,14 @@ class Intake:
         return self._language(f"{content.subject or ''} {content.text}", brand.languages if brand else ())
 
 
+Comments = Callable[[Account, tuple[Comment, ...]], Awaitable[None]]
+"""Where the chat of live broadcasts goes."""
+
+
+async def nowhere(account: Account, comments: tuple[Comment, ...]) -> None:
+    log.warning("comments.dropped", channel=account.channel, count=len(comments))
+
+
 def look_into(bus: Bus, workspace: str) -> Look:
     def look(call: str) -> CallView | None:
         pool = bus.pool(workspace)
@@ -72,8 +80,22 @@ def look_into(bus: Bus, workspace: str) -> Look:
     return look
 
 
-def hook_routes(accounts: Accounts, intake: Intake, bus: Bus, clock: Callable[[], float]) -> APIRouter:
+def hook_routes(
+    accounts: Accounts, intake: Intake, bus: Bus, clock: Callable[[], float], comments: Comments = nowhere
+) -> APIRouter:
     router = APIRouter(tags=["providers"])
+
+    @router.get("/hooks/{hook}", operation_id="greet_hook", response_class=Response)
+    @router.get("/hooks/{hook}/{path:path}", operation_id="greet_hook_path", response_class=Response)
+    async def greet(request: Request, hook: str, path: str = "") -> Response:
+        """Providers that first ask whether the address is ours."""
+        account = accounts.at(hook)
+        if account is None:
+            raise HTTPException(404, "unknown-channel")
+        provider = accounts.providers[account.provider]
+        if not isinstance(provider, Greets):
+            raise HTTPException(405, "asks-nothing")
+        return _response(provider.handshake(account, await _webhook(request, account, path, clock())))
 
     @router.post("/hooks/{hook}", operation_id="receive_hook", response_class=Response)
     @router.post("/hooks/{hook}/{path:path}", operation_id="receive_hook_path", response_class=Response)
@@ -94,6 +116,8 @@ def hook_routes(accounts: Accounts, intake: Intake, bus: Bus, clock: Callable[[]
                 return _response(reading.refused if refused else reading.reply)
             for item in reading.items:
                 await intake.take(account, item)
+            if reading.comments:
+                await comments(account, reading.comments)
         except Unavailable as error:
             raise HTTPException(503, "log-unavailable", {"Retry-After": "5"}) from error
         return _response(reading.reply)

@@ -1,4 +1,4 @@
-"""The channel worker: holds connections and carries out effects, each provider at its own pace.
+"""The channel worker: carries out effects, each provider at its own pace.
 
 Effects with a key are claimed in the log before they are done, because their provider cannot tell a repetition. A
 claim whose end its worker did not live to tell is *uncertain*: it is shown, never silently repeated. The others may be
@@ -16,10 +16,13 @@ import structlog
 
 from channels import mailbox
 from channels.accounts import Accounts
-from channels.base import Account, Call, Mail, Outgoing, Provider, Result, Unsendable, Webhook
-from channels.gateway import Intake, look_into
+from channels.base import Account, Mail, Order, Outgoing, Provider, Result, Steps, Submit, Unsendable
+from channels.connections import Connections
+from channels.copying import Copying
+from channels.http import request
 from channels.ports import Bus, Contents, Unavailable
-from router.effects import AnyEffect, Deliver, Effect, HoldCaller, JoinCaller, RingLeg
+from channels.tokens import Tokens
+from router.effects import AnyEffect, CopyFiles, Deliver, Effect, HoldCaller, JoinCaller, RingLeg
 from router.inputs import ClaimSend, EndCall, EndSend
 from router.model import Thread
 from router.state import Pool
@@ -32,7 +35,6 @@ TRIES = 5
 BACKOFF_S = (1.0, 5.0, 30.0, 120.0)
 MOVE_AGAIN_S = 1.0
 """When a caller who could not be moved is tried again: perhaps the provider was still answering the call."""
-MAX_RESPONSE_BYTES = 1_000_000
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -52,7 +54,9 @@ class Worker:
         accounts: Accounts,
         bus: Bus,
         contents: Contents,
-        intake: Intake,
+        connections: Connections,
+        tokens: Tokens,
+        copying: Copying,
         client: httpx2.AsyncClient,
         name: str,
         boot: str,
@@ -66,7 +70,9 @@ class Worker:
         self._accounts = accounts
         self._bus = bus
         self._contents = contents
-        self._intake = intake
+        self._connections = connections
+        self._tokens = tokens
+        self._copying = copying
         self._client = client
         self._name = name
         self._me = f"{name}:{boot}"
@@ -74,7 +80,6 @@ class Worker:
         self._sleep = sleep
         self._lanes: dict[tuple[str, str, int], asyncio.Queue[Job]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._mailboxes: dict[tuple[str, str], tuple[Account, mailbox.Mailbox, asyncio.Task[None]]] = {}
         self._taken: dict[str, None] = {}
         self.ordered = 0  # effects so far, and those of them that are not done
         self._open: dict[int, None] = {}
@@ -223,11 +228,7 @@ class Worker:
         patience_s = job.effect.timeout_s if isinstance(job.effect, RingLeg) else float("inf")
         result = Result("retry")
         for attempt in range(TRIES):
-            try:
-                request = provider.write(account, job.effect, message, self._clock())
-            except Unsendable as error:
-                return Result("rejected", detail=str(error))
-            result = await self._try(account, provider, request)
+            result = await self._once(account, provider, job.effect, message)
             pause_s = max(result.after_s, BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
             patience_s -= pause_s
             if result.kind not in again or attempt == TRIES - 1 or patience_s <= 0:
@@ -235,61 +236,32 @@ class Worker:
             await self._sleep(pause_s)
         return result
 
-    async def _try(self, account: Account, provider: Provider, request: Call | Mail) -> Result:
-        if isinstance(request, Mail):
-            return await mailbox.send(account, request)
+    async def _once(self, account: Account, provider: Provider, effect: AnyEffect, message: Outgoing | None) -> Result:
         try:
-            response = await self._client.request(
-                request.method,
-                request.url,
-                headers=dict(request.headers),
-                data=_fields(request) if request.form else None,
-                content=request.body,
-                auth=request.basic,
-                timeout=request.timeout_s,
-            )
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            return Result("retry", detail=f"{type(error).__name__}: {error}"[:500])
-        except httpx2.HTTPError as error:
-            return Result("uncertain", detail=f"{type(error).__name__}: {error}"[:500])
-        return provider.outcome(response.status_code, response.content[:MAX_RESPONSE_BYTES])
+            known = await self._tokens.account(account)
+            if isinstance(known, Result):
+                return known
+            if isinstance(effect, CopyFiles):
+                return await self._copying.copy(known, provider, effect)
+            order = provider.write(known, effect, message, self._clock())
+        except Unsendable as error:
+            return Result("rejected", detail=str(error))
+        except Unavailable as error:  # the history or the log is away: nothing has been sent
+            return Result("retry", detail=str(error)[:500])
+        return await self._try(known, provider, order)
 
-    # -- connections
-
-    def connect(self) -> None:
-        """Hold the mailboxes that are configured now and ours, and let go of the others."""
-        wanted = {
-            (account.workspace, account.channel): account
-            for account in self._accounts.all()
-            if self._accounts.providers[account.provider].transport == "mailbox"
-            and self._holds(account.workspace, account.channel)
-        }
-        for key, (account, _, task) in list(self._mailboxes.items()):
-            now = wanted.get(key)
-            if now is None or (now.settings, now.secrets) != (account.settings, account.secrets):
-                task.cancel()
-                del self._mailboxes[key]
-        for key, account in wanted.items():
-            if key not in self._mailboxes:
-                box = self._mailbox(account)
-                self._mailboxes[key] = (account, box, asyncio.create_task(box.run()))
-
-    def _mailbox(self, account: Account) -> mailbox.Mailbox:
-        provider = self._accounts.providers[account.provider]
-        look = look_into(self._bus, account.workspace)
-
-        async def deliver(raw: bytes) -> None:
-            hook = Webhook(method="MAIL", url="", path="", headers={}, query={}, body=raw, t=self._clock())
-            reading = await asyncio.to_thread(provider.read, account, hook, look)  # a mail may be large
-            for item in reading.items:
-                await self._intake.take(account, item)
-
-        return mailbox.Mailbox(
-            account,
-            deliver,
-            lambda: self._contents.cursor(account.workspace, account.channel),
-            lambda cursor: self._contents.move_cursor(account.workspace, account.channel, cursor),
-        )
+    async def _try(self, account: Account, provider: Provider, order: Order) -> Result:
+        if isinstance(order, Mail):
+            return await mailbox.send(account, order)
+        if isinstance(order, (Submit, Steps)):
+            session = self._connections.session(account.workspace, account.channel)
+            return await session.send(order) if session else Result("retry", detail="not connected", after_s=5)
+        answer = await request(self._client, order)
+        if isinstance(answer, Result):
+            return answer
+        if answer.status == 401:
+            self._tokens.refused(account)
+        return provider.outcome(answer.status, answer.body)
 
     async def finish(self, within_s: float) -> None:
         """Wait for what is being done: a claim that is cut off is uncertain for ever."""
@@ -301,14 +273,6 @@ class Worker:
             log.warning("effects.unfinished", count=len(self._open))
 
     async def close(self) -> None:
-        tasks = [*self._tasks, *(task for _, _, task in self._mailboxes.values())]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _fields(request: Call) -> dict[str, list[str]]:
-    fields: dict[str, list[str]] = {}
-    for name, value in request.form:
-        fields.setdefault(name, []).append(value)
-    return fields
+        await asyncio.gather(*self._tasks, return_exceptions=True)

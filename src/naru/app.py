@@ -28,7 +28,10 @@ from agents.socket import Boards, Desks, socket_routes
 from channels import registry
 from channels.accounts import Accounts as ChannelAccounts
 from channels.chat import Chats
-from channels.gateway import Intake, hook_routes
+from channels.connections import Connections
+from channels.copying import Copying
+from channels.gateway import Intake, hook_routes, nowhere
+from channels.tokens import Tokens
 from channels.worker import Worker
 from naru import __version__, probes, retention, web
 from naru.admin.accounts import Accounts
@@ -277,11 +280,25 @@ class Naru:
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         self.client = httpx2.AsyncClient(timeout=15, follow_redirects=False, cookies=no_cookies)
         self.oidc = Oidc(Issuers(self.client, self.clock), self.secrets.resolve, self.keyring.token, self.clock)
-        self.worker = Worker(
+        tokens = Tokens(self.channels.providers, self.history, self.client, self.clock)
+        self.connections = Connections(
             self.channels,
             bus,
             self.history,
             self.intake,
+            nowhere,
+            self.client,
+            tokens,
+            self.clock,
+            self._holds,
+        )
+        self.worker = Worker(
+            self.channels,
+            bus,
+            self.history,
+            self.connections,
+            tokens,
+            Copying(bus, self.history, self.files, self.client, self.name),
             self.client,
             self.name,
             self.boot,
@@ -574,7 +591,7 @@ class Naru:
             if now is not None and now != before:
                 await self.worker.recover(self.fold.pools)
                 before = now
-            self.worker.connect()
+            self.connections.connect()
             await asyncio.sleep(1.0)
 
     async def _seconds(self) -> None:
@@ -593,7 +610,7 @@ class Naru:
         record = applied.record
         if any(isinstance(event, events.ConfigApplied) for event in record.ev):
             self.channels.configure(record.workspace, applied.pool.memory.config)
-            self.worker.connect()
+            self.connections.connect()
         cursor = applied.entry.cursor
         self.desks.applied(
             record.workspace, applied.pool, record.ev, applied.content, record.t, (cursor.shard, cursor.offset)
@@ -612,7 +629,7 @@ class Naru:
         pool = self.fold.pools.get(workspace)
         if pool is not None:
             self.channels.configure(workspace, pool.memory.config)
-            self.worker.connect()
+            self.connections.connect()
 
     def _position(self, workspace: str) -> tuple[int, int]:
         shard = self.center.shard(workspace)
@@ -681,6 +698,7 @@ class Naru:
         await self.hand_over()
         await asyncio.sleep(0.1)  # the closed sockets tell the log that they have left
         await self.worker.finish(FINISH_S)
+        await self.connections.close()
         await self.worker.close()
         for task in self.tasks.values():
             task.cancel()

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from typing import Literal
 
 from router import events
-from router.effects import CancelLeg, EndCaller, RingLeg
+from router.effects import CancelLeg, Deliver, EndCaller, RingLeg
 from router.inputs import AnswerLeg, ClaimSend, EndCall, EndLeg, EndSend, ReceiveCall
 from router.intake import customer_left, finish, open_channel, open_conversation, open_inbound
 from router.memory import Contact, Send
 from router.model import conversation_id, derive_id
 from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, decline_open, joined, over
 from router.presence import after_work
+from router.replies import overtook
 from router.turn import OK, Answer, Refusal, Turn
 
 CUSTOMER_RINGS_S = 45.0
@@ -237,6 +238,7 @@ def end_send(turn: Turn, wish: EndSend) -> Answer:
     send = turn.pool.memory.sends.get(wish.key)
     if send is None:
         return Answer(code="already-over")
+    known = overtook(turn, wish.key, send.effect.channel, wish.externals)
     turn.emit(
         events.SendEnded(
             key=wish.key, contact=send.contact, result=wish.result, externals=wish.externals, detail=wish.detail
@@ -244,6 +246,8 @@ def end_send(turn: Turn, wish: EndSend) -> Answer:
     )
     if isinstance(send.effect, RingLeg):
         _dialled(turn, wish, send)
+    for receipt in known if isinstance(send.effect, Deliver) else ():
+        turn.emit(receipt)
     return OK
 
 

@@ -24,6 +24,7 @@ from router.model import conversation_id, derive_id
 from router.offers import EXCLUDE_S, accepted, make
 from router.participants import hand_over
 from router.presence import after_work
+from router.replies import refuse
 from router.skills import can_serve, requirement_sets
 from router.talks import give_back, put_on_hold, take_up
 from router.turn import OK, Answer, Refusal, Turn
@@ -41,6 +42,7 @@ def send_message(turn: Turn, wish: SendMessage) -> Answer:
             contact = turn.owned(wish.contact, wish.agent, "active", "held", "parked")
         if contact.kind == "voice":
             raise Refusal(409, "channel-has-no-messages")
+        refuse(turn, turn.pool.conversations[contact.conversation], turn.content)
     _say(turn, contact, wish.agent, wish.private)
     return Answer(contact=contact.id)
 
@@ -204,6 +206,8 @@ def start(turn: Turn, wish: StartContact) -> Answer:
     known = turn.pool.conversations.get(conversation_id(channel.id, wish.thread))
     if known is not None and known.contact is not None:
         raise Refusal(409, "conversation-is-open")
+    if known is not None and turn.content is not None:
+        refuse(turn, known, turn.content)
     conversation = known or open_conversation(turn, channel, wish.thread, wish.identity, wish.language)
     id_ = derive_id("contact", turn.input)
     turn.emit(

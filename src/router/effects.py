@@ -23,6 +23,14 @@ class Deliver(Effect, frozen=True, kw_only=True):
     identity: Identity
 
 
+class CopyFiles(Effect, frozen=True, kw_only=True):
+    """Fetch the files of a customer's message that still lie with the provider (`model.Elsewhere`)."""
+
+    conversation: str
+    thread: Thread
+    message: str
+
+
 class RingLeg(Effect, frozen=True, kw_only=True):
     """Dial an agent's phone (`side` agent), a customer's, or a supervisor's who listens unheard (`monitor`), and let it
     into the contact's room when answered."""
@@ -56,4 +64,4 @@ class EndCaller(Effect, frozen=True, kw_only=True):
     call: str
 
 
-AnyEffect = Deliver | RingLeg | CancelLeg | JoinCaller | HoldCaller | EndCaller
+AnyEffect = Deliver | CopyFiles | RingLeg | CancelLeg | JoinCaller | HoldCaller | EndCaller

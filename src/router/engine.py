@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from router import calls, contacts, events, inputs, intake, offers, participants, presence, waits
+from router import calls, contacts, events, inputs, intake, offers, participants, presence, replies, waits
 from router.effects import Effect
 from router.events import Event
 from router.memory import Contact
@@ -57,7 +57,8 @@ Handler = Callable[[Turn, Any], Answer]
 
 HANDLERS: dict[type[inputs.Input], Handler] = {
     inputs.ReceiveMessage: intake.receive_message,
-    inputs.ReceiveReceipt: intake.receive_receipt,
+    inputs.ReviseMessage: replies.revise,
+    inputs.ReceiveReceipt: replies.receive_receipt,
     inputs.EndSession: intake.end_session,
     inputs.ReceiveCall: calls.receive_call,
     inputs.EndCall: calls.end_call,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from router.config import Config
 from router.effects import AnyEffect
-from router.model import Author, ByHand, Identity, Kind, Requirement, Role, SendStatus, Thread, Value
+from router.model import Author, ByHand, Identity, Kind, ReplyPolicy, Requirement, Role, SendStatus, Thread, Value
 
 Outcome = Literal["handled", "abandoned", "closed", "failed", "overflowed", "after_hours", "spam"]
 
@@ -53,6 +53,29 @@ class MessageAdded(Event, frozen=True, kw_only=True):
     private: bool = False
     key: str | None = None
     occurred_at: float | None = None
+
+
+class MessageRevised(Event, frozen=True, kw_only=True):
+    """Its content is that of the input which this record answers; of what was taken back there is none."""
+
+    conversation: str
+    contact: str
+    message: str
+    change: Literal["edited", "deleted", "copied"]
+
+
+class ReplyPolicyChanged(Event, frozen=True, kw_only=True):
+    conversation: str
+    policy: ReplyPolicy
+
+
+class ReceiptParked(Event, frozen=True, kw_only=True):
+    """A receipt whose message's name we do not know yet."""
+
+    channel: str
+    external: str
+    status: SendStatus
+    detail: str | None = None
 
 
 class ReceiptRecorded(Event, frozen=True, kw_only=True):
@@ -298,6 +321,9 @@ AnyEvent = (
     | ConversationOpened
     | ConversationForgotten
     | MessageAdded
+    | MessageRevised
+    | ReplyPolicyChanged
+    | ReceiptParked
     | ReceiptRecorded
     | ContactOpened
     | ContactStepped

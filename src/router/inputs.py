@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from router.config import Config
-from router.model import Identity, Requirement, SendStatus, Thread, Value
+from router.model import Identity, ReplyPolicy, Requirement, SendStatus, Thread, Value
 
 
 class Input(Value, tag=True, frozen=True, kw_only=True):
@@ -19,7 +19,11 @@ class Input(Value, tag=True, frozen=True, kw_only=True):
 
 
 class ReceiveMessage(Input, frozen=True, kw_only=True):
-    """A customer wrote. `dedupe_key` is the provider's id of the message, else the hash of its content."""
+    """A customer wrote. `dedupe_key` is the provider's id of the message, else the hash of its content.
+
+    `policy` is what may be answered from now on. `author` is `external_console` for what a colleague answered in the
+    provider's own pages: it is shown, and asks nobody for anything.
+    """
 
     channel: str
     thread: Thread
@@ -30,14 +34,34 @@ class ReceiveMessage(Input, frozen=True, kw_only=True):
     language: str | None = None
     customer: dict[str, str] = {}
     attributes: dict[str, str] = {}
+    policy: ReplyPolicy | None = None
+    author: Literal["customer", "external_console"] = "customer"
+
+
+class ReviseMessage(Input, frozen=True, kw_only=True):
+    """What was said is otherwise now; the new content rides beside it. Named by `message`, or the provider's key."""
+
+    channel: str
+    thread: Thread
+    change: Literal["edited", "deleted", "copied"]
+    message: str | None = None
+    dedupe_key: str | None = None
 
 
 class ReceiveReceipt(Input, frozen=True, kw_only=True):
-    """What became of a message of ours, as the provider tells it: late, twice and in any order."""
+    """What became of a message of ours, as the provider tells it: late, twice and in any order.
 
-    message: str
+    Named by exactly one of `message` (ours), `channel` with `external` (the provider's name of it), and `channel` with
+    `thread` and `up_to` (all that we sent until then).
+    """
+
     status: SendStatus
+    message: str = ""
     detail: str | None = None
+    channel: str = ""
+    external: str | None = None
+    thread: Thread | None = None
+    up_to: float | None = None
 
 
 class EndSession(Input, frozen=True, kw_only=True):
@@ -275,6 +299,7 @@ class Tick(Input, frozen=True, kw_only=True):
 
 AnyInput = (
     ReceiveMessage
+    | ReviseMessage
     | ReceiveReceipt
     | EndSession
     | ReceiveCall

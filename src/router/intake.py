@@ -7,11 +7,12 @@ from router import events
 from router.capacity import INTERRUPTIBLE, cost
 from router.config import REOPEN_WITHIN_S, Channel
 from router.eligible import fits, has_offer, reachable, signed_in
-from router.inputs import EndSession, ReceiveCall, ReceiveMessage, ReceiveReceipt
-from router.memory import Contact, Conversation
+from router.inputs import EndSession, ReceiveCall, ReceiveMessage
+from router.memory import Contact, Conversation, external_key
 from router.model import Identity, Thread, conversation_id, derive_id
 from router.offers import withdraw
 from router.presence import after_work
+from router.replies import copy_files, note_policy
 from router.rules import classify
 from router.turn import OK, Answer, Refusal, Turn
 from router.waits import end
@@ -25,14 +26,30 @@ def receive_message(turn: Turn, wish: ReceiveMessage) -> Answer:
     conversation = turn.pool.conversations.get(conversation_id(channel.id, wish.thread))
     if conversation is not None and wish.dedupe_key in conversation.keys:
         return Answer(code="duplicate", contact=conversation.contact)
+    if wish.author != "customer":
+        return _from_elsewhere(turn, conversation, wish)
     conversation = conversation or open_conversation(turn, channel, wish.thread, wish.identity, wish.language)
     contact = turn.pool.contacts.get(conversation.contact or "")
     if contact is None:
         contact = open_inbound(turn, channel, conversation, wish)
-    add_message(turn, conversation, contact.id, wish.dedupe_key, wish.occurred_at)
+    add_message(turn, conversation, contact.id, wish)
+    note_policy(turn, conversation, wish.policy)
+    copy_files(turn, conversation)
     if contact.id in turn.pool.contacts and contact.status == "parked":
         _wake(turn, contact)
     return Answer(contact=contact.id)
+
+
+def _from_elsewhere(turn: Turn, conversation: Conversation | None, wish: ReceiveMessage) -> Answer:
+    """A colleague has answered in the provider's own pages, or the provider echoes what we said ourselves."""
+    contact = (conversation.contact or conversation.last_contact) if conversation else None
+    if conversation is None or contact is None:
+        return Answer(code="nobody-asked")
+    if external_key(wish.channel, wish.dedupe_key) in turn.pool.memory.externals:
+        return Answer(code="duplicate", contact=contact)
+    add_message(turn, conversation, contact, wish)
+    copy_files(turn, conversation)
+    return Answer(contact=contact)
 
 
 def open_channel(turn: Turn, channel: str) -> Channel:
@@ -146,16 +163,16 @@ def facts(turn: Turn, channel: Channel, wish: ReceiveMessage | ReceiveCall) -> d
     return {key: value for key, value in found.items() if value is not None}
 
 
-def add_message(turn: Turn, conversation: Conversation, contact: str, key: str, occurred_at: float | None) -> None:
+def add_message(turn: Turn, conversation: Conversation, contact: str, wish: ReceiveMessage) -> None:
     turn.emit(
         events.MessageAdded(
             conversation=conversation.id,
             contact=contact,
             message=turn.input,
             number=conversation.messages + 1,
-            author="customer",
-            key=key,
-            occurred_at=occurred_at,
+            author=wish.author,
+            key=wish.dedupe_key,
+            occurred_at=wish.occurred_at,
         )
     )
 
@@ -175,11 +192,6 @@ def _wake(turn: Turn, contact: Contact) -> None:
         )
     )
     after_work(turn, agent.id)
-
-
-def receive_receipt(turn: Turn, wish: ReceiveReceipt) -> Answer:
-    turn.emit(events.ReceiptRecorded(message=wish.message, status=wish.status, detail=wish.detail))
-    return OK
 
 
 def end_session(turn: Turn, wish: EndSession) -> Answer:

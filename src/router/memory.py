@@ -10,7 +10,7 @@ import msgspec
 
 from router.config import Config
 from router.effects import AnyEffect
-from router.model import Identity, Kind, Requirement, Role, Thread
+from router.model import Identity, Kind, ReplyPolicy, Requirement, Role, SendStatus, Thread
 
 LOST_OFFER_S = 5.0
 """How long a lost agent keeps an open offer."""
@@ -24,6 +24,11 @@ REMEMBER_KEYS = 64
 KEEP_CONVERSATION_S = 86_400.0
 REMEMBER_NUMBERS = 500_000
 """Conversations that are forgotten leave only how many messages they had, so that the count goes on."""
+
+REMEMBER_OURS = 20
+"""Messages of ours in a conversation that a read mark may still be about."""
+REMEMBER_EXTERNALS = 20_000
+PARKED_RECEIPTS = 1_000
 
 Status = Literal["queued", "offered", "active", "held", "parked", "wrapping"]
 
@@ -116,6 +121,11 @@ class Conversation(msgspec.Struct, gc=False):
     closed_at: float = 0
     messages: int = 0
     keys: dict[str, str] = {}
+    policy: ReplyPolicy | None = None
+    replies: int = 0
+    """Answers of ours since the customer's last word, those that failed not counted."""
+    ours: tuple[tuple[str, float], ...] = ()
+    """Our newest messages, and when their provider had accepted them."""
 
 
 class Agent(msgspec.Struct, gc=False):
@@ -175,6 +185,14 @@ class Memory(msgspec.Struct):
     agents: dict[str, Agent] = {}
     numbers: dict[str, int] = {}
     sends: dict[str, Send] = {}
+    externals: dict[str, str] = {}
+    """The provider's names of our newest messages (`external_key`)."""
+    parked_receipts: dict[str, tuple[SendStatus, str | None]] = {}
     seen: dict[str, Seen] = {}
     day: str = ""
     stats: dict[str, Stats] = {}
+
+
+def external_key(channel: str, external: str) -> str:
+    """A provider's name of a message, which is its own only within its channel."""
+    return f"{channel}/{external}"

@@ -84,7 +84,15 @@ class Media(Value, tag="media", frozen=True, kw_only=True):
     inline_id: str | None = None
 
 
-Part = Text | Media
+class Elsewhere(Value, tag="elsewhere", frozen=True, kw_only=True):
+    """A file that still lies with the provider, under the name `ref`: it is copied soon after it has come."""
+
+    ref: str
+    name: str
+    media_type: str = "application/octet-stream"
+
+
+Part = Text | Media | Elsewhere
 
 
 class Content(Value, frozen=True, kw_only=True):
@@ -102,16 +110,25 @@ class Content(Value, frozen=True, kw_only=True):
         return "\n".join(part.text for part in self.parts if isinstance(part, Text))
 
 
+Unit = Literal["characters", "utf16", "bytes_utf8", "bytes_euc_kr", "weighted"]
+"""How a provider counts a text's length: code points, UTF-16 units, bytes, bytes of EUC-KR (what it cannot write cannot
+be sent), or X's weights (two for most scripts but Latin)."""
+
+
 class ReplyPolicy(Value, frozen=True, kw_only=True):
-    """What may be answered now: computed by the provider, shown to the agent, enforced by the engine."""
+    """What may be answered now: computed by the provider, shown to the agent, enforced by the engine.
+
+    `reason` says why not, in a word the desk knows. `style`: further answers are added; there is but one; or a further
+    one takes the place of the first. `public`: everybody can read the answer.
+    """
 
     allowed: bool = True
     reason: str | None = None
     until: float | None = None
-    modes: tuple[str, ...] = ("reply",)
     max_length: int | None = None
-    unit: Literal["characters", "bytes_euc_kr", "gsm7_or_ucs2"] = "characters"
+    unit: Unit = "characters"
     style: Literal["append", "one_shot", "overwrite"] = "append"
+    public: bool = False
 
 
 class Requirement(Value, frozen=True, kw_only=True):

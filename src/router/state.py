@@ -15,7 +15,7 @@ from router.calendar import Hours
 from router.cells import CLOSED, Lanes
 from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S, Brand, Channel, Lookup, Queue
 from router.config import Agent as Profile
-from router.effects import RingLeg
+from router.effects import Deliver, RingLeg
 from router.eligible import has_offer, lanes_of, room_of, state_of
 from router.line import Group, Waiter
 from router.matching import Matching
@@ -24,9 +24,12 @@ from router.memory import (
     LOST_CHAT_S,
     LOST_OFFER_S,
     OFFER_GRACE_S,
+    PARKED_RECEIPTS,
+    REMEMBER_EXTERNALS,
     REMEMBER_INPUTS,
     REMEMBER_KEYS,
     REMEMBER_NUMBERS,
+    REMEMBER_OURS,
     REMEMBER_S,
     Agent,
     Contact,
@@ -38,8 +41,9 @@ from router.memory import (
     Send,
     Stats,
     Status,
+    external_key,
 )
-from router.model import Kind, Requirement
+from router.model import RECEIPT_RANK, Kind, Requirement
 from router.queueing import ARRIVAL, place
 from router.skills import least_levels, levels_of, requirement_sets, to_serve
 from router.timers import Due, Timers
@@ -531,12 +535,37 @@ def _message_added(pool: Pool, event: events.MessageAdded) -> None:
         conversation.keys[event.key] = event.message
         while len(conversation.keys) > REMEMBER_KEYS:
             del conversation.keys[next(iter(conversation.keys))]
+    if event.author == "customer":
+        conversation.replies = 0
+    elif not event.private:
+        conversation.replies += 1
     contact = pool.contacts.get(event.contact)
     if contact is not None:
         contact.last_word_at = pool.t
-        if event.author == "agent" and not event.private:
+        if event.author in ("agent", "external_console") and not event.private:
             contact.replied = True
         # Nothing falls due earlier by a word, and nobody's place changes.
+
+
+@_on(events.MessageRevised)
+def _message_revised(pool: Pool, event: events.MessageRevised) -> None:
+    """The projector keeps what is said now."""
+
+
+@_on(events.ReplyPolicyChanged)
+def _reply_policy_changed(pool: Pool, event: events.ReplyPolicyChanged) -> None:
+    pool.conversations[event.conversation].policy = event.policy
+
+
+@_on(events.ReceiptParked)
+def _receipt_parked(pool: Pool, event: events.ReceiptParked) -> None:
+    """Of several for one message the highest stands, as for those that are recorded."""
+    parked, key = pool.memory.parked_receipts, external_key(event.channel, event.external)
+    known = parked.get(key)
+    if known is None or RECEIPT_RANK[event.status] > RECEIPT_RANK[known[0]]:
+        parked[key] = (event.status, event.detail)
+    while len(parked) > PARKED_RECEIPTS:
+        del parked[next(iter(parked))]
 
 
 @_on(events.ReceiptRecorded)
@@ -927,6 +956,8 @@ def _send_claimed(pool: Pool, event: events.SendClaimed) -> None:
 @_on(events.SendEnded)
 def _send_ended(pool: Pool, event: events.SendEnded) -> None:
     send = pool.memory.sends.pop(event.key, None)
+    if send is not None and isinstance(send.effect, Deliver):
+        _delivered(pool, send.effect, event)
     if not event.externals or send is None or not isinstance(send.effect, RingLeg):
         return
     offered, contact = pool.contact_of_offer(event.key), pool.contacts.get(event.contact)
@@ -939,3 +970,21 @@ def _send_ended(pool: Pool, event: events.SendEnded) -> None:
         guest.ringing = leg if guest.leg is None else None
     elif leg not in (contact.leg, contact.call):
         contact.ringing = leg
+
+
+def _delivered(pool: Pool, effect: Deliver, event: events.SendEnded) -> None:
+    """How the provider calls our message, for its receipts; what it did not take counts as no answer."""
+    conversation = pool.conversations.get(effect.conversation)
+    if event.result == "rejected" and conversation is not None:
+        conversation.replies = max(0, conversation.replies - 1)
+    if event.result != "accepted":
+        return
+    if conversation is not None:
+        conversation.ours = (*conversation.ours, (event.key, pool.t))[-REMEMBER_OURS:]
+    externals = pool.memory.externals
+    for external in event.externals:
+        key = external_key(effect.channel, external)
+        externals[key] = event.key
+        pool.memory.parked_receipts.pop(key, None)
+    while len(externals) > REMEMBER_EXTERNALS:
+        del externals[next(iter(externals))]

@@ -21,6 +21,7 @@ import structlog
 
 from channels import mail
 from channels.base import (
+    About,
     Account,
     File,
     HookReply,
@@ -76,6 +77,16 @@ WIRE = _Wire(linesep="\r\n", cte_type="7bit")
 
 class Email:
     name = "email"
+    about = About(
+        title="Any mailbox (IMAP and SMTP)",
+        family="email",
+        receives="mails",
+        sends="mails",
+        receipts="bounces",
+        media="both ways",
+        evidence="real server",
+        verified_against="postfix 3.7 and dovecot 2.3",
+    )
     kinds: tuple[Kind, ...] = ("email",)
     transport: Transport = "mailbox"
     required_settings: tuple[str, ...] = ("address", "imap_host", "smtp_host")

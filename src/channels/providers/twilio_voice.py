@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from channels import twilio
 from channels.base import (
+    About,
     Account,
     Call,
     CallView,
@@ -40,6 +41,14 @@ MUSIC = "https://com.twilio.sounds.music.s3.amazonaws.com/MARKOVICHAMP-Borghestr
 
 class TwilioVoice:
     name = "twilio_voice"
+    about = About(
+        title="Phone by Twilio and those compatible with it (TwiML)",
+        family="phone",
+        receives="calls",
+        sends="calls",
+        evidence="vendor's library",
+        verified_against="Twilio's own SDK (signatures, TwiML) and a carrier of ours that interprets TwiML",
+    )
     kinds: tuple[Kind, ...] = ("voice",)
     transport: Transport = "webhook"
     required_settings: tuple[str, ...] = ("account_sid", "number")

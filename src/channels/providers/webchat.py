@@ -1,12 +1,33 @@
 """Our own web chat. It has no provider to call: the widget's socket (channels.chat) reads the journal itself."""
 
-from channels.base import Account, Call, HookReply, Look, Outgoing, Reading, Result, Transport, Unsendable, Webhook
+from channels.base import (
+    About,
+    Account,
+    Call,
+    HookReply,
+    Look,
+    Outgoing,
+    Reading,
+    Result,
+    Transport,
+    Unsendable,
+    Webhook,
+)
 from router.effects import AnyEffect
 from router.model import Kind, ReplyPolicy
 
 
 class WebChat:
     name = "webchat"
+    about = About(
+        title="Web chat, our widget",
+        family="chat",
+        receives="texts, files",
+        sends="texts, files",
+        media="both ways",
+        evidence="real server",
+        verified_against="Chromium, through the widget",
+    )
     kinds: tuple[Kind, ...] = ("chat",)
     transport: Transport = "own"
     required_settings: tuple[str, ...] = ()

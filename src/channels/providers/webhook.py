@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from channels.base import (
     REPLAY_WINDOW_S,
+    About,
     Account,
     Call,
     HookReply,
@@ -57,6 +58,14 @@ _decode = msgspec.json.Decoder(Inbound).decode
 
 class SignedWebhook:
     name = "webhook"
+    about = About(
+        title="Generic signed webhook",
+        family="other",
+        receives="messages",
+        sends="to `reply_url`",
+        evidence="vendor's library",
+        verified_against="the `standardwebhooks` library",
+    )
     kinds: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind not in ("voice", "chat"))
     transport: Transport = "webhook"
     required_settings: tuple[str, ...] = ()

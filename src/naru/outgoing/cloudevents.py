@@ -80,6 +80,7 @@ PUBLIC: dict[type[events.Event], Public] = {
     events.ContactCompleted: Public("naru.contact.completed", ("outcome", "disposition", "by")),
     events.LegJoined: Public("naru.leg.joined", ("side",)),
     events.MessageAdded: Public("naru.message.added", ("message", "number", "author", "private", "occurred_at")),
+    events.MessageRevised: Public("naru.message.revised", ("message", "change")),
     events.ReceiptRecorded: Public("naru.message.receipted", ("message", "status")),
     events.SendEnded: Public("naru.send.ended", ("key", "result")),
     events.AgentConnected: Public("naru.agent.connected"),
@@ -93,6 +94,8 @@ INTERNAL: dict[type[events.Event], str] = {
     events.ConfigApplied: "the configuration has versions and an API of its own",
     events.ConversationOpened: "it carries addresses and names; its contact says what others may know",
     events.ConversationForgotten: "the router's memory, nothing that happened to anybody",
+    events.ReplyPolicyChanged: "what a provider allows now, for desks and the engine",
+    events.ReceiptParked: "whose message it is about will be known with the next",
     events.SendRequested: "it carries addresses; the message was announced, and its end will be",
     events.SendClaimed: "which of our workers does it",
 }

@@ -3,9 +3,11 @@
 The projector may be a moment behind the journal; whoever reads what was just said waits for it, at most two seconds.
 """
 
+import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from sqlalchemy import func, select, update
 
 from agents.frames import MessageView, parts_view
@@ -19,6 +21,9 @@ from naru.store.files import StoredFiles
 from naru.store.projector import put_if_absent
 from naru.wire import decode_content
 from router.model import Content, Media
+
+RENEWAL = "/token"
+"""Behind a channel's name: what renews its access token, which has a row of its own."""
 
 Settled = Callable[[str], Awaitable[bool]]
 
@@ -73,6 +78,7 @@ class StoredHistory:
             parts=parts_view(content),
             status=row.status,
             detail=row.detail,
+            revised=row.revised,
         )
 
     async def contact(self, workspace: str, contact: str) -> dict[str, Any] | None:
@@ -144,14 +150,14 @@ class StoredHistory:
         c = db.messages.c
         if not await self._settled(workspace):
             raise Unavailable("the projector is behind")
-        rows = await self._rows(workspace, select(c.content).where(c.workspace == workspace, c.id == message))
+        rows = await self._rows(workspace, select(c.content, c.number).where(c.workspace == workspace, c.id == message))
         content = self._open(workspace, rows[0].content) if rows else None
         if content is None:
             return None
         subject = await self._first_subject(workspace, conversation)
         last = await self._rows(
             workspace,
-            select(c.content)
+            select(c.content, c.number, c.at)
             .where(c.workspace == workspace, c.conversation == conversation, c.author == "customer")
             .order_by(c.number.desc())
             .limit(1),
@@ -163,8 +169,25 @@ class StoredHistory:
             if isinstance(part, Media)
         ]
         return Outgoing(
-            content, tuple(files), (said.subject if said else None) or subject, dict(said.headers) if said else {}
+            content,
+            tuple(files),
+            last_subject=(said.subject if said else None) or subject,
+            last_headers=dict(said.headers) if said else {},
+            last_at=last[0].at if last else 0,
+            first=bool(last) and rows[0].number == last[0].number + 1,
         )
+
+    async def received(self, workspace: str, conversation: str, message: str) -> Content | None:
+        """What a customer's message says, as it is known now."""
+        c = db.messages.c
+        try:
+            if not await self._settled(workspace):
+                raise Unavailable("the projector is behind")
+            where = (c.workspace == workspace) & (c.conversation == conversation) & (c.id == message)
+            rows = await self._rows(workspace, select(c.content).where(where))
+        except (StoreUnavailable, OSError) as error:
+            raise Unavailable(str(error)) from error
+        return self._open(workspace, rows[0].content) if rows else None
 
     async def _first_subject(self, workspace: str, conversation: str) -> str | None:
         c = db.messages.c
@@ -189,6 +212,24 @@ class StoredHistory:
             await put_if_absent(connection, table, workspace=workspace, channel=channel, cursor=cursor)
             where = (table.c.workspace == workspace) & (table.c.channel == channel)
             await connection.execute(update(table).where(where).values(cursor=cursor))
+
+    async def kept(self, workspace: str, channel: str) -> dict[str, str]:
+        try:
+            sealed = (await self.cursor(workspace, f"{channel}{RENEWAL}")).get("sealed")
+        except (StoreUnavailable, OSError) as error:
+            raise Unavailable(str(error)) from error
+        if sealed is None:
+            return {}
+        return msgspec.json.decode(
+            self._keyring.open(workspace, "token", base64.b64decode(sealed)), type=dict[str, str]
+        )
+
+    async def keep(self, workspace: str, channel: str, kept: dict[str, str]) -> None:
+        sealed = self._keyring.seal(workspace, "token", msgspec.json.encode(kept))
+        try:
+            await self.move_cursor(workspace, f"{channel}{RENEWAL}", {"sealed": base64.b64encode(sealed).decode()})
+        except (StoreUnavailable, OSError) as error:
+            raise Unavailable(str(error)) from error
 
     # -- reports
 

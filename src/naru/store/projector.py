@@ -286,6 +286,15 @@ async def _message_added(row: _Row, event: events.MessageAdded) -> None:
     await row.change(db.conversations, event.conversation, last_word_at=row.t)
 
 
+@_on(events.MessageRevised)
+async def _message_revised(row: _Row, event: events.MessageRevised) -> None:
+    """What was edited is kept as it is now; of what was taken back, that there was something."""
+    now: dict[str, Any] = {"content": row.sealed}
+    if event.change != "copied":
+        now["revised"] = event.change
+    await row.change(db.messages, event.message, **now)
+
+
 @_on(events.SendEnded)
 async def _send_ended(row: _Row, event: events.SendEnded) -> None:
     status = {"accepted": "sent", "rejected": "failed", "uncertain": "uncertain"}[event.result]

@@ -155,6 +155,7 @@ messages = Table(
     Column("content", LargeBinary),
     Column("status", String),
     Column("detail", Text),
+    Column("revised", String),
     UniqueConstraint("workspace", "channel", "dedupe_key"),
     Index("messages_by_number", "workspace", "conversation", "number"),
 )

@@ -1,0 +1,7 @@
+"""Which transport has a connection of its own kind, and what holds it. A new protocol is one line here."""
+
+from collections.abc import Callable
+
+from channels.base import Account, Line, Session, Transport
+
+SESSIONS: dict[Transport, Callable[[Account, Line], Session]] = {}
