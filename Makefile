@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run install dev check format test theory chaos web lock clean
+.PHONY: run install dev check format test test-vectors theory chaos web lock clean
 
 run: install
 	$(BIN)/naru demo
@@ -45,6 +45,10 @@ test: dev
 	sh tests/support/install.sh
 	$(MAKE) check
 	sh tests/support/run.sh $(BIN)/pytest
+
+# Every signature vector; NARU_VECTORS=path runs another file of that form.
+test-vectors: dev
+	$(BIN)/pytest -q tests/channels/test_vectors.py
 
 # Every case of queueing theory, the dear ones too, each figure printed.
 theory: dev

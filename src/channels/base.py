@@ -35,7 +35,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """A connected channel: its settings, its secrets in the clear, and where its provider reaches us.
 
     `sign` gives a token for a text that nobody else can compute. `token` is the access token in force, of a provider
-    that renews one (`Renews`).
+    that renews one (`Renews`); `keys` are the provider's public keys that were asked for (`Vouched`).
     """
 
     workspace: str
@@ -49,6 +49,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Mapping[str, str]
     sign: Callable[[str], str]
     token: str = ""
+    keys: Mapping[str, str] = {}
 
     def setting(self, name: str, default: str = "") -> str:
         value = self.settings.get(name, default)
@@ -257,6 +258,20 @@ class Greets(Protocol):
     def handshake(self, account: Account, webhook: Webhook) -> HookReply:
         """The answer to a GET: 200 with what was asked for, 403 when the question is not the provider's."""
         ...
+
+
+@runtime_checkable
+class Vouched(Protocol):
+    """A provider that signs with a key pair, whose public half is asked for by name and kept for an hour.
+
+    It is handed to `verify` in `account.keys`.
+    """
+
+    def key_name(self, account: Account, webhook: Webhook) -> str | None: ...
+
+    def ask_key(self, account: Account, name: str) -> Call: ...
+
+    def key(self, status: int, body: bytes) -> str | None: ...
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from channels.accounts import Accounts
 from channels.base import MAX_BODY_BYTES, Account, CallView, Comment, Greets, HookReply, Item, Look, Webhook
+from channels.keys import Keys
 from channels.ports import Bus, Contents, Files, Language, Unavailable
 from router.inputs import Input, ReceiveCall, ReceiveMessage
 from router.model import Content
@@ -81,7 +82,12 @@ def look_into(bus: Bus, workspace: str) -> Look:
 
 
 def hook_routes(
-    accounts: Accounts, intake: Intake, bus: Bus, clock: Callable[[], float], comments: Comments = nowhere
+    accounts: Accounts,
+    intake: Intake,
+    bus: Bus,
+    clock: Callable[[], float],
+    comments: Comments = nowhere,
+    keys: Keys | None = None,
 ) -> APIRouter:
     router = APIRouter(tags=["providers"])
 
@@ -105,6 +111,11 @@ def hook_routes(
             raise HTTPException(404, "unknown-channel")
         webhook = await _webhook(request, account, path, clock())
         provider = accounts.providers[account.provider]
+        if keys is not None:
+            try:
+                account = await keys.account(account, provider, webhook)
+            except Unavailable as error:
+                raise HTTPException(503, "key-unavailable", {"Retry-After": "30"}) from error
         if not provider.verify(account, webhook):
             log.warning("hook.refused", workspace=account.workspace, channel=account.channel)
             raise HTTPException(403, "bad-signature")

@@ -6,6 +6,7 @@ separated by spaces: each is taken, the first is ours.
 """
 
 import base64
+import hashlib
 import hmac
 from urllib.parse import parse_qsl, quote
 
@@ -33,10 +34,18 @@ def _pairs(webhook: Webhook) -> list[tuple[str, str]]:
 
 
 def verify(account: Account, webhook: Webhook) -> bool:
-    """Whether one of the account's tokens signed it. Edges differ in whether the port was signed, so either is taken."""
+    """Whether one of the account's tokens signed it. Edges differ in whether the port was signed, so either is taken.
+
+    A body that is no form is signed by its hash in the URL (`bodySHA256`), which is signed in turn.
+    """
     given = webhook.headers.get("x-twilio-signature", "").encode()
     shared = "algorithm=HMAC_SHA256" in webhook.headers.get("x-twilio-webhooks-signature-settings", "")
-    fields = _pairs(webhook) if webhook.method == "POST" else []
+    hashed = webhook.query.get("bodySHA256")
+    if hashed is not None and not hmac.compare_digest(
+        hashed.encode(), hashlib.sha256(webhook.body).hexdigest().encode()
+    ):
+        return False
+    fields = _pairs(webhook) if webhook.method == "POST" and hashed is None else []
     verdicts = [
         hmac.compare_digest(signature(token, url, fields, "sha256" if shared else "sha1").encode(), given)
         for token in account.secrets["auth_token"].split()

@@ -31,6 +31,7 @@ from channels.chat import Chats
 from channels.connections import Connections
 from channels.copying import Copying
 from channels.gateway import Intake, hook_routes, nowhere
+from channels.keys import Keys
 from channels.tokens import Tokens
 from channels.worker import Worker
 from naru import __version__, probes, retention, web
@@ -281,6 +282,7 @@ class Naru:
         self.client = httpx2.AsyncClient(timeout=15, follow_redirects=False, cookies=no_cookies)
         self.oidc = Oidc(Issuers(self.client, self.clock), self.secrets.resolve, self.keyring.token, self.clock)
         tokens = Tokens(self.channels.providers, self.history, self.client, self.clock)
+        self.keys = Keys(self.client, tokens, self.clock)
         self.connections = Connections(
             self.channels,
             bus,
@@ -381,7 +383,7 @@ class Naru:
             )
             app.include_router(naru.reports.routes.routes(self.accounts, self.history, self.clock))
             app.include_router(naru.outgoing.routes.routes(self.accounts, self.configurations, self.deliverer))
-            app.include_router(hook_routes(self.channels, self.intake, self.bus, self.clock))
+            app.include_router(hook_routes(self.channels, self.intake, self.bus, self.clock, keys=self.keys))
             app.include_router(self.chats.routes())
             app.include_router(socket_routes(self.desks, self.boards))
         app.include_router(probes.routes(self))
