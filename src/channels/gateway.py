@@ -10,7 +10,7 @@ import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from channels.accounts import Accounts
-from channels.base import MAX_BODY_BYTES, Account, CallView, Comment, Greets, HookReply, Item, Look, Webhook
+from channels.base import MAX_BODY_BYTES, Account, CallView, Comment, Greets, HookReply, Item, Look, Provider, Webhook
 from channels.keys import Keys
 from channels.ports import Bus, Contents, Files, Language, Unavailable
 from router.inputs import Input, ReceiveCall, ReceiveMessage
@@ -111,11 +111,7 @@ def hook_routes(
             raise HTTPException(404, "unknown-channel")
         webhook = await _webhook(request, account, path, clock())
         provider = accounts.providers[account.provider]
-        if keys is not None:
-            try:
-                account = await keys.account(account, provider, webhook)
-            except Unavailable as error:
-                raise HTTPException(503, "key-unavailable", {"Retry-After": "30"}) from error
+        account = await _with_key(keys, account, provider, webhook)
         if not provider.verify(account, webhook):
             log.warning("hook.refused", workspace=account.workspace, channel=account.channel)
             raise HTTPException(403, "bad-signature")
@@ -134,6 +130,13 @@ def hook_routes(
         return _response(reading.reply)
 
     return router
+
+
+async def _with_key(keys: Keys | None, account: Account, provider: Provider, webhook: Webhook) -> Account:
+    try:
+        return account if keys is None else await keys.account(account, provider, webhook)
+    except Unavailable as error:
+        raise HTTPException(503, "key-unavailable", {"Retry-After": "30"}) from error
 
 
 async def _webhook(request: Request, account: Account, path: str, now: float) -> Webhook:
