@@ -225,7 +225,11 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provider(Protocol):
-    """`outcome` reads the provider's answer to a Call; the other orders have ends of their own."""
+    """`outcome` reads the provider's answer to a Call; the other orders have ends of their own.
+
+    A provider that does an effect once however often it is ordered says `repeats_safely = True`: then no claim is made,
+    which is two appends less before a phone rings.
+    """
 
     name: str
     about: About
@@ -384,6 +388,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     ask: Callable[[Item], Awaitable[Answer | None]]
     comments: Callable[[tuple[Comment, ...]], Awaitable[None]]
     look: Look
+    calls: Callable[[], tuple[str, ...]]
+    """The calls and legs of this channel that the engine believes to be there, as their provider names them."""
     cursor: Callable[[], Awaitable[dict[str, Any]]]
     move_cursor: Callable[[dict[str, Any]], Awaitable[None]]
     clock: Callable[[], float]

@@ -13,7 +13,7 @@ import msgspec
 
 from channels.accounts import Accounts
 from channels.base import Account, Item, Line, Polls, Session, Streams, Webhook
-from channels.gateway import Comments, Intake, look_into
+from channels.gateway import Comments, Intake, calls_on, look_into
 from channels.mailbox import Mailbox
 from channels.polling import Poller
 from channels.ports import Bus, Contents
@@ -112,6 +112,7 @@ class Connections:
             ask=ask,
             comments=lambda comments: self._comments(account, comments),
             look=look_into(self._bus, account.workspace),
+            calls=lambda: calls_on(self._bus, account.workspace, account.channel),
             cursor=lambda: self._contents.cursor(account.workspace, account.channel),
             move_cursor=lambda cursor: self._contents.move_cursor(account.workspace, account.channel, cursor),
             clock=self._clock,

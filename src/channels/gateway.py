@@ -81,6 +81,17 @@ def look_into(bus: Bus, workspace: str) -> Look:
     return look
 
 
+def calls_on(bus: Bus, workspace: str, channel: str) -> tuple[str, ...]:
+    """The calls and legs that the engine believes to be on a channel, as its provider names them."""
+    pool = bus.pool(workspace)
+    found: list[str | None] = []
+    for contact in pool.contacts.values() if pool else ():
+        if contact.channel == channel and contact.kind == "voice" and contact.status != "wrapping":
+            found += [contact.call, contact.leg, contact.ringing, contact.offer.leg if contact.offer else None]
+            found += [leg for guest in contact.participants.values() for leg in (guest.leg, guest.ringing)]
+    return tuple(name for name in found if name)
+
+
 def hook_routes(
     accounts: Accounts,
     intake: Intake,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from channels.ari import Exchange
 from channels.base import Account, Line, Session, Transport
 
-SESSIONS: dict[Transport, Callable[[Account, Line], Session]] = {}
+SESSIONS: dict[Transport, Callable[[Account, Line], Session]] = {"ari": Exchange}

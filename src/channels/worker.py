@@ -155,7 +155,7 @@ class Worker:
         account = self._accounts.of(job.workspace, job.effect.channel)
         if isinstance(job.effect, (Deliver, RingLeg)):
             message = await self._message(job)  # before the claim: until then nothing can have been sent
-            if await self._claim(job.workspace, job.effect.key):
+            if self._may_repeat(account) or await self._claim(job.workspace, job.effect.key):
                 await self._end(job.workspace, job.effect.key, await self._claimed(account, job, message))
             return
         result = await self._carry_out(account, job)
@@ -166,6 +166,9 @@ class Worker:
                 await self._gone(job.workspace, job.effect)
         if result.kind != "accepted":
             log.warning("effect.failed", channel=job.effect.channel, detail=result.detail)
+
+    def _may_repeat(self, account: Account | None) -> bool:
+        return account is not None and getattr(self._accounts.providers[account.provider], "repeats_safely", False)
 
     async def _message(self, job: Job) -> Outgoing | None:
         """What was said, from the history, however long that is behind or away; None only if it is not there."""

@@ -129,7 +129,7 @@ def summary(reading: Reading | Page | Heard) -> list[dict[str, Any]]:
     """Each input as plain data: its type and fields, its key, and the text and parts of what was said."""
     found = []
     for item in reading.items:
-        said = {"type": type(item.body).__name__, "key": item.key, **msgspec.to_builtins(item.body)}
+        said = {**msgspec.to_builtins(item.body), "type": type(item.body).__name__, "key": item.key}
         if item.content is not None:
             said["text"] = item.content.text
             said["subject"] = item.content.subject

@@ -1,0 +1,237 @@
+"""Recorded ARI traces replayed through a real center: whatever happens to the legs, caller and agent end as they should.
+
+The whole path against a real Asterisk, with real audio, is walked by `make asterisk`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+
+from support.center import AgentDesk, Center
+from support.exchange import Exchange, Exchanges, trace
+
+Phones = tuple[Center, Exchanges]
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TALKS = ["happy_agent", "happy_caller", "happy_router", "happy_router_nosub", "record"]
+STORIES = ["busy", "noanswer", "noendpoint", "cancel", "createdial", "wrapup", "dropped", "replaced", *TALKS]
+TRACES = {"wrapup": "happy_router", "dropped": "wsdrop", "replaced": "wsdrop"}
+
+
+def config(url: str) -> str:
+    """A brand, a channel, a queue and an agent for each story, so that none sees another's."""
+    each = [
+        {
+            "brand": {"id": name, "name": name, "default_queue": name},
+            "channel": {
+                "id": name,
+                "name": name,
+                "brand": name,
+                "provider": "asterisk",
+                "kind": "voice",
+                "settings": {"url": url, "app": name, "agent_endpoint": "PJSIP/{address}"},
+                "secrets": {"username": "env:NARU_SECRET_ARI", "password": "env:NARU_SECRET_ARI"},
+            },
+            "queue": {"id": name, "name": name, "wrap_up_s": 30},
+            "agent": {"id": f"a-{name}", "name": name, "brands": [name], "phone": "agent001"},
+        }
+        for name in map(slug, STORIES)
+    ]
+    return yaml.safe_dump(
+        {
+            "version": 1,
+            "name": "Phones",
+            "timezone": "Asia/Seoul",
+            "brands": [one["brand"] for one in each],
+            "channels": [one["channel"] for one in each],
+            "queues": [one["queue"] for one in each],
+            "agents": [{"id": "owner", "name": "Owner", "role": "owner"}, *(one["agent"] for one in each)],
+        }
+    )
+
+
+def slug(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class Shop:
+    def __init__(self, center: Center, exchange: Exchange, desk: AgentDesk, agent: str, queue: str) -> None:
+        self.center = center
+        self.exchange = exchange
+        self.desk = desk
+        self.agent = agent
+        self.queue = queue
+
+    async def contact(self, id_: str, **fields: Any) -> dict[str, Any]:
+        """Wait until the contact is so."""
+        for _ in range(400):
+            found: dict[str, Any] = self.center.request("GET", f"/v1/contacts/{id_}").json()
+            if all(found.get(name) == value for name, value in fields.items()):
+                return found
+            await asyncio.sleep(0.025)
+        raise AssertionError(f"{found} is not {fields}")
+
+    async def is_free(self) -> None:
+        """The agent has nothing in hand."""
+        for _ in range(400):
+            live = self.center.request("GET", "/v1/live").json()
+            now = next(agent for agent in live["agents"] if agent["id"] == self.agent)
+            if now["contacts"] == [] and now["used_units"] == 0:
+                return
+            await asyncio.sleep(0.025)
+        raise AssertionError(f"the agent is not free: {now}")
+
+    def waiting(self) -> list[str]:
+        found = self.center.request("GET", "/v1/live").json()["waiting"]
+        return [contact["id"] for contact in found if contact["queue"] == self.queue]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def phones(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Phones]:
+    exchanges = await Exchanges().up()
+    for name in STORIES:
+        exchanges.by_app[slug(name)] = Exchange(trace(TRACES.get(name, name)))
+    folder = tmp_path_factory.mktemp("asterisk")
+    env = {"NARU_SECRET_ARI": "naru"}
+    center = await asyncio.to_thread(Center, folder / "center", config(exchanges.url), env)
+    try:
+        await asyncio.to_thread(center.start)
+        yield center, exchanges
+    finally:
+        await asyncio.to_thread(center.stop)
+        await exchanges.down()
+
+
+@asynccontextmanager
+async def shop(phones: Phones, name: str, waits_for_hang_up: bool = False) -> AsyncIterator[Shop]:
+    center, exchanges = phones
+    exchange = exchanges.by_app[slug(name)]
+    exchange.waits_for_hang_up = waits_for_hang_up
+    agent = f"a-{slug(name)}"
+    desk = await AgentDesk.open(center, await asyncio.to_thread(center.agent_key, agent))
+    await desk.do("status", presence="available")
+    try:
+        yield Shop(center, exchange, desk, agent, slug(name))
+    except BaseException:
+        print(exchange.asked, center.log_tail())
+        raise
+    finally:
+        await desk.close()
+
+
+async def test_busy_declines_and_the_caller_waits_on_until_gone(phones: Phones) -> None:
+    async with shop(phones, "busy") as it:
+        await it.exchange.play()
+        ended = await it.desk.next("offer_ended")
+        assert (ended["outcome"], ended["reason"]) == ("declined", "busy")
+        await it.contact(ended["contact"], outcome="abandoned")
+        await it.is_free()
+
+
+async def test_nobody_picks_up(phones: Phones) -> None:
+    async with shop(phones, "noanswer") as it:
+        await it.exchange.play()
+        ended = await it.desk.next("offer_ended")
+        assert ended["outcome"] == "timed_out"
+        await it.contact(ended["contact"], outcome="abandoned")
+        await it.is_free()
+
+
+async def test_an_endpoint_that_nobody_has_frees_the_agent(phones: Phones) -> None:
+    async with shop(phones, "noendpoint") as it:
+        lines = trace("noendpoint")
+        start = next(line["event"] for line in lines if line.get("event", {}).get("type") == "StasisStart")
+        await it.exchange.say(start)
+        ended = await it.desk.next("offer_ended")
+        assert ended["outcome"] == "withdrawn"
+        await it.is_free()
+        await it.contact(ended["contact"], status="queued")
+        await it.exchange.say({"type": "StasisEnd", "channel": start["channel"]})
+        await it.contact(ended["contact"], outcome="abandoned")
+
+
+async def test_a_caller_who_gives_up_while_it_rings(phones: Phones) -> None:
+    async with shop(phones, "cancel", waits_for_hang_up=True) as it:
+        await it.exchange.play()  # it goes on when we have hung up the agent's leg
+        ended = await it.desk.next("offer_ended")
+        assert (ended["outcome"], ended["reason"]) == ("withdrawn", "customer-left")
+        await it.contact(ended["contact"], outcome="abandoned")
+        await it.is_free()
+
+
+@pytest.mark.parametrize("name", TALKS)
+async def test_a_talk_whoever_ends_it(phones: Phones, name: str) -> None:
+    """Both are put into one room; whoever leaves first, the other is hung up and the agent wraps up."""
+    async with shop(phones, name) as it:
+        await it.exchange.play()
+        offer = (await it.desk.next("offer"))["offer"]
+        room = f"naru-room-{offer['contact']}"
+        added = [query["channel"] for _, uri, query in it.exchange.asked if uri == f"bridges/{room}/addChannel"]
+        caller = next(line["event"]["channel"]["id"] for line in trace(name) if "event" in line)
+        assert sorted(added) == sorted([caller, f"naru-{offer['id']}"])
+        await it.contact(offer["contact"], status="wrapping", agent=it.agent)
+        assert (await it.desk.do("complete", contact=offer["contact"]))["status"] == 200
+        await it.contact(offer["contact"], outcome="handled")
+        await it.is_free()
+        await it.exchange.until("DELETE", f"bridges/{room}")
+
+
+async def test_a_leg_that_is_made_but_not_dialled_is_not_taken_for_answered(phones: Phones) -> None:
+    async with shop(phones, "createdial") as it:
+        it.exchange.waits_for_talk = False
+        await it.exchange.play()
+        ended = await it.desk.next("offer_ended")
+        assert ended["outcome"] in ("withdrawn", "declined")
+        await it.contact(ended["contact"], outcome="abandoned")
+        await it.is_free()
+
+
+async def test_wrap_up_at_the_desk_hangs_up_both(phones: Phones) -> None:
+    async with shop(phones, "wrapup", waits_for_hang_up=True) as it:
+        playing = asyncio.create_task(it.exchange.play())
+        offer = (await it.desk.next("offer"))["offer"]
+        await it.contact(offer["contact"], status="active")
+        await it.desk.do("wrap-up", contact=offer["contact"])
+        await playing  # the trace goes on only when both have been hung up
+        await it.contact(offer["contact"], status="wrapping")
+
+
+async def test_the_socket_breaks_while_a_caller_waits(phones: Phones) -> None:
+    """Calls live on and nothing is told: a caller who stays keeps the place, one who has gone is missed on return, and
+    one who came meanwhile is found."""
+    async with shop(phones, "dropped") as it:
+        start = next(line["event"] for line in trace("wsdrop") if line.get("event", {}).get("type") == "StasisStart")
+        await it.desk.do("status", presence="away")
+        await it.exchange.say(start)
+        await it.exchange.until("POST", f"channels/{start['channel']['id']}/moh")
+        [waiting] = it.waiting()
+
+        await it.exchange.drop()
+        other = {**start["channel"], "id": "1795372099.99"}
+        it.exchange.there = {
+            other["id"]: {**other, "dialplan": {"app_name": "Stasis", "app_data": "dropped,inbound,1588"}}
+        }
+        await it.exchange.until("POST", f"channels/{other['id']}/moh")
+        await it.contact(waiting, outcome="abandoned")
+        [now] = it.waiting()
+        assert now != waiting
+
+
+async def test_another_connection_takes_over_and_gives_back(phones: Phones) -> None:
+    async with shop(phones, "replaced") as it:
+        await it.exchange.connected.wait()
+        before = len(it.exchange.keys)
+        await it.exchange.say({"type": "ApplicationReplaced", "application": "replaced"})
+        for _ in range(400):
+            if len(it.exchange.keys) > before:
+                break
+            await asyncio.sleep(0.025)
+        assert len(it.exchange.keys) > before, "it comes back"
+        assert "app=replaced" in it.exchange.keys[0]
+        assert "api_key=naru%3Anaru" in it.exchange.keys[0]
