@@ -201,6 +201,10 @@ class Frames:
                     self._taken.add(len(self.seen) - 1)
                     return frame
 
+    def forget(self) -> None:
+        """What has come so far is not what is waited for next."""
+        self._taken = set(range(len(self.seen)))
+
     async def close(self) -> None:
         await self.socket.close()
 
