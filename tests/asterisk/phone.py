@@ -226,7 +226,7 @@ class Phones(asyncio.DatagramProtocol):
                 head.setdefault(name, value)
         if first.startswith("SIP/2.0"):
             self._answered(int(first.split()[1]), head, body)
-        else:
+        elif len(first.split()) == 3:  # anything shorter keeps the way open
             self._asked(first.split()[0], first.split()[1], head, body)
 
     def _answered(self, status: int, head: dict[str, Any], body: str) -> None:

@@ -40,9 +40,15 @@ TABLE: dict[type[events.Event], tuple[tuple[str, ...], str | None]] = {
     events.ContactCompleted: (("queued", "active", "held", "parked", "wrapping"), "completed"),
 }
 """From which statuses to which one an event leads; None: it stays."""
-AFTERWARDS = (events.SendClaimed, events.SendEnded)
-"""What may still be told of a contact that is over. (And the words with which it came, when nobody was to take it.)"""
+AFTERWARDS = (events.SendClaimed, events.SendEnded, events.MessageRevised)
+"""What may still be told of a contact that is over, and what a colleague says elsewhere. (And the words with which it came,
+when nobody was to take it.)"""
 ENDS_OF_OFFER = (events.OfferAccepted, events.OfferDeclined, events.OfferTimedOut, events.OfferWithdrawn)
+
+
+def _comes_late(event: events.Event) -> bool:
+    elsewhere = isinstance(event, events.MessageAdded) and event.author == "external_console"
+    return elsewhere or isinstance(event, AFTERWARDS)
 
 
 @dataclass
@@ -89,7 +95,7 @@ class Ledger:
         elif type(event) in TABLE:
             assert contact is not None
             self._moves(event, contact)
-        elif contact in self.over and contact != self._just_over and not isinstance(event, AFTERWARDS):
+        elif contact in self.over and contact != self._just_over and not _comes_late(event):
             raise Fault("after its end", f"{event}")
         handler = _NOTE.get(type(event))
         if handler is not None:

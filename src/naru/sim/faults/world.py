@@ -21,7 +21,7 @@ from router import effects, events, inputs
 from router.config import Config
 from router.engine import Decision
 from router.memory import REMEMBER_S, Contact
-from router.model import Content, Identity, Kind, SendStatus, Text, Thread
+from router.model import Content, Identity, Kind, ReplyPolicy, SendStatus, Text, Thread
 from router.state import Pool
 
 CUSTOMERS = tuple(f"c{number}" for number in range(9))
@@ -78,7 +78,8 @@ class World:
             (4, self._begins_own),
             (3, self._supervises),
             (3, self._campaigns),
-            (1, self._receipt),
+            (2, self._receipt),
+            (1, self._revises),
             (0.5, self._gateway),
             (1, self._tick),
             (1, self._configures),
@@ -235,6 +236,18 @@ class World:
             dedupe_key=f"m{self._count}",
             language=dice.pick((None, *centers.LANGUAGES)),
             attributes={"vip": "yes"} if dice.chance(0.1) else {},
+            policy=self._policy() if dice.chance(0.15) else None,
+            author="external_console" if dice.chance(0.03) else "customer",
+        )
+
+    def _policy(self) -> ReplyPolicy:
+        return self.dice.pick(
+            (
+                ReplyPolicy(until=self.pool.t + 600),
+                ReplyPolicy(style="one_shot"),
+                ReplyPolicy(allowed=False, reason="elsewhere"),
+                ReplyPolicy(),
+            )
         )
 
     def _writes(self) -> inputs.Input | None:
@@ -275,8 +288,26 @@ class World:
         return None if known is None else inputs.EndSession(channel=known.channel, thread=known.thread)
 
     def _receipt(self) -> inputs.Input | None:
-        status = self.dice.pick(typing.get_args(SendStatus))
-        return inputs.ReceiveReceipt(message=f"i{self.dice.count(1, self._count + 1)}", status=status)
+        """By our name of a message, by the provider's (known already or not), or of all up to now."""
+        dice = self.dice
+        status = dice.pick(typing.get_args(SendStatus))
+        by = dice.weighted((5, 3, 1, 1))
+        if by == 0:
+            return inputs.ReceiveReceipt(message=f"i{dice.count(1, self._count + 1)}", status=status)
+        known = self._one(list(self.pool.conversations.values()))
+        if by < 3 or known is None:
+            awaited = self._one(list(self.pool.memory.sends) or list(self.pool.memory.externals.values()))
+            external = f"x-{awaited}" if by == 1 else f"x-{self._count}"
+            return inputs.ReceiveReceipt(channel=self._channel(), external=external, status=status)
+        return inputs.ReceiveReceipt(channel=known.channel, thread=known.thread, up_to=self.pool.t, status="read")
+
+    def _revises(self) -> inputs.Input | None:
+        known = self._one([c for c in self.pool.conversations.values() if c.keys])
+        if known is None:
+            return None
+        change = self.dice.pick(("edited", "deleted"))
+        key = self.dice.pick(list(known.keys))
+        return inputs.ReviseMessage(channel=known.channel, thread=known.thread, change=change, dedupe_key=key)  # type: ignore[arg-type]
 
     # -- agents
 
