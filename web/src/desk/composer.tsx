@@ -1,12 +1,12 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { post } from "../shared/api";
 import { failText } from "../shared/failed";
-import { t } from "../shared/i18n";
+import { clock, t, word } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { sendOnEnter } from "../shared/ime";
 import { session } from "../shared/keep";
-import type { ContactView } from "../shared/views";
-import { act, messages, tell } from "./store";
+import { type ContactView, whyClosed } from "../shared/views";
+import { act, messages, now, tell } from "./store";
 
 interface Uploaded {
   id: string;
@@ -29,7 +29,8 @@ export function Composer({ contact }: { contact: ContactView }) {
   const field = useRef<HTMLTextAreaElement>(null);
   const chosen = useRef<HTMLInputElement>(null);
   const aside = contact.role === "consulted" || contact.role === "monitoring";
-  const onlyNotes = contact.kind === "voice" || contact.status === "wrapping" || aside;
+  const closed = whyClosed(contact, now.value);
+  const onlyNotes = contact.kind === "voice" || contact.status === "wrapping" || aside || closed !== null;
   const [note, setNote] = useState(first.current.note);
   const [subject, setSubject] = useState(first.current.subject);
   const [files, setFiles] = useState<Uploaded[]>(first.current.files);
@@ -151,6 +152,7 @@ export function Composer({ contact }: { contact: ContactView }) {
           }
         }}
       />
+      {(closed !== null || !isNote) && <Limits contact={contact} closed={closed} />}
       {(files.length > 0 || uploading.length > 0) && (
         <ul class="attached">
           {files.map((file) => (
@@ -226,5 +228,27 @@ export function Composer({ contact }: { contact: ContactView }) {
         </button>
       </div>
     </form>
+  );
+}
+
+/** What the channel allows: until when, how often, how long, and who can read it. */
+function Limits({ contact, closed }: { contact: ContactView; closed: string | null }) {
+  const reply = contact.reply;
+  if (reply === null) return null;
+  const words =
+    closed !== null
+      ? [t("reply.closed", { why: word("code", closed) })]
+      : [
+          reply.until !== null && t("reply.until", { time: clock(reply.until) }),
+          reply.public && t("reply.public"),
+          reply.style === "one_shot" && t("reply.one_shot"),
+          reply.style === "overwrite" && contact.replies > 0 && t("reply.overwrite"),
+          reply.max_length !== null && t("reply.length", { count: String(reply.max_length) }),
+        ].filter((text): text is string => typeof text === "string");
+  if (!words.length) return null;
+  return (
+    <p class={`small ${closed !== null ? "error" : "soft"}`} data-test="reply-limits">
+      {words.join(" · ")}
+    </p>
   );
 }

@@ -60,6 +60,12 @@ function File({ part }: { part: PartView }) {
 
 function Part({ part }: { part: PartView }) {
   if (part.file !== null) return <File part={part} />;
+  if (part.pending)
+    return (
+      <p class="soft">
+        <Icon name="clock" size={14} /> {t("message.file-comes", { name: part.name ?? "" })}
+      </p>
+    );
   if (part.html) return <Mail html={part.html} />;
   return <p class="words">{part.text}</p>;
 }
@@ -86,7 +92,7 @@ const statusOf = (message: MessageView, chat: boolean): MessageView["status"] =>
 
 function Message({ message, chat }: { message: MessageView; chat: boolean }) {
   const status = statusOf(message, chat);
-  const side = message.author === "customer" ? "theirs" : message.author === "agent" ? "ours" : "aside";
+  const side = message.author === "customer" ? "theirs" : ["agent", "external_console"].includes(message.author) ? "ours" : "aside";
   return (
     <li
       class={`message ${side} ${message.private ? "private" : ""}`}
@@ -103,6 +109,7 @@ function Message({ message, chat }: { message: MessageView; chat: boolean }) {
           </b>
         )}
         <span>{authorText(message)}</span>
+        {message.revised && <span>{t(message.revised === "deleted" ? "message.deleted" : "message.edited")}</span>}
         <time dateTime={new Date(message.at * 1000).toISOString()}>{clock(message.at)}</time>
         {status && !message.private && (
           <span class={`send-${status}`} title={message.detail ?? undefined}>

@@ -14,6 +14,7 @@ import {
   laterStatus,
   type MessageView,
   messageView,
+  partView,
   type OfferView,
   offerView,
   type SendStatus,
@@ -133,6 +134,9 @@ function take(frame: Frame): void {
     }
     case "message":
       addMessages([messageView(frame.message as object)]);
+      break;
+    case "message_revised":
+      revise(String(frame.conversation), String(frame.message), String(frame.change), (frame.parts ?? []) as object[]);
       break;
     case "message_status":
       setStatus(String(frame.conversation), String(frame.message), frame.status as SendStatus, frame.detail as string);
@@ -260,6 +264,20 @@ function addMessages(items: MessageView[]): void {
 }
 
 const statuses = new Map<string, { status: SendStatus; detail: string | null }>();
+
+/** Edited, taken back by its author, or its files have come: these are its parts now. */
+function revise(conversation: string, id: string, change: string, parts: object[]): void {
+  const list = messages.value[conversation];
+  if (!list?.some((message) => message.id === id)) return;
+  messages.value = {
+    ...messages.value,
+    [conversation]: list.map((message) =>
+      message.id === id
+        ? { ...message, parts: parts.map(partView), revised: change === "copied" ? message.revised : change }
+        : message,
+    ),
+  };
+}
 
 function setStatus(conversation: string, id: string, status: SendStatus, detail: string | undefined): void {
   const known = statuses.get(id);

@@ -40,6 +40,16 @@ export interface Participant {
   on_line: boolean;
 }
 
+/** What may be answered now, where a channel sets limits. */
+export interface ReplyPolicy {
+  allowed: boolean;
+  reason: string | null;
+  until: number | null;
+  max_length: number | null;
+  style: "append" | "one_shot" | "overwrite";
+  public: boolean;
+}
+
 export interface ContactView {
   id: string;
   conversation: string;
@@ -63,6 +73,8 @@ export interface ContactView {
   attributes: Record<string, string>;
   role: Role;
   participants: Participant[];
+  reply: ReplyPolicy | null;
+  replies: number;
 }
 
 export interface AgentView {
@@ -87,6 +99,7 @@ export interface PartView {
   name: string | null;
   media_type: string | null;
   size_bytes: number | null;
+  pending: boolean;
 }
 
 export interface MessageView {
@@ -102,6 +115,7 @@ export interface MessageView {
   parts: PartView[];
   status: SendStatus | null;
   detail: string | null;
+  revised: string | null;
 }
 
 export interface Me {
@@ -138,6 +152,24 @@ export const offerView = (raw: Raw<OfferView>): OfferView => ({
   direction: raw.direction ?? "inbound",
 });
 
+const replyPolicy = (raw: Raw<ReplyPolicy>): ReplyPolicy => ({
+  allowed: raw.allowed ?? true,
+  reason: raw.reason ?? null,
+  until: raw.until ?? null,
+  max_length: raw.max_length ?? null,
+  style: raw.style ?? "append",
+  public: raw.public ?? false,
+});
+
+/** Why nothing can be answered now, as a code; null when it can. */
+export const whyClosed = (contact: ContactView, now: number): string | null => {
+  const reply = contact.reply;
+  if (reply === null) return null;
+  if (!reply.allowed) return reply.reason ?? "reply-not-allowed";
+  if (reply.until !== null && now > reply.until) return "reply-window-closed";
+  return reply.style === "one_shot" && contact.replies > 0 ? "already-answered" : null;
+};
+
 export const contactView = (raw: Raw<ContactView>): ContactView => ({
   id: raw.id ?? "",
   conversation: raw.conversation ?? "",
@@ -161,6 +193,8 @@ export const contactView = (raw: Raw<ContactView>): ContactView => ({
   attributes: raw.attributes ?? {},
   role: raw.role ?? "owner",
   participants: raw.participants ?? [],
+  reply: raw.reply ? replyPolicy(raw.reply as Raw<ReplyPolicy>) : null,
+  replies: raw.replies ?? 0,
 });
 
 export const agentView = (raw: Raw<AgentView>): AgentView => ({
@@ -177,13 +211,14 @@ export const agentView = (raw: Raw<AgentView>): AgentView => ({
   by: raw.by ?? null,
 });
 
-const partView = (raw: Raw<PartView>): PartView => ({
+export const partView = (raw: Raw<PartView>): PartView => ({
   text: raw.text ?? null,
   html: raw.html ?? null,
   file: raw.file ?? null,
   name: raw.name ?? null,
   media_type: raw.media_type ?? null,
   size_bytes: raw.size_bytes ?? null,
+  pending: raw.pending ?? false,
 });
 
 export const messageView = (raw: Raw<MessageView>): MessageView => ({
@@ -199,6 +234,7 @@ export const messageView = (raw: Raw<MessageView>): MessageView => ({
   parts: ((raw.parts ?? []) as Raw<PartView>[]).map(partView),
   status: raw.status ?? null,
   detail: raw.detail ?? null,
+  revised: raw.revised ?? null,
 });
 
 /** Receipts come late, twice and out of order: the higher rank stands. */
