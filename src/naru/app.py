@@ -19,6 +19,7 @@ from fastapi import FastAPI, HTTPException
 import agents.gateway
 import agents.ports
 import channels.ports
+import naru.admin.channels
 import naru.admin.routes
 import naru.outgoing.routes
 import naru.reports.routes
@@ -28,6 +29,7 @@ from agents.socket import Boards, Desks, socket_routes
 from channels import registry
 from channels.accounts import Accounts as ChannelAccounts
 from channels.chat import Chats
+from channels.checkup import Checkup
 from channels.connections import Connections
 from channels.copying import Copying
 from channels.gateway import Intake, hook_routes, nowhere
@@ -308,6 +310,7 @@ class Naru:
             holds=self._holds,
             lives=lambda name: name in self.members.living("channels"),
         )
+        self.checkup = Checkup(self.channels, tokens, self.connections, self.history, self.client, self.clock)
         self.chats = Chats(
             self.channels,
             bus,
@@ -380,6 +383,9 @@ class Naru:
                     lambda workspace: self.hints.tell(SecretsChanged(workspace)),
                     self.oidc,
                 )
+            )
+            app.include_router(
+                naru.admin.channels.routes(self.accounts, self.configurations, self.channels, self.checkup, base)
             )
             app.include_router(naru.reports.routes.routes(self.accounts, self.history, self.clock))
             app.include_router(naru.outgoing.routes.routes(self.accounts, self.configurations, self.deliverer))

@@ -380,16 +380,57 @@ def keys_list(workspace: Workspace = "main", data: Data = None, as_json: AsJson 
     show(as_json, items, "\n".join(f"{row['id']}  {row['prefix']}…  {row['role']:10}  {row['name']}" for row in items))
 
 
-@channels_app.command("list")
-def channels_list(workspace: Workspace = "main", data: Data = None, as_json: AsJson = False) -> None:
-    """List the channels, where their providers reach us, and what keeps them from working."""
+@channels_app.command("providers")
+def channels_providers(
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The table of docs/channels.md.")] = False,
+) -> None:
+    """What can be connected: what each provider receives and sends, and what it was held against."""
+    from naru.admin.channels import listed, provider_table
+
+    show(as_json, listed(), provider_table(listed(), markdown))
+
+
+@channels_app.command("test")
+def channels_test(
+    channel: Annotated[str, typer.Argument(help="The channel's id.")],
+    workspace: Workspace = "main",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try a channel step by step: settings, token, credentials, connection, what has come. Nothing is sent to anybody."""
     remote = Remote.running(settings_of(data), workspace)
     if remote is None:
         fail("no server runs on this data folder; start one with naru serve")
+    found = remote.request("POST", f"/v1/channels/{channel}/test").json()
+    mark = {True: "ok", False: "FAILS", None: "-"}
+    lines = []
+    for step in found["steps"]:
+        lines.append(f"{mark[step['ok']]:6} {step['step']:14} {step.get('cause', '')}")
+        lines += [f"       {'':14} mend: {step['mend']}"] if step.get("mend") else []
+    show(as_json, found, "\n".join(lines))
+    if not found["ok"]:
+        raise typer.Exit(1)
+
+
+@channels_app.command("list")
+def channels_list(workspace: Workspace = "main", data: Data = None, as_json: AsJson = False) -> None:
+    """List the connected channels, where their providers reach us, and what keeps them from working; then, what can be
+    connected."""
+    remote = Remote.running(settings_of(data), workspace)
+    if remote is None:
+        channels_providers(as_json)
+        typer.echo("no server runs on this data folder: only what can be connected is shown", err=True)
+        return
     items = remote.request("GET", "/v1/channels").json()["items"]
     rows = [{**row, **remote.request("GET", f"/v1/channels/{row['id']}/connection").json()} for row in items]
     lines = [f"{row['id']:16} {row['provider']:14} {row['url']}  {row['fault'] or 'ok'}" for row in rows]
-    show(as_json, rows, "\n".join(lines))
+    if as_json:
+        show(as_json, rows, "")
+        return
+    from naru.admin.channels import listed, provider_table
+
+    show(False, rows, "\n".join([*lines, "", provider_table(listed(), markdown=False)]))
 
 
 @db_app.command("upgrade")

@@ -196,16 +196,6 @@ def routes(  # noqa: C901 - one list of routes
         response.headers["ETag"] = f'"{version}"'
         return {"version": version}
 
-    @router.get("/channels/{id_}/connection", operation_id="get_channel_connection")
-    async def connection(who: Who, id_: str) -> dict[str, Any]:
-        """Where the channel's provider must be told to reach us, and what keeps the channel from working."""
-        require("supervisor", who)
-        _, config = await configurations.current(who.workspace)
-        if all(channel.id != id_ for channel in config.channels):
-            raise HTTPException(404, "unknown-channel")
-        hook = channels.hook(who.workspace, id_)
-        return {"hook": hook, "url": f"{base_url}/hooks/{hook}", "fault": channels.fault(who.workspace, id_)}
-
     for collection in COLLECTIONS:
         _collection(router, collection, Who, configurations, applied)
     return router

@@ -196,6 +196,12 @@ class StoredHistory:
         first = self._open(workspace, rows[0].content) if rows else None
         return first.subject if first else None
 
+    async def last_received(self, workspace: str, channel: str) -> float | None:
+        c = db.messages.c
+        where = (c.workspace == workspace) & (c.channel == channel) & (c.author == "customer")
+        rows = await self._rows(workspace, select(func.max(c.at).label("at")).where(where))
+        return None if rows[0].at is None else float(rows[0].at)
+
     async def known(self, workspace: str, channel: str, dedupe_key: str) -> bool:
         c = db.messages.c
         where = (c.workspace == workspace) & (c.channel == channel) & (c.dedupe_key == dedupe_key)
