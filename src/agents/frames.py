@@ -12,8 +12,8 @@ import msgspec
 from router import events
 from router.eligible import used_units
 from router.memory import Agent, Contact, Conversation
-from router.model import KINDS, Content, Media, Text
-from router.reasons import why_not_open
+from router.model import Content, Media, Text
+from router.reasons import why_closed
 from router.state import Pool
 from router.words import Words
 
@@ -297,7 +297,7 @@ def agent_view(pool: Pool, agent_id: str) -> AgentView:
     agent = pool.agents.get(agent_id) or Agent(id=agent_id)
     profile = pool.profile(agent_id)
     words = Words(pool, "en")
-    closed = {kind: why_not_open(pool, agent, kind) for kind in KINDS}
+    closed = why_closed(pool, agent)
     return AgentView(
         id=agent_id,
         name=profile.name if profile else agent_id,
@@ -398,13 +398,16 @@ class Audience:
 def frames_of(  # noqa: C901 - one line per kind of event
     pool: Pool,
     happened: tuple[events.Event, ...],
-    content: Content | None,
+    content: Callable[[], Content | None],
     t: float,
     cursor: str,
     audience: Audience,
     seated: Callable[[str], bool] = lambda agent: True,
 ) -> list[tuple[str, Frame]]:
-    """The frames of one record, as (agent, frame), for those who are `seated` here. `pool` is as it stands after it."""
+    """The frames of one record, as (agent, frame), for those who are `seated` here. `pool` is as it stands after it.
+
+    `content` gives what was said, and is asked only when somebody here hears it.
+    """
     frames: list[tuple[str, Frame]] = []
     changed_contacts: dict[str, None] = {}
     changed_agents: dict[str, None] = {}
@@ -419,9 +422,10 @@ def frames_of(  # noqa: C901 - one line per kind of event
             frames.append((event.agent, _ended(event, cursor)))  # type: ignore[attr-defined]
         elif isinstance(event, events.MessageAdded):
             contact = pool.contacts.get(event.contact)
-            if contact is not None:
-                said = MessageFrame(cursor, message_view(event, content, t, contact.kind))
-                frames += [(agent, said) for agent in _hear(contact)]
+            hear = [agent for agent in _hear(contact) if seated(agent)] if contact is not None else []
+            if contact is not None and hear:
+                said = MessageFrame(cursor, message_view(event, content(), t, contact.kind))
+                frames += [(agent, said) for agent in hear]
             if event.author == "agent":
                 audience.sent(event.message, event.contact)
         elif isinstance(event, events.SendEnded):

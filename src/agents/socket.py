@@ -114,7 +114,7 @@ class Desks:
         workspace: str,
         pool: Pool,
         happened: tuple[Event, ...],
-        content: Content | None,
+        content: Callable[[], Content | None],
         t: float,
         position: tuple[int, int],
     ) -> None:

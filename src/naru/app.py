@@ -594,10 +594,8 @@ class Naru:
         if any(isinstance(event, events.ConfigApplied) for event in record.ev):
             self.channels.configure(record.workspace, applied.pool.memory.config)
             self.worker.connect()
-        cursor = applied.entry.cursor
-        self.desks.applied(
-            record.workspace, applied.pool, record.ev, applied.content, record.t, (cursor.shard, cursor.offset)
-        )
+        position = (applied.entry.shard, applied.entry.offset)
+        self.desks.applied(record.workspace, applied.pool, record.ev, applied.content, record.t, position)
         self.chats.applied(record.workspace, applied.pool, record.ev, applied.content, record.t)
 
     def _hinted(self, hint: Hint) -> None:
