@@ -13,7 +13,7 @@ from router import events
 from router.eligible import used_units
 from router.memory import Agent, Contact, Conversation
 from router.model import Content, Media, Text
-from router.reasons import why_closed
+from router.reasons import Reason, why_closed
 from router.state import Pool
 from router.words import Words
 
@@ -248,9 +248,14 @@ def offer_view(pool: Pool, contact: Contact) -> OfferView:
 
 def parts_in(contact: Contact) -> dict[str, str]:
     """Who has a part in a contact, and which: its owner, or whoever it is offered to, and those besides."""
-    holder = contact.agent or (contact.offer.agent if contact.offer else None)
-    parts = {holder: "owner" if contact.agent else "offered"} if holder else {}
-    return parts | {agent: guest.role for agent, guest in contact.participants.items()}
+    parts: dict[str, str] = {}
+    if contact.agent:
+        parts[contact.agent] = "owner"
+    elif contact.offer is not None:
+        parts[contact.offer.agent] = "offered"
+    for agent, guest in contact.participants.items():
+        parts[agent] = guest.role
+    return parts
 
 
 def contact_view(pool: Pool, contact: Contact, viewer: str | None = None) -> ContactView:
@@ -282,6 +287,8 @@ def contact_view(pool: Pool, contact: Contact, viewer: str | None = None) -> Con
 
 
 def participants_view(contact: Contact) -> tuple[ParticipantView, ...]:
+    if not contact.participants:
+        return ()
     return tuple(
         ParticipantView(agent, guest.role, guest.since, on_line=guest.leg is not None or not contact.has_legs)
         for agent, guest in contact.participants.items()
@@ -296,8 +303,6 @@ def attended(pool: Pool, agent: Agent) -> list[Contact]:
 def agent_view(pool: Pool, agent_id: str) -> AgentView:
     agent = pool.agents.get(agent_id) or Agent(id=agent_id)
     profile = pool.profile(agent_id)
-    words = Words(pool, "en")
-    closed = why_closed(pool, agent)
     return AgentView(
         id=agent_id,
         name=profile.name if profile else agent_id,
@@ -308,9 +313,22 @@ def agent_view(pool: Pool, agent_id: str) -> AgentView:
         connected=bool(agent.connections),
         units=profile.units if profile else 0,
         used_units=used_units(pool, agent),
-        open={kind: words.say(reason) if reason else None for kind, reason in closed.items()},
+        open=_open(pool, agent),
         by=agent.by,
     )
+
+
+def _open(pool: Pool, agent: Agent) -> dict[str, str | None]:
+    """What is closed is mostly closed for one and the same reason: it is put into words once."""
+    words = Words(pool, "en")
+    shown: dict[str, str | None] = {}
+    said: str | None = None
+    last: Reason | None = None
+    for kind, reason in why_closed(pool, agent).items():
+        if reason is not last:
+            last, said = reason, words.say(reason) if reason is not None else None
+        shown[kind] = said
+    return shown
 
 
 def parts_view(content: Content | None) -> tuple[PartView, ...]:
@@ -388,7 +406,9 @@ class Audience:
 
     def note(self, pool: Pool, contact: str) -> None:
         now = pool.contacts.get(contact)
-        parts = parts_in(now) if now else {}
+        self.after(contact, parts_in(now) if now else {})
+
+    def after(self, contact: str, parts: dict[str, str]) -> None:
         if parts:
             self._parts[contact] = parts
         else:
@@ -435,7 +455,6 @@ def frames_of(  # noqa: C901 - one line per kind of event
             frames += _status(pool, known, event.message, event.status, event.detail, cursor)
     for contact_id in changed_contacts:
         frames += _contact_frames(pool, contact_id, happened, t, cursor, audience, changed_agents, seated)
-        audience.note(pool, contact_id)
     for agent_id in changed_agents:
         if agent_id in pool.agents and seated(agent_id):
             frames.append((agent_id, AgentFrame(cursor, agent_view(pool, agent_id))))
@@ -492,6 +511,7 @@ def _contact_frames(
             frames.append((agent, ContactFrame(cursor, t, contact_view(pool, contact, agent))))
         if part in ("offered", "owner"):
             changed_agents[agent] = None
+    audience.after(contact_id, parts)
     return frames
 
 

@@ -124,6 +124,18 @@ async def test_an_owner_makes_a_workspaces_pool_once_and_not_for_every_input(
     assert len(made) == 1
 
 
+async def test_the_same_asked_several_times_at_once_is_answered_each_time(tmp_path: Path) -> None:
+    async with Shard(tmp_path) as shard:
+        await shard.ask(CONFIG)
+        impatient = shard.center.ask("ws", "test", "same", message("m1"), timeout_s=0.0)
+        patient = [shard.center.ask("ws", "test", "same", message("m1"), timeout_s=10) for _ in range(3)]
+        (none, _), *answers = await asyncio.gather(impatient, *patient)
+        assert none is None
+        assert {answer.status for answer, _ in answers if answer} == {200}
+        assert len(answers) == 3
+        assert shard.center._asked == {}
+
+
 async def test_what_was_said_is_opened_only_for_those_who_ask(tmp_path: Path) -> None:
     opened: list[str] = []
 
