@@ -218,14 +218,14 @@ class Desks:
             if frame.get("type") != "do":
                 return
             await free.acquire()
-            task = asyncio.create_task(self._do(who, connection, frame))
+            task = asyncio.create_task(self.do(who, connection, frame))
             commands.add(task)
             task.add_done_callback(commands.discard)
             task.add_done_callback(lambda _: free.release())
 
         await converse(connection, on_frame, self._clock, self.draining)
 
-    async def _do(self, who: Principal, connection: Connection, frame: dict[str, Any]) -> None:
+    async def do(self, who: Principal, connection: Connection, frame: dict[str, Any]) -> None:
         """One command, answered once. The id makes it the same command however often it is sent."""
         id_, name, args = frame.get("id"), frame.get("do"), frame.get("args", {})
         if not isinstance(id_, str) or not isinstance(name, str) or not isinstance(args, dict) or len(id_) > 100:

@@ -156,10 +156,15 @@ class Center:
 
     def _applied(self, applied: Applied) -> None:
         for reply in applied.record.re:
-            for waiting in self._asked.get(reply.input, ()):
-                if not waiting.done():
-                    answer = Answer(status=reply.status, code=reply.code, contact=reply.contact)
-                    waiting.set_result((answer, applied.entry.position))
+            if reply.input in self._asked:
+                answer = Answer(status=reply.status, code=reply.code, contact=reply.contact)
+                self.answered(reply.input, answer, applied.entry.position)
+
+    def answered(self, id_: str, answer: Answer, position: str) -> None:
+        """Tell whoever has asked this here what was decided, and where in the journal that stands."""
+        for waiting in self._asked.get(id_, ()):
+            if not waiting.done():
+                waiting.set_result((answer, position))
 
     # -- spool
 
