@@ -336,6 +336,8 @@ class Naru:
         """Everything that answers over HTTP and WebSocket."""
         base = self.settings.base_url
         if "gateway" in self.roles:
+            # What comes most often is looked for first.
+            app.include_router(hook_routes(self.channels, self.intake, self.bus, self.clock))
             app.include_router(
                 agents.gateway.routes(
                     self.desk_bus,
@@ -361,7 +363,6 @@ class Naru:
             )
             app.include_router(naru.reports.routes.routes(self.accounts, self.history, self.clock))
             app.include_router(naru.outgoing.routes.routes(self.accounts, self.configurations, self.deliverer))
-            app.include_router(hook_routes(self.channels, self.intake, self.bus, self.clock))
             app.include_router(self.chats.routes())
             app.include_router(socket_routes(self.desks, self.boards))
         app.include_router(probes.routes(self))
