@@ -12,8 +12,8 @@ import msgspec
 from router import events
 from router.eligible import used_units
 from router.memory import Agent, Contact, Conversation
-from router.model import KINDS, Content, Media, ReplyPolicy, Text
-from router.reasons import why_not_open
+from router.model import Content, Media, ReplyPolicy, Text
+from router.reasons import Reason, why_closed
 from router.state import Pool
 from router.words import Words
 
@@ -272,9 +272,14 @@ def offer_view(pool: Pool, contact: Contact) -> OfferView:
 
 def parts_in(contact: Contact) -> dict[str, str]:
     """Who has a part in a contact, and which: its owner, or whoever it is offered to, and those besides."""
-    holder = contact.agent or (contact.offer.agent if contact.offer else None)
-    parts = {holder: "owner" if contact.agent else "offered"} if holder else {}
-    return parts | {agent: guest.role for agent, guest in contact.participants.items()}
+    parts: dict[str, str] = {}
+    if contact.agent:
+        parts[contact.agent] = "owner"
+    elif contact.offer is not None:
+        parts[contact.offer.agent] = "offered"
+    for agent, guest in contact.participants.items():
+        parts[agent] = guest.role
+    return parts
 
 
 def contact_view(pool: Pool, contact: Contact, viewer: str | None = None) -> ContactView:
@@ -308,6 +313,8 @@ def contact_view(pool: Pool, contact: Contact, viewer: str | None = None) -> Con
 
 
 def participants_view(contact: Contact) -> tuple[ParticipantView, ...]:
+    if not contact.participants:
+        return ()
     return tuple(
         ParticipantView(agent, guest.role, guest.since, on_line=guest.leg is not None or not contact.has_legs)
         for agent, guest in contact.participants.items()
@@ -322,8 +329,6 @@ def attended(pool: Pool, agent: Agent) -> list[Contact]:
 def agent_view(pool: Pool, agent_id: str) -> AgentView:
     agent = pool.agents.get(agent_id) or Agent(id=agent_id)
     profile = pool.profile(agent_id)
-    words = Words(pool, "en")
-    closed = {kind: why_not_open(pool, agent, kind) for kind in KINDS}
     return AgentView(
         id=agent_id,
         name=profile.name if profile else agent_id,
@@ -334,9 +339,22 @@ def agent_view(pool: Pool, agent_id: str) -> AgentView:
         connected=bool(agent.connections),
         units=profile.units if profile else 0,
         used_units=used_units(pool, agent),
-        open={kind: words.say(reason) if reason else None for kind, reason in closed.items()},
+        open=_open(pool, agent),
         by=agent.by,
     )
+
+
+def _open(pool: Pool, agent: Agent) -> dict[str, str | None]:
+    """What is closed is mostly closed for one and the same reason: it is put into words once."""
+    words = Words(pool, "en")
+    shown: dict[str, str | None] = {}
+    said: str | None = None
+    last: Reason | None = None
+    for kind, reason in why_closed(pool, agent).items():
+        if reason is not last:
+            last, said = reason, words.say(reason) if reason is not None else None
+        shown[kind] = said
+    return shown
 
 
 def parts_view(content: Content | None) -> tuple[PartView, ...]:
@@ -416,7 +434,9 @@ class Audience:
 
     def note(self, pool: Pool, contact: str) -> None:
         now = pool.contacts.get(contact)
-        parts = parts_in(now) if now else {}
+        self.after(contact, parts_in(now) if now else {})
+
+    def after(self, contact: str, parts: dict[str, str]) -> None:
         if parts:
             self._parts[contact] = parts
         else:
@@ -426,13 +446,16 @@ class Audience:
 def frames_of(  # noqa: C901 - one line per kind of event
     pool: Pool,
     happened: tuple[events.Event, ...],
-    content: Content | None,
+    content: Callable[[], Content | None],
     t: float,
     cursor: str,
     audience: Audience,
     seated: Callable[[str], bool] = lambda agent: True,
 ) -> list[tuple[str, Frame]]:
-    """The frames of one record, as (agent, frame), for those who are `seated` here. `pool` is as it stands after it."""
+    """The frames of one record, as (agent, frame), for those who are `seated` here. `pool` is as it stands after it.
+
+    `content` gives what was said, and is asked only when somebody here hears it.
+    """
     frames: list[tuple[str, Frame]] = []
     changed_contacts: dict[str, None] = {}
     changed_agents: dict[str, None] = {}
@@ -447,15 +470,18 @@ def frames_of(  # noqa: C901 - one line per kind of event
             frames.append((event.agent, _ended(event, cursor)))  # type: ignore[attr-defined]
         elif isinstance(event, events.MessageAdded):
             contact = pool.contacts.get(event.contact)
-            if contact is not None:
-                said = MessageFrame(cursor, message_view(event, content, t, contact.kind))
-                frames += [(agent, said) for agent in _hear(contact)]
+            hear = [agent for agent in _hear(contact) if seated(agent)] if contact is not None else []
+            if contact is not None and hear:
+                said = MessageFrame(cursor, message_view(event, content(), t, contact.kind))
+                frames += [(agent, said) for agent in hear]
             if event.author == "agent":
                 audience.sent(event.message, event.contact)
         elif isinstance(event, events.MessageRevised):
             contact = pool.contacts.get(event.contact)
-            now = RevisedFrame(cursor, event.message, event.conversation, event.change, parts_view(content))
-            frames += [(agent, now) for agent in _hear(contact)] if contact else []
+            hear = [agent for agent in _hear(contact) if seated(agent)] if contact is not None else []
+            if hear:
+                now = RevisedFrame(cursor, event.message, event.conversation, event.change, parts_view(content()))
+                frames += [(agent, now) for agent in hear]
         elif isinstance(event, events.SendEnded):
             frames += _status(pool, event.contact, event.key, SENT[event.result], event.detail, cursor)
         elif isinstance(event, events.ReceiptRecorded):
@@ -463,7 +489,6 @@ def frames_of(  # noqa: C901 - one line per kind of event
             frames += _status(pool, known, event.message, event.status, event.detail, cursor)
     for contact_id in changed_contacts:
         frames += _contact_frames(pool, contact_id, happened, t, cursor, audience, changed_agents, seated)
-        audience.note(pool, contact_id)
     for agent_id in changed_agents:
         if agent_id in pool.agents and seated(agent_id):
             frames.append((agent_id, AgentFrame(cursor, agent_view(pool, agent_id))))
@@ -520,6 +545,7 @@ def _contact_frames(
             frames.append((agent, ContactFrame(cursor, t, contact_view(pool, contact, agent))))
         if part in ("offered", "owner"):
             changed_agents[agent] = None
+    audience.after(contact_id, parts)
     return frames
 
 

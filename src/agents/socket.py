@@ -89,7 +89,7 @@ class Desks:
         self._accounts = accounts
         self._clock = clock
         self._name = name
-        self._seats: dict[tuple[str, str], Seat] = {}
+        self._seats: dict[str, dict[str, Seat]] = {}  # workspace -> agent -> seat
         self._audiences: dict[str, Audience] = {}
         self._position: dict[str, tuple[int, int]] = {}
         self._count = 0
@@ -107,14 +107,17 @@ class Desks:
                 self._audience(workspace).note(pool, contact)
 
     def _audience(self, workspace: str) -> Audience:
-        return self._audiences.setdefault(workspace, Audience())
+        audience = self._audiences.get(workspace)
+        if audience is None:
+            audience = self._audiences[workspace] = Audience()
+        return audience
 
     def applied(
         self,
         workspace: str,
         pool: Pool,
         happened: tuple[Event, ...],
-        content: Content | None,
+        content: Callable[[], Content | None],
         t: float,
         position: tuple[int, int],
     ) -> None:
@@ -126,26 +129,27 @@ class Desks:
             if isinstance(event, AgentDisconnected) and event.connection in self._named:
                 self._named[event.connection].adrift.set()
         cursor = f"{position[0]}.{position[1]}"
-        audience = self._audience(workspace)
-
-        def seated(agent: str) -> bool:
-            return (workspace, agent) in self._seats
-
-        for agent, frame in frames_of(pool, happened, content, t, cursor, audience, seated):
-            seat = self._seats.get((workspace, agent))
+        audience, seats = self._audience(workspace), self._seats.get(workspace, {})
+        for agent, frame in frames_of(pool, happened, content, t, cursor, audience, seats.__contains__):
+            seat = seats.get(agent)
             if seat is not None:
                 seat.add(position[1], encode(frame))
 
     def seat(self, workspace: str, agent: str, connection: Connection) -> Seat:
         """Put a desk on an agent's seat: from now on it gets every frame."""
-        _, offset = self._position.get(workspace, (0, 0))
-        seat = self._seats.setdefault((workspace, agent), Seat(offset))
+        seat = self._seat(workspace, agent)
         seat.desks.add(connection)
         return seat
 
+    def _seat(self, workspace: str, agent: str) -> Seat:
+        seats = self._seats.setdefault(workspace, {})
+        if agent not in seats:
+            seats[agent] = Seat(self._position.get(workspace, (0, 0))[1])
+        return seats[agent]
+
     @property
     def open(self) -> int:
-        return sum(len(seat.desks) for seat in self._seats.values())
+        return sum(len(seat.desks) for seats in self._seats.values() for seat in seats.values())
 
     # -- one socket
 
@@ -172,14 +176,14 @@ class Desks:
             del self._named[name]
             if connection.slow.is_set():
                 self.dropped()
-            self._seats[who.workspace, who.agent].desks.discard(connection)
+            self._seat(who.workspace, who.agent).desks.discard(connection)
             await self._leave(who, name)
 
     def _sit(self, who: Principal, connection: Connection, cursor: Any) -> Seat:
         """Put the desk on its seat, and what it has missed on its way. No await: nothing can happen in between."""
         shard, offset = self._position.get(who.workspace, (0, 0))
         agent = who.agent or ""
-        seat = self._seats.setdefault((who.workspace, agent), Seat(offset))
+        seat = self._seat(who.workspace, agent)
         known = _offset_of(cursor, shard) if isinstance(cursor, str) else -1
         missed = seat.since(known) if 0 <= known <= offset else None
         self.observe("replay" if missed is not None else "view")
@@ -214,14 +218,14 @@ class Desks:
             if frame.get("type") != "do":
                 return
             await free.acquire()
-            task = asyncio.create_task(self._do(who, connection, frame))
+            task = asyncio.create_task(self.do(who, connection, frame))
             commands.add(task)
             task.add_done_callback(commands.discard)
             task.add_done_callback(lambda _: free.release())
 
         await converse(connection, on_frame, self._clock, self.draining)
 
-    async def _do(self, who: Principal, connection: Connection, frame: dict[str, Any]) -> None:
+    async def do(self, who: Principal, connection: Connection, frame: dict[str, Any]) -> None:
         """One command, answered once. The id makes it the same command however often it is sent."""
         id_, name, args = frame.get("id"), frame.get("do"), frame.get("args", {})
         if not isinstance(id_, str) or not isinstance(name, str) or not isinstance(args, dict) or len(id_) > 100:

@@ -148,13 +148,21 @@ class Chats:
     # -- from the journal
 
     def applied(
-        self, workspace: str, pool: Pool, happened: tuple[events.Event, ...], content: Content | None, t: float
+        self,
+        workspace: str,
+        pool: Pool,
+        happened: tuple[events.Event, ...],
+        content: Callable[[], Content | None],
+        t: float,
     ) -> None:
+        """A record was folded: show it to the customers whose pages are open here. `content` gives what was said."""
+        if not self._sessions:
+            return
         for event in happened:
             if isinstance(event, events.MessageAdded) and not event.private:
                 session = self._sessions.get((workspace, event.conversation))
                 if session is not None:
-                    said = Said(event.number, event.message, event.author, t, event.agent, event.key, content)
+                    said = Said(event.number, event.message, event.author, t, event.agent, event.key, content())
                     session.send({"type": "message", "message": self._shown(session, pool, said)})
         for contact in {getattr(event, "contact", None) for event in happened} - {None}:
             found = pool.contacts.get(contact or "")

@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import structlog
@@ -117,28 +116,26 @@ class Port:
         self, workspace: str, actor: str, key: str, body: inputs.Input, content: Content | None = None
     ) -> str:
         began = time.monotonic()
-        with self._translated():
+        try:
             taken = await self._center.take(workspace, actor, key, body, content)
+        except (LogUnavailable, TooLarge) as error:
+            raise self._translated(error) from error
         self._observe(time.monotonic() - began)
         return taken
 
     async def ask(
         self, workspace: str, actor: str, key: str, body: inputs.Input, content: Content | None = None
     ) -> tuple[Answer | None, str]:
-        with self._translated():
+        try:
             return await self._center.ask(workspace, actor, key, body, content)
+        except (LogUnavailable, TooLarge) as error:
+            raise self._translated(error) from error
 
     def pool(self, workspace: str) -> Pool | None:
         return self._center.pool(workspace)
 
-    @contextlib.contextmanager
-    def _translated(self) -> Any:
-        try:
-            yield
-        except LogUnavailable as error:
-            raise self._unavailable(str(error)) from error
-        except TooLarge as error:
-            raise HTTPException(413, "too-large") from error
+    def _translated(self, error: Exception) -> Exception:
+        return HTTPException(413, "too-large") if isinstance(error, TooLarge) else self._unavailable(str(error))
 
 
 class Unfit(Exception):
@@ -361,6 +358,8 @@ class Naru:
         """Everything that answers over HTTP and WebSocket."""
         base = self.settings.base_url
         if "gateway" in self.roles:
+            # What comes most often is looked for first.
+            app.include_router(hook_routes(self.channels, self.intake, self.bus, self.clock, keys=self.keys))
             app.include_router(
                 agents.gateway.routes(
                     self.desk_bus,
@@ -389,7 +388,6 @@ class Naru:
             )
             app.include_router(naru.reports.routes.routes(self.accounts, self.history, self.clock))
             app.include_router(naru.outgoing.routes.routes(self.accounts, self.configurations, self.deliverer))
-            app.include_router(hook_routes(self.channels, self.intake, self.bus, self.clock, keys=self.keys))
             app.include_router(self.chats.routes())
             app.include_router(socket_routes(self.desks, self.boards))
         app.include_router(probes.routes(self))
@@ -616,13 +614,11 @@ class Naru:
 
     def _applied(self, applied: Applied) -> None:
         record = applied.record
-        if any(isinstance(event, events.ConfigApplied) for event in record.ev):
+        if events.ConfigApplied in map(type, record.ev):
             self.channels.configure(record.workspace, applied.pool.memory.config)
             self.connections.connect()
-        cursor = applied.entry.cursor
-        self.desks.applied(
-            record.workspace, applied.pool, record.ev, applied.content, record.t, (cursor.shard, cursor.offset)
-        )
+        position = (applied.entry.shard, applied.entry.offset)
+        self.desks.applied(record.workspace, applied.pool, record.ev, applied.content, record.t, position)
         self.chats.applied(record.workspace, applied.pool, record.ev, applied.content, record.t)
 
     def _hinted(self, hint: Hint) -> None:

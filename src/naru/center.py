@@ -5,6 +5,7 @@ while anything is spooled, everything is, so that no conversation is turned roun
 """
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -14,6 +15,7 @@ from naru.bus.base import IN, MAX_VALUE_BYTES, Log, LogUnavailable
 from naru.fairness import Fairness, Throttled
 from naru.fold import Applied, Fold
 from naru.keyring import Keyring
+from naru.limits import Limits
 from naru.wire import SYSTEM, Envelope, body_hash, encode, encode_content, input_id
 from router import inputs
 from router.model import Content
@@ -31,6 +33,7 @@ class TooLarge(Exception):
     """An input over the log's bound on one record."""
 
 
+@functools.lru_cache(maxsize=100_000)
 def shard_of(pool: str, shards: int) -> int:
     """A pool's shard: its name's bytes summed, so that it is the same on every machine."""
     return sum(pool.encode()) % shards
@@ -51,7 +54,8 @@ class Center:
         self._appended: dict[int, int] = {}  # shard -> where its inputs end, as far as we have seen
         self.refused: Callable[[str], None] = lambda reason: None
         self.closed: set[int] = set()  # shards whose history is so late that what is said now could be lost to it
-        self._asked: dict[str, asyncio.Future[tuple[Answer, str]]] = {}
+        self._limits = Limits()
+        self._asked: dict[str, list[asyncio.Future[tuple[Answer, str]]]] = {}
         fold.subscribe(self._applied)
 
     def shard(self, pool: str) -> int:
@@ -66,7 +70,8 @@ class Center:
     ) -> str:
         """Make an input durable and return its id. Raises LogUnavailable (try again later), TooLarge."""
         envelope = self.envelope(workspace, actor, key, body, content)
-        if content is not None and self.shard(envelope.pool) in self.closed:
+        shard = self.shard(envelope.pool)
+        if content is not None and shard in self.closed:
             self.refused("history")
             raise LogUnavailable("history is two days behind: what is said could be gone before it is kept")
         if self._spool is not None and await self._spooled():
@@ -74,7 +79,7 @@ class Center:
             return envelope.id
         try:
             if actor != SYSTEM:
-                self._fairness.admit(workspace, self.lag(self.shard(envelope.pool)))
+                self._fairness.admit(workspace, self.lag(shard))
             await self._append(envelope)
         except Throttled as error:
             # Not into the spool: it is one line for all, and there too one would stand before the others.
@@ -89,9 +94,8 @@ class Center:
 
     def lag(self, shard: int) -> int:
         """How many inputs, of those that we know of, are not decided yet."""
-        return (
-            max(0, self._appended.get(shard, 0) - self.fold.cursors[shard].in_next) if shard in self.fold.cursors else 0
-        )
+        cursor = self.fold.cursors.get(shard)
+        return 0 if cursor is None else max(0, self._appended.get(shard, 0) - cursor.in_next)
 
     async def ask(
         self,
@@ -107,15 +111,24 @@ class Center:
         Raises LogUnavailable, TooLarge.
         """
         envelope = self.envelope(workspace, actor, key, body, content)
-        waiting = self._asked.setdefault(envelope.id, asyncio.get_running_loop().create_future())
+        waiting: asyncio.Future[tuple[Answer, str]] = asyncio.get_running_loop().create_future()
+        self._asked.setdefault(envelope.id, []).append(waiting)
         try:
             await self._append(envelope)
-            async with asyncio.timeout(timeout_s):
-                return await asyncio.shield(waiting)
+            with self._limits.within(timeout_s):
+                return await waiting
         except TimeoutError:
             return None, ""
         finally:
-            self._asked.pop(envelope.id, None)
+            self._asked_no_more(envelope.id, waiting)
+
+    def _asked_no_more(self, id_: str, waiting: "asyncio.Future[tuple[Answer, str]]") -> None:
+        """The same may be asked several times at once: each goes for itself."""
+        others = self._asked.get(id_, [])
+        if waiting in others:
+            others.remove(waiting)
+        if not others:
+            self._asked.pop(id_, None)
 
     def envelope(self, workspace: str, actor: str, key: str, body: inputs.Input, content: Content | None) -> Envelope:
         plain = encode_content(content) if content is not None else b""
@@ -131,22 +144,27 @@ class Center:
         )
 
     async def _append(self, envelope: Envelope) -> None:
-        value = encode(envelope)
+        value, shard = encode(envelope), self.shard(envelope.pool)
         if len(value) > MAX_VALUE_BYTES:
             raise TooLarge(f"{len(value)} bytes")
         try:
-            async with asyncio.timeout(APPEND_TIMEOUT_S):
-                (stored,) = await self._bus.append(IN, self.shard(envelope.pool), [value])
-                self._appended[self.shard(envelope.pool)] = stored.offset + 1
+            with self._limits.within(APPEND_TIMEOUT_S):
+                (stored,) = await self._bus.append(IN, shard, [value])
+            self._appended[shard] = stored.offset + 1
         except TimeoutError as error:
             raise LogUnavailable("the log did not answer in time") from error
 
     def _applied(self, applied: Applied) -> None:
         for reply in applied.record.re:
-            waiting = self._asked.get(reply.input)
-            if waiting is not None and not waiting.done():
+            if reply.input in self._asked:
                 answer = Answer(status=reply.status, code=reply.code, contact=reply.contact)
-                waiting.set_result((answer, applied.entry.position))
+                self.answered(reply.input, answer, applied.entry.position)
+
+    def answered(self, id_: str, answer: Answer, position: str) -> None:
+        """Tell whoever has asked this here what was decided, and where in the journal that stands."""
+        for waiting in self._asked.get(id_, ()):
+            if not waiting.done():
+                waiting.set_result((answer, position))
 
     # -- spool
 

@@ -116,7 +116,7 @@ class Pasts:
         if snapshot.cursor.offset < until:
             journal = Journal(self._log, snapshot.cursor, with_inputs=False)
             async for entries in journal.entries():
-                await asyncio.to_thread(past.take, [entry for entry in entries if entry.cursor.offset <= until])
+                await asyncio.to_thread(past.take, [entry for entry in entries if entry.offset <= until])
                 if journal.cursor.offset >= until:
                     break
         return past

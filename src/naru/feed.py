@@ -122,7 +122,7 @@ class Feed:
         if start.offset < self._at.offset:
             journal = Journal(self._log, start, with_inputs=False)
             async for entries in journal.entries():
-                self._give([entry for entry in entries if entry.cursor.offset <= self._at.offset], channels)
+                self._give([entry for entry in entries if entry.offset <= self._at.offset], channels)
                 if journal.cursor.offset >= self._at.offset:
                     break
         # Nothing is awaited since the last look at where we are: what comes now is given to us.

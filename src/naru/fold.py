@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from naru.bus.base import IN, JOURNAL, Log
+from naru.bus.base import IN, JOURNAL, Log, Stored
 from naru.keyring import Keyring
 from naru.wire import Envelope, JournalReader, Record, decode_content, decode_envelope, decode_record
 from router.memory import Memory, Seen
@@ -48,15 +48,35 @@ class Snapshots(Protocol):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A valid record, where the reader stands after it, and the input it answers (None for a timer)."""
+    """A valid record, where the reader stands after it, and the input it answers, as it lies in the log (None: a timer).
+
+    Most readers need neither the input nor the whole cursor of most records, so both are made when they are asked for.
+    """
 
     record: Record
-    cursor: Cursor
-    envelope: Envelope | None = None
+    shard: int
+    offset: int
+    input: bytes | None = None
+
+    @property
+    def cursor(self) -> Cursor:
+        """A record that counts says itself where the validity rule stands after it."""
+        record = self.record
+        return Cursor(shard=self.shard, offset=self.offset, nonce=record.n, seq=record.s, in_next=record.i)
 
     @property
     def position(self) -> str:
-        return f"{self.cursor.shard}.{self.cursor.offset}"
+        return f"{self.shard}.{self.offset}"
+
+    @property
+    def envelope(self) -> Envelope | None:
+        """The input; None too when it cannot be read, as its owner could not."""
+        if self.input is None:
+            return None
+        try:
+            return decode_envelope(self.input)
+        except msgspec.MsgspecError:
+            return None
 
 
 class Journal:
@@ -72,23 +92,23 @@ class Journal:
         async for batch in self._log.read(JOURNAL, self.cursor.shard, self.cursor.offset):
             if batch[0].offset != self.cursor.offset:
                 raise Gap(f"shard {self.cursor.shard}: journal begins at {batch[0].offset}, not {self.cursor.offset}")
-            entries = []
-            for stored in batch:
-                record = decode_record(stored.value)
-                valid = self.rule.accept(record)
-                self.cursor = Cursor(
-                    shard=self.cursor.shard,
-                    offset=stored.offset + 1,
-                    nonce=self.rule.nonce,
-                    seq=self.rule.seq,
-                    in_next=self.rule.in_next,
-                )
-                if valid and isinstance(record, Record):
-                    envelope = None
-                    if record.re and self._inputs is not None:
-                        envelope = await self._inputs.at(record.i - 1)
-                    entries.append(Entry(record, self.cursor, envelope))
+            entries = [entry for stored in batch if (entry := await self._entry(stored)) is not None]
+            self.cursor = Cursor(
+                shard=self.cursor.shard,
+                offset=batch[-1].offset + 1,
+                nonce=self.rule.nonce,
+                seq=self.rule.seq,
+                in_next=self.rule.in_next,
+            )
             yield entries
+
+    async def _entry(self, stored: Stored) -> Entry | None:
+        """A record that counts, with its input; None for what does not."""
+        record = decode_record(stored.value)
+        if not self.rule.accept(record) or not isinstance(record, Record):
+            return None
+        answered = await self._inputs.at(record.i - 1) if record.re and self._inputs is not None else None
+        return Entry(record, self.cursor.shard, stored.offset + 1, answered)
 
 
 class _Inputs:
@@ -96,25 +116,23 @@ class _Inputs:
 
     def __init__(self, log: Log, shard: int, start: int) -> None:
         self._batches = log.read(IN, shard, start)
-        self._batch: list[tuple[int, bytes]] = []
+        self._batch: list[Stored] = []
+        self._place = 0  # in the batch: records answer inputs in order, so none is sought before it
 
-    async def at(self, offset: int) -> Envelope | None:
-        while not self._batch or self._batch[-1][0] < offset:
-            self._batch = [(stored.offset, stored.value) for stored in await anext(self._batches)]
-        for known, value in self._batch:
-            if known == offset:
-                try:
-                    return decode_envelope(value)
-                except msgspec.MsgspecError:
-                    return None
-        return None
+    async def at(self, offset: int) -> bytes | None:
+        while not self._batch or self._batch[-1].offset < offset:
+            self._batch, self._place = await anext(self._batches), 0
+        while self._batch[self._place].offset < offset:
+            self._place += 1
+        found = self._batch[self._place]
+        return found.value if found.offset == offset else None
 
 
 def fold(pools: dict[str, Pool], record: Record) -> Pool:
     """Bring the record's pool up to date with it, and return the pool."""
-    if record.pool not in pools:
-        pools[record.pool] = Pool()
-    pool = pools[record.pool]
+    pool = pools.get(record.pool)
+    if pool is None:
+        pool = pools[record.pool] = Pool()
     for event in record.ev:
         apply(pool, event, record.t)
     close(pool, record)
@@ -124,23 +142,31 @@ def fold(pools: dict[str, Pool], record: Record) -> Pool:
 
 def close(pool: Pool, record: Record) -> None:
     """What every record does to its pool besides its events: time goes on, and answers are remembered."""
-    pool.memory.t = max(pool.memory.t, record.t)
+    memory = pool.memory
+    memory.t = max(memory.t, record.t)
     for reply in record.re:
-        answer = Seen(t=pool.t, hash=reply.hash, status=reply.status, code=reply.code, contact=reply.contact)
-        if reply.input not in pool.memory.seen:
+        if reply.input not in memory.seen:
+            answer = Seen(t=memory.t, hash=reply.hash, status=reply.status, code=reply.code, contact=reply.contact)
             pool.remember(reply.input, answer)
 
 
-class Applied(msgspec.Struct, frozen=True):
-    """A record that the fold has just taken in. `content` is what was said, opened."""
+class Applied:
+    """A record that the fold has just taken in."""
 
-    entry: Entry
-    pool: Pool
-    content: Content | None = None
+    __slots__ = ("_keyring", "_opened", "entry", "pool", "record")
 
-    @property
-    def record(self) -> Record:
-        return self.entry.record
+    def __init__(self, entry: Entry, pool: Pool, keyring: Keyring) -> None:
+        self.entry = entry
+        self.record = entry.record
+        self.pool = pool
+        self._keyring = keyring
+        self._opened: tuple[Content | None] | None = None
+
+    def content(self) -> Content | None:
+        """What was said. It is opened when somebody asks: most of what is said concerns nobody who is here."""
+        if self._opened is None:
+            self._opened = (open_content(self._keyring, self.entry.envelope),)
+        return self._opened[0]
 
 
 Subscriber = Callable[[Applied], None]
@@ -201,11 +227,11 @@ class Fold:
                 return
 
     def _take(self, entry: Entry) -> None:
-        pool = fold(self.pools, entry.record)
-        self.cursors[entry.cursor.shard] = entry.cursor
-        self.workspaces[entry.record.pool] = entry.record.workspace
-        self._homes[entry.record.pool] = entry.cursor.shard
-        applied = Applied(entry, pool, self._content(entry))
+        record = entry.record
+        pool = fold(self.pools, record)
+        self.workspaces[record.pool] = record.workspace
+        self._homes[record.pool] = entry.shard
+        applied = Applied(entry, pool, self._keyring)
         for subscriber in self._subscribers:
             subscriber(applied)
 
@@ -217,9 +243,6 @@ class Fold:
             pools={pool: self.pools[pool].memory for pool in own},
             workspaces={pool: self.workspaces[pool] for pool in own},
         )
-
-    def _content(self, entry: Entry) -> Content | None:
-        return open_content(self._keyring, entry.envelope)
 
     async def reach(self, shard: int, offset: int, timeout_s: float) -> bool:
         """Wait until the fold has come to this offset; False when it takes longer."""

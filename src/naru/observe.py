@@ -1,5 +1,6 @@
 """What ops see: Prometheus metrics and structured logs. Label values are bounded, secrets and what people say stay out."""
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, MutableMapping
@@ -61,6 +62,7 @@ class Metrics:
         self.unavailable = Counter("naru_log_unavailable", "Times that the log was away.", **made)
         self.refused = Counter("naru_intake_refused", "Contacts not taken in, by reason.", ["reason"], **made)
         self.dropped = Counter("naru_ws_dropped", "Sockets dropped because they read too slowly.", **made)
+        self._counted = self._counts()
 
     def watch(self, fold: Fold, clock: Callable[[], float]) -> None:
         """Show what this fold knows."""
@@ -81,17 +83,29 @@ class Metrics:
 
     def _applied(self, applied: Applied) -> None:
         for event in applied.record.ev:
-            outcome = OFFER_OUTCOMES.get(type(event))
-            if outcome is not None:
-                self.offers.labels(outcome).inc()
-            if isinstance(event, events.OfferAccepted):
-                contact = applied.pool.contacts.get(event.contact)
-                if contact is not None and contact.direction == "inbound":
-                    self.wait.labels(contact.kind).observe(max(0.0, applied.record.t - contact.enqueued_at))
-            elif isinstance(event, events.ContactCompleted):
-                self.contacts.labels(event.outcome).inc()
-            elif isinstance(event, events.SendEnded):
-                self.sends.labels(event.result).inc()
+            count = self._counted.get(type(event))
+            if count is not None:
+                count(event, applied)
+
+    def _counts(self) -> dict[type[events.Event], Callable[[Any, Applied], None]]:
+        """What is counted of each kind of event. A counter with its label is looked up once: that costs more than to count."""
+        labelled = functools.cache(lambda metric, label: metric.labels(label))
+
+        def ended(event: events.Event, applied: Applied) -> None:
+            labelled(self.offers, OFFER_OUTCOMES[type(event)]).inc()
+
+        def accepted(event: events.OfferAccepted, applied: Applied) -> None:
+            ended(event, applied)
+            contact = applied.pool.contacts.get(event.contact)
+            if contact is not None and contact.direction == "inbound":
+                labelled(self.wait, contact.kind).observe(max(0.0, applied.record.t - contact.enqueued_at))
+
+        return {
+            **dict.fromkeys(OFFER_OUTCOMES, ended),
+            events.OfferAccepted: accepted,
+            events.ContactCompleted: lambda event, _: labelled(self.contacts, event.outcome).inc(),
+            events.SendEnded: lambda event, _: labelled(self.sends, event.result).inc(),
+        }
 
     def backlog(self, waiting: dict[tuple[str, str], int]) -> None:
         """How many events wait, by (workspace, webhook)."""

@@ -253,7 +253,9 @@ class Owner:
                 records.append(self._record(stored.offset, pool.t, name, [], decision))
 
     def _answer(self, stored: Stored, envelope: Envelope) -> Record:
-        pool = self._pools.setdefault(envelope.pool, Pool())
+        pool = self._pools.get(envelope.pool)
+        if pool is None:
+            pool = self._pools[envelope.pool] = Pool()
         self._workspaces[envelope.pool] = envelope.workspace
         seen = pool.memory.seen.get(envelope.id)
         decision: Decision | None

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -78,8 +79,8 @@ def install(app: FastAPI, metrics: Metrics, reach: Reach) -> None:
     app.add_exception_handler(Exception, _our_fault)
     app.add_exception_handler(RecursionError, _too_deep)
     app.add_middleware(Bounds)
-    app.middleware("http")(_seen(reach))
-    app.middleware("http")(_observed(metrics))
+    app.add_middleware(Seen, reach=reach)
+    app.add_middleware(Observed, metrics=metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
 
 
@@ -150,33 +151,58 @@ class Bounds:
         await self.app(scope, counted, send)
 
 
-def _observed(metrics: Metrics) -> Callable[..., Awaitable[Response]]:
-    async def observed(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+class Observed:
+    """Counts every answer, and gives it the headers that all have.
+
+    Like all that stands around every request it is plain ASGI: a middleware that is handed requests and responses runs
+    the rest in a task of its own, which costs a webhook more than all that is done with it.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
         elapsed = stopwatch()
-        response = await call_next(request)
-        route = getattr(request.scope.get("route"), "path", "none")
-        method = request.method if request.method in METHODS else "other"
-        metrics.http.labels(method, route, response.status_code).observe(elapsed())
-        for name, value in SECURITY.items():
-            response.headers.setdefault(name, value)
-        if request.url.path.startswith("/chat/"):
-            response.headers.update(CROSS_ORIGIN)
-        return response
 
-    return observed
+        async def observed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._observe(scope, message["status"], elapsed())
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY.items():
+                    headers.setdefault(name, value)
+                if scope["path"].startswith("/chat/"):
+                    headers.update(CROSS_ORIGIN)
+            await send(message)
+
+        await self.app(scope, receive, observed)
+
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "none")
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self._metrics.http.labels(method, route, status).observe(seconds)
 
 
-def _seen(reach: Reach) -> Callable[..., Awaitable[Response]]:
+class Seen:
     """Whoever was told a position by a command, here or at another gateway, does not read what was before it."""
 
-    async def seen(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        shard, _, offset = request.headers.get(POSITION, "").partition(".")
-        known = all(part.isascii() and part.isdigit() and len(part) < 18 for part in (shard, offset))
-        if request.method != "GET" or not known or await reach(int(shard), int(offset), VISIBLE_S):
-            return await call_next(request)
-        return problem(503, "not-yet-visible", headers={"Retry-After": "1"})
+    def __init__(self, app: ASGIApp, reach: Reach) -> None:
+        self.app = app
+        self._reach = reach
 
-    return seen
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET" or await self._has_come(Headers(scope=scope)):
+            await self.app(scope, receive, send)
+        else:
+            await problem(503, "not-yet-visible", headers={"Retry-After": "1"})(scope, receive, send)
+
+    async def _has_come(self, headers: Headers) -> bool:
+        shard, _, offset = headers.get(POSITION, "").partition(".")
+        known = all(part.isascii() and part.isdigit() and len(part) < 18 for part in (shard, offset))
+        return not known or await self._reach(int(shard), int(offset), VISIBLE_S)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

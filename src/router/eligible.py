@@ -35,15 +35,22 @@ def used_units(pool: "Pool", agent: Agent) -> int:
 
 def held_kinds(pool: "Pool", agent: Agent) -> list[tuple[Kind, bool]]:
     """(kind, can be interrupted now) of everything that holds an agent's units."""
-    if not agent.contacts and not agent.attends:
-        return []
-    held = [(c.kind, c.status in ("active", "held")) for c in pool.assigned(agent) if c.status != "parked"]
+    contacts, held = pool.contacts, []
+    for id_ in agent.contacts:
+        contact = contacts[id_]
+        status = contact.status
+        if status != "parked":
+            held.append((contact.kind, status == "active" or status == "held"))
     return held + attended(pool, agent) if agent.attends else held
 
 
 def has_offer(pool: "Pool", agent: Agent) -> bool:
     """Whether something is offered to the agent now: one thing at a time."""
-    return "offered" in [contact.status for contact in pool.assigned(agent)]
+    contacts = pool.contacts
+    for id_ in agent.contacts:  # noqa: SIM110 - asked at every change of an agent: a generator costs as much again
+        if contacts[id_].status == "offered":
+            return True
+    return False
 
 
 def attended(pool: "Pool", agent: Agent) -> list[tuple[Kind, bool]]:

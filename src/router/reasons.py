@@ -16,7 +16,7 @@ from router.config import Agent as Profile
 from router.config import Queue
 from router.eligible import fits, has_offer, held_kinds, signed_in, state_of, used_units
 from router.memory import Agent, Contact
-from router.model import Kind, Requirement
+from router.model import KINDS, Kind, Requirement
 from router.skills import Requirements, can_serve, lacks, requirement_sets, to_serve
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ def because(code: str, **params: Param) -> Reason:
     return Reason(code, params)
 
 
+NO_PHONE, OPEN_OFFER = because("no_phone"), because("open_offer")
+
+
 def agent_of(pool: "Pool", id_: str) -> Agent:
     """An agent as the pool knows it: one who has never been there is offline."""
     return pool.agents.get(id_) or Agent(id=id_)
@@ -47,6 +50,36 @@ def agent_of(pool: "Pool", id_: str) -> Agent:
 def why_not_open(pool: "Pool", agent: Agent, kind: Kind) -> Reason | None:
     """Why an agent can be given nothing of this kind now; None when open."""
     profile = pool.profile(agent.id)
+    away = _why_away(agent, profile)
+    if away is not None or profile is None:
+        return away
+    if kind == "voice" and not profile.phone:
+        return NO_PHONE
+    if has_offer(pool, agent):
+        return OPEN_OFFER
+    return None if fits(pool, agent, kind)[0] else _no_room(pool, agent, kind, profile)
+
+
+def why_closed(pool: "Pool", agent: Agent) -> dict[Kind, Reason | None]:
+    """`why_not_open` of every kind, for an agent's desk: what they share is looked at once."""
+    profile = pool.profile(agent.id)
+    away = _why_away(agent, profile)
+    if away is not None or profile is None:
+        return dict.fromkeys(KINDS, away)
+    if has_offer(pool, agent):
+        return {kind: NO_PHONE if kind == "voice" and not profile.phone else OPEN_OFFER for kind in KINDS}
+    held = held_kinds(pool, agent)
+    found: dict[Kind, Reason | None] = {}
+    for kind in KINDS:
+        room = capacity.fits(kind, held, profile.units, profile.maximum, profile.at_once)[0]
+        found[kind] = None if room else _no_room(pool, agent, kind, profile)
+    if not profile.phone:
+        found["voice"] = NO_PHONE
+    return found
+
+
+def _why_away(agent: Agent, profile: Profile | None) -> Reason | None:
+    """What closes an agent to every kind."""
     if profile is None:
         return because("not_configured")
     if agent.presence != "available":
@@ -57,11 +90,7 @@ def why_not_open(pool: "Pool", agent: Agent, kind: Kind) -> Reason | None:
         return because("not_connected")
     if agent.cools_until is not None:
         return because("cooling", until=agent.cools_until)
-    if kind == "voice" and not profile.phone:
-        return because("no_phone")
-    if has_offer(pool, agent):
-        return because("open_offer")
-    return None if fits(pool, agent, kind)[0] else _no_room(pool, agent, kind, profile)
+    return None
 
 
 def _no_room(pool: "Pool", agent: Agent, kind: Kind, profile: Profile) -> Reason:

@@ -4,6 +4,7 @@ Everything durable is in `Memory` and goes into snapshots; indexes and the timer
 any point and going on gives the same later journal. Times are log time in seconds, units are capacity units.
 """
 
+import collections
 import datetime as dt
 import itertools
 import zoneinfo
@@ -67,6 +68,8 @@ class Pool:
         self.agents = self.memory.agents
         self.dirty_contacts: dict[str, None] = {}
         self.dirty_agents: dict[str, None] = {}
+        self._remembered = collections.deque(self.memory.seen)
+        """The inputs in `seen`, oldest first: in a dict whose front is taken away, the front is ever longer to find."""
         self.rebuild()
         self.settled()
 
@@ -331,10 +334,12 @@ class Pool:
 
     def remember(self, input_id: str, answer: Seen) -> None:
         """Keep an input's answer, so that its repetition gets the same one and changes nothing."""
-        seen = self.memory.seen
+        seen, order = self.memory.seen, self._remembered
+        if input_id not in seen:
+            order.append(input_id)
         seen[input_id] = answer
-        while len(seen) > REMEMBER_INPUTS or (seen and next(iter(seen.values())).t < self.t - REMEMBER_S):
-            del seen[next(iter(seen))]
+        while len(seen) > REMEMBER_INPUTS or (order and seen[order[0]].t < self.t - REMEMBER_S):
+            del seen[order.popleft()]
 
     # -- used by apply
 

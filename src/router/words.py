@@ -243,7 +243,7 @@ class Words:
     def __init__(self, pool: "Pool", language: Language) -> None:
         self._pool = pool
         self._number = LANGUAGES.index(language)
-        self._today = pool.local(pool.t).date()
+        self._today: dt.date | None = None
 
     def say(self, reason: Reason) -> str:
         moments = TIMES | {"best"} if "due" in reason.params else TIMES
@@ -280,5 +280,7 @@ class Words:
 
     def time(self, t: float) -> str:
         """`14:03:20` today, else with the date. What is never due is so many years away that the date says it."""
+        if self._today is None:
+            self._today = self._pool.local(self._pool.t).date()
         local: dt.datetime = self._pool.local(t)
         return f"{local:%H:%M:%S}" if local.date() == self._today else f"{local:%Y-%m-%d %H:%M:%S}"

@@ -10,13 +10,14 @@ import pytest
 from naru.bus.base import DLQ, IN, JOURNAL, LogUnavailable
 from naru.bus.sqlite import SqliteLog
 from naru.center import Center
-from naru.fold import Fold, Gap, Snapshot, SnapshotWriter
+from naru.fold import Applied, Cursor, Fold, Gap, Journal, Snapshot, SnapshotWriter
 from naru.keyring import Keyring
 from naru.runtime import Owner
 from naru.store.database import StoreUnavailable
 from naru.wire import Open, Record, decode_record
 from router import engine, inputs
 from router.model import Content, Identity, Text, Thread
+from router.state import Pool
 from router.turn import Answer
 from support.story import agent, center
 
@@ -110,6 +111,71 @@ async def test_what_is_asked_is_decided_once_and_folds_to_what_the_owner_has(tmp
         assert (other.status, other.code) == (422, "id-reused")
         owners = msgspec.to_builtins(shard.owner._pools["ws"].memory)
         assert owners == shard.memory()
+
+
+async def test_an_owner_makes_a_workspaces_pool_once_and_not_for_every_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Pool] = []
+    monkeypatch.setattr("naru.runtime.Pool", lambda *memory: made.append(Pool(*memory)) or made[-1])
+    async with Shard(tmp_path) as shard:
+        for number in range(5):
+            await shard.ask(message(f"m{number}"), text="hello")
+    assert len(made) == 1
+
+
+async def test_the_same_asked_several_times_at_once_is_answered_each_time(tmp_path: Path) -> None:
+    async with Shard(tmp_path) as shard:
+        await shard.ask(CONFIG)
+        impatient = shard.center.ask("ws", "test", "same", message("m1"), timeout_s=0.0)
+        patient = [shard.center.ask("ws", "test", "same", message("m1"), timeout_s=10) for _ in range(3)]
+        (none, _), *answers = await asyncio.gather(impatient, *patient)
+        assert none is None
+        assert {answer.status for answer, _ in answers if answer} == {200}
+        assert len(answers) == 3
+        assert shard.center._asked == {}
+
+
+async def test_what_was_said_is_opened_only_for_those_who_ask(tmp_path: Path) -> None:
+    opened: list[str] = []
+
+    class Counting(Keyring):
+        def open(self, workspace: str, use: str, sealed: bytes) -> bytes:
+            opened.append(workspace)
+            return super().open(workspace, use, sealed)
+
+    async with Shard(tmp_path) as shard:
+        shard.fold._keyring = Counting(bytes(32), lambda size: bytes(size))
+        records: list[Applied] = []
+        shard.fold.subscribe(records.append)
+        await shard.ask(CONFIG)
+        await shard.ask(message("m1"), text="hello")
+        assert opened == []
+        said = records[-1].content()
+        assert said is not None
+        assert said.text == "hello"
+        assert records[-1].content() is said
+        assert (opened, records[0].content()) == (["ws"], None)
+
+
+async def test_a_record_says_itself_where_its_reader_stands_after_it(tmp_path: Path) -> None:
+    async with Shard(tmp_path) as shard:
+        records: list[Applied] = []
+        shard.fold.subscribe(records.append)
+        for number in range(5):
+            await shard.ask(message(f"m{number}"), text="hello")
+        journal = Journal(shard.log, Cursor(shard=0))
+        async for entries in journal.entries():
+            if journal.cursor.offset == await shard.log.end(JOURNAL, 0):
+                break
+        assert entries[-1].cursor == journal.cursor == shard.fold.cursors[0]
+        for record in records:
+            again = Journal(shard.log, record.entry.cursor)
+            if record is not records[-1]:
+                following = await anext(again.entries())
+                assert following[0].record.s == record.record.s + 1
+                assert again.rule.ignored == 0
+                assert following[0].envelope is not None
 
 
 async def test_a_timer_fires_by_a_tick_when_nothing_else_happens(tmp_path: Path) -> None:

@@ -1,34 +1,54 @@
 """`naru bench bus`: whole contacts through Kafka and one, two or four router processes, beside the same without a router.
 
-A contact here is three inputs and their records: it comes in as a signed webhook would, is offered, accepted, completed.
-The ceiling is what the same client reaches when it sends the same three inputs to the same broker and reads each back
-itself: what sealing, encoding, appending and reading cost anyway. Both, and the latencies, in one run.
+A contact is three inputs. It comes in as a signed webhook, handed to the gateway's own application: its middleware and
+routes, the signature over the raw bytes, the provider's `read`, the intake, sealing, a durable append. When the offer's
+frame is ready to be written, its desk accepts and then completes, each as the frame of a command handed to the gateway's
+desks, until the frame of the answer is ready to be written. Only sockets are left out, and uvicorn with them.
+
+- `path_per_s`: such contacts a second, so many in flight, with that many routers. Besides the above the gateway reads
+  every input and every record of the journal, folds it and makes the frames of 200 desks in each of its workspaces.
+- `ceiling_per_s`: the same with the router taken out, and what follows from its journal. The same webhooks and commands go
+  through the same code to the same broker, into a topic that no router reads, and this process reads each back and
+  answers it itself. Half of it before the path and half after.
+- `processor_us`: processor time of this process, gateway and customers and desks in one, for each of these contacts.
+- `offer_ms`: 50 a second, one at a time: from the webhook to the frame of the offer.
+- `hop_ms`: likewise: an input sealed, appended and read back, and nothing else; no HTTP.
 """
 
 import asyncio
 import contextlib
+import copy
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from agents.socket import Connection
-from naru.app import Naru
+import agents.ports
+import channels.ports
+from agents.auth import Principal
+from agents.desk import Desk
+from agents.socket import Desks
+from channels.gateway import Intake
+from naru.app import Naru, Port, create_app
+from naru.bench.edges import SECRET, SIGNED_BY, TEXT, Seat, post
 from naru.bench.path import percentile
 from naru.bus import topics
-from naru.bus.base import EVENTS
-from naru.center import shard_of
-from naru.fold import open_content
+from naru.bus.base import EVENTS, Log, Stored
+from naru.center import Center, shard_of
+from naru.fold import Fold
+from naru.language import detect
 from naru.settings import Settings
 from naru.store import migrate
-from naru.wire import decode_envelope, encode
+from naru.tame import freeze, tame
+from naru.wire import decode_envelope, encode, input_id
 from router import inputs
 from router.config import Agent, Brand, Channel, Config, Queue
 from router.model import Content, Identity, Text, Thread, conversation_id
+from router.turn import Answer
 
 AGENTS = 200
 IN_FLIGHT = 512
@@ -42,7 +62,16 @@ def config(workspace: str) -> Config:
     return Config(
         name=workspace,
         brands=(Brand(id="shop", name="Shop", default_queue="care"),),
-        channels=(Channel(id="c", name="C", brand="shop", provider="webhook", kind="social"),),
+        channels=(
+            Channel(
+                id="c",
+                name="C",
+                brand="shop",
+                provider="webhook",
+                kind="social",
+                secrets={"signing_secret": f"env:{SIGNED_BY}"},
+            ),
+        ),
         queues=(Queue(id="care", name="Care", offer_timeout_s=600),),
         agents=tuple(Agent(id=f"a{n}", name=f"A{n}", brands=("shop",), units=1000) for n in range(AGENTS)),
     )
@@ -50,6 +79,8 @@ def config(workspace: str) -> Config:
 
 async def bus(settings: Settings, routers: list[int]) -> dict[str, Any]:
     """One figure for each number of router processes. Needs Kafka and PostgreSQL; the topics must be new."""
+    os.environ[SIGNED_BY] = SECRET
+    tame()  # as a gateway is
     await asyncio.to_thread(migrate.upgrade, settings.store_url)
     await topics.make(settings.broker, settings.shards)
     bench = Bench(settings)
@@ -83,26 +114,38 @@ def _router(settings: Settings, number: int) -> Iterator[None]:
         process.wait(10)
 
 
-class _Seat(Connection):
-    """A desk without a network: hands on each offer when its frame is ready to be written."""
+class _Aside:
+    """The log, with inputs put where no router reads them."""
 
-    def __init__(self, offered: Callable[[dict[str, Any]], None]) -> None:
-        super().__init__(None)  # type: ignore[arg-type]
-        self._offered = offered
+    def __init__(self, log: Log) -> None:
+        self._log = log
 
-    def send(self, frame: bytes) -> None:
-        if frame.startswith(b'{"type":"offer",'):
-            self._offered(msgspec.json.decode(frame)["offer"])
+    def append(self, topic: str, part: int, values: Sequence[bytes]) -> Coroutine[Any, Any, list[Stored]]:
+        return self._log.append(EVENTS, part, values)
+
+
+def without_router(house: Naru) -> tuple[Naru, Center]:
+    """The same gateway once more, whose inputs go aside; whoever reads them back answers them at its center."""
+    shown = Fold(house.log, range(0), house.keyring, house.snapshots)
+    shown.pools = house.fold.pools
+    center = Center(_Aside(house.log), shown, house.keyring, house.settings.shards, house.clock)  # type: ignore[arg-type]
+    twin = copy.copy(house)
+    twin.bus = Port(center, channels.ports.Unavailable, house.metrics.append.observe)
+    twin.desk_bus = Port(center, agents.ports.Unavailable, house.metrics.append.observe)
+    twin.intake = Intake(twin.bus, house.history, house.files, detect)
+    desk = Desk(twin.desk_bus, house.files)
+    twin.desks = Desks(twin.desk_bus, desk, house.accounts, house.clock, "aside")
+    return twin, center
 
 
 class Bench:
-    """The client: a gateway without HTTP, its desks, and its customers."""
+    """The client: a gateway without sockets, its desks, and its customers."""
 
     def __init__(self, settings: Settings) -> None:
         self.house = Naru(msgspec.structs.replace(settings, worker="bench-gateway"), frozenset(("gateway",)))
         self.workspaces = [f"bench{n}" for n in range(settings.shards)]
         self.shards = settings.shards
-        self._offers: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._offers: dict[str, asyncio.Future[tuple[Seat, dict[str, Any], float]]] = {}
         self._echoes: dict[str, asyncio.Future[None]] = {}
         self._reading: list[asyncio.Task[None]] = []
         self._count = 0
@@ -110,19 +153,25 @@ class Bench:
     async def start(self) -> None:
         house = self.house
         await house.start()
+        twin, self._echoing = without_router(house)
+        self._app, self._app_aside, self._desks_aside = create_app(house), create_app(twin), twin.desks
         self._reading = [asyncio.create_task(self._read_back(shard)) for shard in range(self.shards)]
+        self._hooks = {workspace: house.channels.hook(workspace, "c") for workspace in self.workspaces}
+        self._seats: dict[str, Seat] = {}
         for workspace in self.workspaces:
             await house.accounts.ensure_workspace(workspace, workspace)
             await house.configurations.apply(workspace, config(workspace), "bench")
             for number in range(AGENTS):
-                agent = f"a{number}"
-                connection = f"{house.name}:{house.boot}:{agent}"
-                for key, body in (
-                    ("c", inputs.Connect(agent=agent, connection=connection)),
-                    ("p", inputs.SetPresence(agent=agent, presence="available")),
-                ):
-                    await house.center.take(workspace, "naru", f"{key}{agent}", body)
-                house.desks.seat(workspace, agent, _Seat(self._offered))
+                await self._sit(workspace, f"a{number}")
+        freeze()
+
+    async def _sit(self, workspace: str, agent: str) -> None:
+        house = self.house
+        connection = f"{house.name}:{house.boot}:{agent}"
+        await house.center.take(workspace, "naru", f"c{agent}", inputs.Connect(agent=agent, connection=connection))
+        await house.center.take(workspace, "naru", f"p{agent}", inputs.SetPresence(agent=agent, presence="available"))
+        seat = self._seats[workspace] = Seat(Principal(workspace, agent, "agent", agent), self._offered)
+        house.desks.seat(workspace, agent, seat)
 
     async def owned(self) -> None:
         """Until every shard decides: each answers a question of its own."""
@@ -141,9 +190,9 @@ class Bench:
         await self.house.stop()
 
     async def measure(self) -> dict[str, Any]:
-        ceiling = await self._rate(self._echoed, CONTACTS // 2)
-        path = await self._rate(self._served, CONTACTS)
-        again = await self._rate(self._echoed, CONTACTS // 2)
+        ceiling, ceiling_us = await self._rate(self._echoed, CONTACTS // 2)
+        path, path_us = await self._rate(self._served, CONTACTS)
+        again, again_us = await self._rate(self._echoed, CONTACTS // 2)
         hops = await self._paced(self._hop)
         offers = await self._paced(self._offer_s)
         mean = (ceiling + again) / 2
@@ -151,12 +200,14 @@ class Bench:
             "path_per_s": round(path),
             "ceiling_per_s": round(mean),
             "share_of_ceiling": round(path / mean, 3),
+            "processor_us": {"path": round(path_us), "ceiling": round((ceiling_us + again_us) / 2)},
             "offer_ms": _ms(offers),
             "hop_ms": _ms(hops),
             "offer_per_hop": round(percentile(offers, 0.5) / percentile(hops, 0.5), 2),
         }
 
-    async def _rate(self, one: Callable[[str, str], Awaitable[None]], contacts: int) -> float:
+    async def _rate(self, one: Callable[[str, str], Awaitable[None]], contacts: int) -> tuple[float, float]:
+        """(contacts a second, microseconds of this process's processor time for each)."""
         free = asyncio.Semaphore(IN_FLIGHT)
 
         async def run(name: str, workspace: str) -> None:
@@ -166,13 +217,13 @@ class Bench:
             finally:
                 free.release()
 
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         async with asyncio.TaskGroup() as group:
             for number in range(contacts):
                 await free.acquire()
                 self._count += 1
                 group.create_task(run(f"k{self._count}", self.workspaces[number % len(self.workspaces)]))
-        return contacts / (time.perf_counter() - began)
+        return contacts / (time.perf_counter() - began), (time.process_time() - used) / contacts * 1e6
 
     async def _paced(self, one: Callable[[str, str], Awaitable[float]]) -> list[float]:
         """So many a second, one by one: what a quiet center gives."""
@@ -186,69 +237,62 @@ class Bench:
 
     # -- with a router
 
-    def _offered(self, offer: dict[str, Any]) -> None:
+    def _offered(self, seat: Seat, offer: dict[str, Any]) -> None:
         waiting = self._offers.pop(offer["conversation"], None)
         if waiting is not None and not waiting.done():
-            waiting.set_result({**offer, "at": time.perf_counter()})
+            waiting.set_result((seat, offer, time.perf_counter()))
 
-    async def _arrive(self, name: str, workspace: str) -> dict[str, Any]:
-        """As a webhook that was verified and read: seal, durable append; until its offer's frame is there."""
-        body, content = _message(name)
-        waiting: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._offers[conversation_id("c", body.thread)] = waiting
-        await self.house.center.take(workspace, "channel:c", name, body, content)
+    async def _arrive(self, name: str, workspace: str) -> tuple[Seat, dict[str, Any], float]:
+        """A webhook, until the frame of its offer: the desk, the offer and when that was."""
+        waiting: asyncio.Future[tuple[Seat, dict[str, Any], float]] = asyncio.get_running_loop().create_future()
+        self._offers[conversation_id("c", Thread(external=name))] = waiting
+        await post(self._app, self._hooks[workspace], name, self.house.clock())
         return await waiting
 
     async def _served(self, name: str, workspace: str) -> None:
-        offer = await self._arrive(name, workspace)
-        pool = self.house.center.pool(workspace)
-        contact = pool.contacts[offer["contact"]] if pool else None
-        agent = contact.offer.agent if contact and contact.offer else ""
-        ask = self.house.center.ask
-        await ask(workspace, agent, f"a{name}", inputs.AcceptOffer(agent=agent, offer=offer["id"]))
-        await ask(workspace, agent, f"d{name}", inputs.CompleteContact(agent=agent, contact=offer["contact"]))
+        seat, offer, _ = await self._arrive(name, workspace)
+        await seat.do(self.house.desks, f"a{name}", "accept", {"offer": offer["id"]})
+        await seat.do(self.house.desks, f"d{name}", "complete", {"contact": offer["contact"]})
 
     async def _offer_s(self, name: str, workspace: str) -> float:
         began = time.perf_counter()
-        offer = await self._arrive(name, workspace)
-        took: float = offer["at"] - began
-        pool = self.house.center.pool(workspace)
-        contact = pool.contacts[offer["contact"]] if pool else None
-        agent = contact.offer.agent if contact and contact.offer else ""
-        await self.house.center.ask(workspace, agent, f"a{name}", inputs.AcceptOffer(agent=agent, offer=offer["id"]))
-        done = inputs.CompleteContact(agent=agent, contact=offer["contact"])
-        await self.house.center.ask(workspace, agent, f"d{name}", done)
-        return took
+        seat, offer, at = await self._arrive(name, workspace)
+        await seat.do(self.house.desks, f"a{name}", "accept", {"offer": offer["id"]})
+        await seat.do(self.house.desks, f"d{name}", "complete", {"contact": offer["contact"]})
+        return at - began
 
     # -- without one
 
     async def _echoed(self, name: str, workspace: str) -> None:
-        body, content = _message(name)
-        await self._echo(workspace, name, body, content)
-        await self._echo(workspace, f"a{name}", inputs.AcceptOffer(agent="none", offer=name), None)
-        await self._echo(workspace, f"d{name}", inputs.CompleteContact(agent="none", contact=name), None)
+        back = self._back(input_id(workspace, "channel:c", name))
+        await post(self._app_aside, self._hooks[workspace], name, self.house.clock())
+        await back
+        seat = self._seats[workspace]
+        await seat.do(self._desks_aside, f"a{name}", "accept", {"offer": name})
+        await seat.do(self._desks_aside, f"d{name}", "complete", {"contact": name})
+
+    def _back(self, id_: str) -> "asyncio.Future[None]":
+        waiting = self._echoes[id_] = asyncio.get_running_loop().create_future()
+        return waiting
 
     async def _hop(self, name: str, workspace: str) -> float:
         body, content = _message(name)
         began = time.perf_counter()
-        await self._echo(workspace, name, body, content)
+        envelope = self.house.center.envelope(workspace, "bench", name, body, content)
+        back = self._back(envelope.id)
+        await self.house.log.append(EVENTS, shard_of(workspace, self.shards), [encode(envelope)])
+        await back
         return time.perf_counter() - began
 
-    async def _echo(self, workspace: str, key: str, body: inputs.Input, content: Content | None) -> None:
-        """An input as the center makes it, appended where no router reads, and read back, decoded and opened by us."""
-        envelope = self.house.center.envelope(workspace, "bench", key, body, content)
-        waiting = self._echoes[envelope.id] = asyncio.get_running_loop().create_future()
-        await self.house.log.append(EVENTS, shard_of(workspace, self.shards), [encode(envelope)])
-        await waiting
-
     async def _read_back(self, shard: int) -> None:
-        log = self.house.log
+        log, done = self.house.log, Answer()
         async for batch in log.read(EVENTS, shard, await log.end(EVENTS, shard)):
             for stored in batch:
                 envelope = decode_envelope(stored.value)
-                open_content(self.house.keyring, envelope)
                 waiting = self._echoes.pop(envelope.id, None)
-                if waiting is not None and not waiting.done():
+                if waiting is None:
+                    self._echoing.answered(envelope.id, done, f"{shard}.{stored.offset}")
+                elif not waiting.done():
                     waiting.set_result(None)
 
 
@@ -259,7 +303,7 @@ def _message(name: str) -> tuple[inputs.ReceiveMessage, Content]:
         identity=Identity(scope="bench", kind="external", value=name),
         dedupe_key=name,
     )
-    return body, Content(parts=(Text(text="How long will this take?"),))
+    return body, Content(parts=(Text(text=TEXT),))
 
 
 def _ms(values: list[float]) -> dict[str, float]:

@@ -76,8 +76,8 @@ class Outbox:
             {
                 "workspace": entry.record.workspace,
                 "taker": taker,
-                "shard": entry.cursor.shard,
-                "position": entry.cursor.offset,
+                "shard": entry.shard,
+                "position": entry.offset,
                 "place": place,
                 "event": event.id,
                 "type": event.type,

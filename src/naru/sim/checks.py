@@ -15,7 +15,7 @@ from router.eligible import signed_in, state_of
 from router.memory import LOST_OFFER_S, Agent, Contact
 from router.model import KINDS
 from router.queueing import TIER_SHIFT, key_of
-from router.reasons import Blending, Case, why_not_open
+from router.reasons import Blending, Case, why_closed, why_not_open
 from router.skills import lacks, requirement_sets
 from router.state import Pool, agent_deadlines, contact_deadlines, conversation_deadlines
 
@@ -228,8 +228,11 @@ def openness(pool: Pool, agents: Iterable[Agent]) -> None:
             continue
         if cells.states[number] != state_of(pool, agent):
             raise Fault("indexes", f"{agent.id} is not {cells.states[number]} but {state_of(pool, agent)}")
+        shown = why_closed(pool, agent)
         for kind, lane in zip(KINDS, cells.states[number][2] or CLOSED, strict=True):
             closed = why_not_open(pool, agent, kind)
+            if shown[kind] != closed:
+                raise Fault("shown at the desk", f"{agent.id} is shown {shown[kind]} for {kind}, and it is {closed}")
             if (lane < 0) != (closed is not None):
                 raise Fault("indexes", f"{agent.id} is in lane {lane} for {kind}: {closed}")
         found = pool.contact_for(agent)

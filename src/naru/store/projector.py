@@ -138,7 +138,13 @@ class _Row:
         self.connection = connection
         self.workspace = entry.record.workspace
         self.t = entry.record.t
-        self.sealed = entry.envelope.content if entry.envelope else None
+        self._entry = entry
+
+    @property
+    def sealed(self) -> bytes | None:
+        """What was said, as it lies in the log. Only a message needs it, so no other input is decoded for it."""
+        envelope = self._entry.envelope
+        return envelope.content if envelope else None
 
     async def put(self, table: Table, **values: Any) -> None:
         await put_if_absent(self.connection, table, workspace=self.workspace, **clean(values))

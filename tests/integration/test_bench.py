@@ -1,0 +1,63 @@
+"""`naru bench bus` measures what it says: a whole contact by the gateway's own doors, and the same with the router left out."""
+
+from pathlib import Path
+
+import pytest
+from starlette.middleware.base import BaseHTTPMiddleware
+
+from naru.app import Naru, create_app
+from naru.bench import bus
+from naru.bench.edges import SECRET, SIGNED_BY, Refused, post
+from naru.bus.base import EVENTS, IN
+from naru.settings import Settings
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(SIGNED_BY, SECRET)
+    monkeypatch.setattr(bus, "AGENTS", 3)
+    monkeypatch.setattr(bus, "freeze", lambda: None)
+    found = bus.Bench(Settings(data=str(tmp_path / "data")))
+    found.house = Naru(Settings(data=str(tmp_path / "data")))  # all roles: the router is in it
+    await found.start()
+    yield found
+    await found.stop()
+
+
+async def test_a_contact_of_the_path_is_three_decided_inputs(bench: bus.Bench) -> None:
+    workspace = bench.workspaces[0]
+    log, before = bench.house.log, await bench.house.log.end(IN, 0)
+    await bench._served("k1", workspace)
+    pool = bench.house.center.pool(workspace)
+    assert pool is not None
+    assert not pool.contacts
+    assert pool.memory.stats["care"].answered == 1
+    assert await log.end(IN, 0) == before + 3
+    assert await bench._offer_s("k2", workspace) > 0
+
+
+async def test_a_contact_of_the_ceiling_is_the_same_three_inputs_where_no_router_reads(bench: bus.Bench) -> None:
+    workspace = bench.workspaces[0]
+    log, before = bench.house.log, await bench.house.log.end(IN, 0)
+    await bench._echoed("k1", workspace)
+    assert await log.end(EVENTS, 0) == 3
+    assert await log.end(IN, 0) == before
+    pool = bench.house.center.pool(workspace)
+    assert pool is not None
+    assert not pool.conversations
+    assert await bench._hop("k2", workspace) > 0
+    assert await log.end(EVENTS, 0) == 4
+
+
+async def test_what_is_measured_is_verified_and_answered(bench: bus.Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = bench.workspaces[0]
+    with pytest.raises(Refused, match=r"40[49]"):
+        await bench._seats[workspace].do(bench.house.desks, "x1", "accept", {"offer": "none"})
+    monkeypatch.setattr("naru.bench.edges.SECRET", "whsec_another")
+    with pytest.raises(Refused, match="403"):
+        await post(bench._app, bench._hooks[workspace], "k1", bench.house.clock())
+
+
+async def test_nothing_around_a_request_runs_it_in_a_task_of_its_own(bench: bus.Bench) -> None:
+    app = create_app(bench.house)
+    assert [kind for kind in app.user_middleware if issubclass(kind.cls, BaseHTTPMiddleware)] == []  # type: ignore[arg-type]
