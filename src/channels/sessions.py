@@ -3,5 +3,6 @@
 from collections.abc import Callable
 
 from channels.base import Account, Line, Session, Transport
+from channels.smpp import Smsc
 
-SESSIONS: dict[Transport, Callable[[Account, Line], Session]] = {}
+SESSIONS: dict[Transport, Callable[[Account, Line], Session]] = {"smpp": Smsc}
