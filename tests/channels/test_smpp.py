@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from channels import smpp_pdu as wire
 from channels.base import Item, Line, Outgoing, Result, Submit, Unsendable
 from channels.ports import Unavailable
-from channels.providers.smpp import Smpp, submit_bodies
+from channels.providers.smpp import Smpp, setting, submit_bodies
 from channels.smpp import Smsc
 from channels.smpp_inbox import ANSWERED_LATE_S, MAX_GROUPS, MAX_HEARD, REPEATS_WITHIN_S, Inbox
 from channels.smpp_pdu import Address, Pdu, Short
@@ -161,6 +161,20 @@ def test_numbers_are_written_and_read_as_the_smsc_has_them() -> None:
         (item,) = Smpp().read(ours, hook(incoming("hi", source), method="SMPP"), nobody).items
         assert isinstance(item.body, ReceiveMessage) and item.body.identity == wanted
         assert (item.body.policy is not None) == (wanted.kind == "handle")
+
+
+def test_numbers_in_settings_may_be_texts_and_nonsense_is_the_default() -> None:
+    for value, wanted in (
+        ("5019", 5019),
+        (5019, 5019),
+        ("x", 7),
+        (None, 7),
+        (True, 7),
+        ("nan", 7),
+        (1e999, 7),
+        ([], 7),
+    ):
+        assert setting(account(Smpp(), {"port": value}), "port", 7) == wanted
 
 
 @pytest.mark.parametrize(

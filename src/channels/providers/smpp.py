@@ -5,6 +5,7 @@ its parts, in order. SMPP names and dates no message, so the session tells in th
 ones it is (channels/smpp_inbox.py); where the SMSC has an id in a TLV, that is the key.
 """
 
+import math
 import re
 
 from channels import smpp_pdu as wire
@@ -34,8 +35,13 @@ NUMBER = re.compile(r"\+?[0-9*#]{2,20}")
 
 
 def setting(account: Account, name: str, default: float) -> float:
+    """A number, also one that was written as a text."""
     value = account.settings.get(name, default)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else default
+    try:
+        number = default if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return default
+    return number if math.isfinite(number) else default
 
 
 def _octet(account: Account, name: str, default: int) -> int:
