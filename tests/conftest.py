@@ -12,6 +12,7 @@ from typing import NoReturn
 import pytest
 from playwright.async_api import Browser, Error, async_playwright
 
+import support.smsc
 from support.kafka import GIVEN, Cluster, NoKafka
 from support.mail import MailServers, servers_or_skip
 from support.postgres import NoPostgres, Postgres
@@ -78,6 +79,12 @@ def postgres() -> Iterator[Postgres]:
 def provider_program() -> Path:
     """The folder of a real OpenID provider, to be run by node."""
     return installed(not_proved)
+
+
+@pytest.fixture(scope="session")
+def smsc_program() -> Path:
+    """The folder of a real SMSC, to be run by node."""
+    return support.smsc.installed(not_proved)
 
 
 @pytest.fixture

@@ -6,12 +6,21 @@ CHANNELS is the registry, a list one can read. A provider is one file in `provid
 from channels.base import Provider
 from channels.providers.asterisk import Asterisk
 from channels.providers.email import Email
+from channels.providers.smpp import Smpp
 from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
 from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
 
-CHANNELS: tuple[Provider, ...] = (Asterisk(), Email(), SignedWebhook(), TwilioSms(), TwilioVoice(), WebChat())
+CHANNELS: tuple[Provider, ...] = (
+    Asterisk(),
+    Email(),
+    SignedWebhook(),
+    Smpp(),
+    TwilioSms(),
+    TwilioVoice(),
+    WebChat(),
+)
 
 
 def registry(providers: tuple[Provider, ...] = CHANNELS) -> dict[str, Provider]:

@@ -4,5 +4,6 @@ from collections.abc import Callable
 
 from channels.ari import Exchange
 from channels.base import Account, Line, Session, Transport
+from channels.smpp import Smsc
 
-SESSIONS: dict[Transport, Callable[[Account, Line], Session]] = {"ari": Exchange}
+SESSIONS: dict[Transport, Callable[[Account, Line], Session]] = {"ari": Exchange, "smpp": Smsc}

@@ -6,6 +6,7 @@ must be read as. `reads` names of each input what matters (a subset); what is no
     {"source": "https://… or: recorded from …",
      "settings": {…}, "secrets": {…}, "now": 1700000000,
      "request": {"method": "POST", "path": "", "query": {…}, "headers": {…}, "body": "text, or an object sent as JSON"},
+                 (or "base64" or "hex" instead of "body", for what is no text)
      "answer": {"status": 200, "body": …}, "cursor": {…},        instead of request: what a poll was answered
      "frame": "…" or {…}, "state": {…},                          instead of request: what a stream said
      "reads": [{"type": "ReceiveMessage", "key": "…", "text": "…", "dedupe_key": "…", …}],
@@ -96,6 +97,8 @@ class Payload:
         carrier = self.said.get("answer") or self.said["request"]
         if "base64" in carrier:
             return base64.b64decode(carrier["base64"])
+        if "hex" in carrier:
+            return bytes.fromhex(carrier["hex"])
         return as_bytes(carrier.get("body", b""))
 
     def read(self, provider: Provider, body: bytes | None = None) -> Reading | Page | Heard:

@@ -1,7 +1,6 @@
 """A real OpenID provider (`oidc-provider` of npm) as its own process on loopback, ended by its own process id."""
 
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -11,11 +10,11 @@ from typing import Any, NoReturn
 
 import httpx2
 
+from support import npm
 from support.center import free_port
 
 SOURCES = Path(__file__).parent / "oidc"
 START_S = 30.0
-INSTALL_S = 180.0
 
 ACCOUNTS: dict[str, dict[str, Any]] = {
     "mina": {"email": "Mina@Shop.test", "email_verified": True, "name": "Mina"},
@@ -26,27 +25,7 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
 
 
 def installed(not_proved: Callable[[str, str], NoReturn]) -> Path:
-    """The folder with the provider and what it needs, as its lock file says; made once and kept."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        not_proved("sign-in through a real OpenID provider", "node and npm (apt packages nodejs, npm)")
-    version = json.loads((SOURCES / "package.json").read_text())["dependencies"]["oidc-provider"]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "naru-tests"
-    folder = cache / f"oidc-provider-{version}"
-    if not (folder / "node_modules").is_dir():
-        partial = cache / f"oidc-provider-{version}.{os.getpid()}"
-        shutil.copytree(SOURCES, partial)
-        command = [npm, "ci", "--no-audit", "--no-fund", "--prefer-offline", "--ignore-scripts"]
-        done = subprocess.run(command, cwd=partial, capture_output=True, text=True, timeout=INSTALL_S)
-        if done.returncode != 0:
-            shutil.rmtree(partial)
-            not_proved("sign-in through a real OpenID provider", f"oidc-provider of npm: {done.stderr[-300:]}")
-        if folder.exists():
-            shutil.rmtree(partial)  # another run was faster
-        else:
-            partial.rename(folder)
-    shutil.copy(SOURCES / "provider.mjs", folder)
-    return folder
+    return npm.installed(SOURCES, "oidc-provider", "sign-in through a real OpenID provider", not_proved)
 
 
 class RealProvider:
