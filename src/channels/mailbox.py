@@ -10,7 +10,7 @@ import contextlib
 import imaplib
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 import aiosmtplib
 import structlog
@@ -171,11 +171,18 @@ async def _as_coroutine(work: Awaitable[None]) -> None:
     await work
 
 
-async def send(account: Account, mail: Mail) -> Result:
-    """Hand a mail to the account's SMTP server. What breaks after the data were sent is uncertain."""
+async def send(account: Account, mail: Mail, on_refused: Callable[[], None] = lambda: None) -> Result:
+    """Hand a mail to the account's SMTP server. What breaks after the data were sent is uncertain.
+
+    `on_refused` is told when the server does not take the access token, so that the next try has another.
+    """
     tls = account.setting("smtp_tls", "starttls")
     username = account.setting("username") or account.setting("address")
     login = account.settings.get("smtp_auth", True)
+
+    async def token() -> str:
+        return account.token
+
     try:
         client = aiosmtplib.SMTP(
             hostname=account.setting("smtp_host"),
@@ -183,12 +190,16 @@ async def send(account: Account, mail: Mail) -> Result:
             use_tls=tls == "tls",
             start_tls=tls == "starttls",
             username=username if login else None,
-            password=account.secrets["password"] if login else None,
+            password=account.secrets["password"] if login and not account.token else None,
+            oauth_token_generator=token if login and account.token else None,
             timeout=SMTP_TIMEOUT_S,
         )
         await client.connect()
     except aiosmtplib.SMTPAuthenticationError as error:
-        return Result("rejected", detail=f"{error.code} {error.message}"[:500])
+        if account.token:
+            on_refused()
+        kind: Literal["retry", "rejected"] = "retry" if account.token else "rejected"
+        return Result(kind, detail=f"{error.code} {error.message}"[:500], after_s=5 if account.token else 0)
     except ValueError as error:
         return Result("rejected", detail=f"the channel's settings do not work: {error}"[:500])
     except (aiosmtplib.SMTPException, OSError) as error:
