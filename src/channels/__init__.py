@@ -5,12 +5,32 @@ CHANNELS is the registry, a list one can read. A provider is one file in `provid
 
 from channels.base import Provider
 from channels.providers.email import Email
+from channels.providers.nhn_sms import NhnSms
+from channels.providers.plivo_sms import PlivoSms
+from channels.providers.sens_sms import SensSms
+from channels.providers.sinch_sms import SinchSms
+from channels.providers.solapi import Solapi
+from channels.providers.telnyx_sms import TelnyxSms
 from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
+from channels.providers.vonage_sms import VonageSms
 from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
 
-CHANNELS: tuple[Provider, ...] = (Email(), SignedWebhook(), TwilioSms(), TwilioVoice(), WebChat())
+CHANNELS: tuple[Provider, ...] = (
+    Email(),
+    NhnSms(),
+    PlivoSms(),
+    SensSms(),
+    SignedWebhook(),
+    SinchSms(),
+    Solapi(),
+    TelnyxSms(),
+    TwilioSms(),
+    TwilioVoice(),
+    VonageSms(),
+    WebChat(),
+)
 
 
 def registry(providers: tuple[Provider, ...] = CHANNELS) -> dict[str, Provider]:
