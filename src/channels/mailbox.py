@@ -126,6 +126,8 @@ class Mailbox:
         finally:
             with contextlib.suppress(OSError, ImapToolsError, imaplib.IMAP4.error):
                 box.logout()
+            with contextlib.suppress(OSError):
+                box.client.shutdown()  # which a logout that failed has left open
 
     def _connect(self, account: Account) -> BaseMailBox:
         tls = account.settings.get("imap_tls", True)

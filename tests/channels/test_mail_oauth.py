@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import threading
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -179,6 +180,7 @@ async def follow(server: ImapServer, house: Tokens, done: Callable[[Mailbox, lis
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        await until(lambda: not any(thread.name.startswith("mailbox") for thread in threading.enumerate()))
     return mails
 
 
