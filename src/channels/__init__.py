@@ -5,8 +5,10 @@ CHANNELS is the registry, a list one can read. A provider is one file in `provid
 
 from channels.base import Provider
 from channels.providers.email import Email
+from channels.providers.mailgun_mail import MailgunMail
 from channels.providers.nhn_sms import NhnSms
 from channels.providers.plivo_sms import PlivoSms
+from channels.providers.sendgrid_mail import SendgridMail
 from channels.providers.sens_sms import SensSms
 from channels.providers.sinch_sms import SinchSms
 from channels.providers.solapi import Solapi
@@ -19,8 +21,10 @@ from channels.providers.webhook import SignedWebhook
 
 CHANNELS: tuple[Provider, ...] = (
     Email(),
+    MailgunMail(),
     NhnSms(),
     PlivoSms(),
+    SendgridMail(),
     SensSms(),
     SignedWebhook(),
     SinchSms(),
