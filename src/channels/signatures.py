@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
+from channels.base import REPLAY_WINDOW_S
+
 BCRYPT_ALPHABET = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 BCRYPT_SALT = re.compile(r"^\$2[aby]\$\d\d\$[./A-Za-z0-9]{22}")
 MAX_JWT = 8_000
@@ -54,6 +56,13 @@ def basic(authorization: str, user: str, passwords: str) -> bool:
     scheme, _, told = authorization.partition(" ")
     given = (unbase64(told.strip()) or b"").decode("utf-8", "replace")
     return scheme.lower() == "basic" and any(same(given, f"{user}:{one}") for one in passwords.split())
+
+
+def is_fresh(stamp: str, now: float, late_s: float = REPLAY_WINDOW_S) -> bool:
+    """Whether a signed time (seconds since 1970, as digits) is not from the future, and not older than `late_s`."""
+    if not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
+        return False
+    return -REPLAY_WINDOW_S <= now - int(stamp) <= late_s
 
 
 # -- social

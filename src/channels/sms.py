@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from channels import loose
-from channels.base import Account, Call, File, HookReply, Item, Outgoing, Result, Unsendable
+from channels.base import Account, Call, File, HookReply, Item, Outgoing, Result, Unsendable, by_status
 from router.effects import AnyEffect, Deliver
 from router.inputs import ReceiveMessage, ReceiveReceipt
 from router.model import Content, Elsewhere, Identity, Part, ReplyPolicy, SendStatus, Text, Thread
@@ -134,6 +134,14 @@ def korean(text: str, subject: str | None, has_files: bool) -> tuple[str, str, s
     if has_files:
         return "MMS", title, text
     return ("SMS", "", text) if size <= SMS_BYTES and not title else ("LMS", title, text)
+
+
+def ended(status: int, externals: tuple[str, ...], detail: str) -> Result:
+    """By its status, but a success that names nothing is none."""
+    named = tuple(filter(None, externals))
+    if 200 <= status < 300 and not named:
+        return Result("uncertain", detail=f"{status} without a name of the message")
+    return by_status(status, detail.strip(), named)
 
 
 def no_files(message: Outgoing | None) -> None:

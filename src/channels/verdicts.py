@@ -6,6 +6,7 @@ to remove forged ones (RFC 8601, 5). Without a name nothing is said. What anothe
 
 import re
 from email.message import Message
+from itertools import islice
 
 from channels import mail
 
@@ -33,7 +34,7 @@ def of(message: Message, authserv_id: str) -> dict[str, str]:
 def _believed(message: Message, authserv_id: str) -> list[str]:
     """The server's own headers: from the first of them to the next server's mark. What is below came with the mail."""
     believed: list[str] = []
-    for name, value in list(message.items())[: MAX_HEADERS * 10]:
+    for name, value in islice(message.raw_items(), MAX_HEADERS * 10):
         if name.lower() == "received" and believed:
             break
         if name.lower() == "authentication-results":

@@ -68,7 +68,7 @@ def sent(code: int = 0) -> dict[str, Any]:
         (200, sent(), "accepted", None),
         (200, sent(-2019), "rejected", "-2019 words"),
         (200, {"header": {"isSuccessful": False, "resultCode": -1000, "resultMessage": "No"}}, "rejected", "-1000 No"),
-        (200, GOOD, "uncertain", "200 without a requestId"),
+        (200, GOOD, "uncertain", "200 without a name of the message"),
         (200, [], "rejected", "no success"),
         (429, {}, "retry", "429 "),
         (500, {}, "uncertain", "500 "),

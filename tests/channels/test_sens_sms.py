@@ -105,7 +105,7 @@ def test_a_cursor_of_any_kind_is_borne(cursor: dict[str, Any]) -> None:
     ("status", "answer", "kind", "detail"),
     [
         (202, {"requestId": "u9", "statusCode": "202", "statusName": "success"}, "accepted", None),
-        (202, {"statusCode": "202"}, "uncertain", "202 without a requestId"),
+        (202, {"statusCode": "202"}, "uncertain", "202 without a name of the message"),
         (200, {"statusCode": "400", "statusName": "fail"}, "rejected", "400 fail"),
         (
             401,

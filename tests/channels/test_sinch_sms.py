@@ -91,7 +91,7 @@ def test_what_is_no_sms_is_said(message: Any) -> None:
     ("status", "answer", "kind", "detail"),
     [
         (201, {"id": "u9"}, "accepted", None),
-        (201, {}, "uncertain", "201 without an id"),
+        (201, {}, "uncertain", "201 without a name of the message"),
         (400, {"code": "syntax_invalid_parameter_format", "text": "bad"}, "rejected", None),
         (403, {"code": "missing_from", "text": "x"}, "rejected", "403 missing_from x"),
         (429, {}, "retry", "429 "),

@@ -112,7 +112,7 @@ def test_other_files_are_refused_before_anything_is_uploaded() -> None:
     [
         (200, {"failedMessageList": [], "messageList": [{"messageId": "u9", "statusCode": "2000"}]}, "accepted", None),
         (200, {"messageList": {"u9": {"messageId": "u9"}}}, "accepted", None),
-        (200, {"groupInfo": {}}, "uncertain", "200 without a messageId"),
+        (200, {"groupInfo": {}}, "uncertain", "200 without a name of the message"),
         (
             200,
             {"failedMessageList": [{"statusCode": "1062", "statusMessage": "발신번호 미등록"}]},

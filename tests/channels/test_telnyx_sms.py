@@ -64,7 +64,7 @@ def test_what_is_no_sms_is_said(message: Any) -> None:
     ("status", "answer", "kind", "detail"),
     [
         (200, {"data": {"id": "u9", "to": [{"status": "queued"}]}}, "accepted", None),
-        (200, {"data": {}}, "uncertain", "200 without an id"),
+        (200, {"data": {}}, "uncertain", "200 without a name of the message"),
         (422, {"errors": [{"code": "10005", "title": "Bad", "detail": "no"}]}, "rejected", "422 10005 Bad no"),
         (429, {}, "retry", "429 "),
         (500, [], "uncertain", "500 "),

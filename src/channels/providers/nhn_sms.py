@@ -102,8 +102,7 @@ class NhnSms:
             if one.get("resultCode") not in (0, None):
                 words = f"{loose.text(one, 'resultCode')} {loose.text(one, 'resultMessage')}"
                 return Result("rejected", detail=words[:500])
-        external = loose.text(data, "requestId")
-        return Result("accepted", (external,)) if external else Result("uncertain", detail="200 without a requestId")
+        return sms.ended(status, (loose.text(data, "requestId"),), "")
 
     def upload(self, account: Account, file: File, now: float) -> Call:
         picture = base64.b64encode(sms.jpeg(file).body).decode()

@@ -20,7 +20,6 @@ from channels.base import (
     Result,
     Transport,
     Webhook,
-    by_status,
 )
 from channels.signatures import plivo, same
 from router.effects import AnyEffect
@@ -109,10 +108,7 @@ class PlivoSms:
         said = loose.record(loose.decoded(body))
         names = said.get("message_uuid")
         externals = tuple(one for one in names if isinstance(one, str) and one)[:10] if isinstance(names, list) else ()
-        if 200 <= status < 300:
-            named = Result("accepted", externals)
-            return named if externals else Result("uncertain", detail=f"{status} without a message_uuid")
-        return by_status(status, loose.text(said, "error"))
+        return sms.ended(status, externals, loose.text(said, "error"))
 
     def fetch(self, account: Account, ref: str) -> Call:
         return sms.fetch(ref, basic=_basic(account) if sms.of_host(ref, "plivo.com") else None)

@@ -89,14 +89,9 @@ class SensSms:
 
     def outcome(self, status: int, body: bytes) -> Result:
         said = loose.record(loose.decoded(body))
-        external = loose.text(said, "requestId")
-        if not 200 <= status < 300:
-            return by_status(status, _words(said))
-        if loose.text(said, "statusCode") not in ("202", ""):
+        if 200 <= status < 300 and loose.text(said, "statusCode") not in ("202", ""):
             return Result("rejected", detail=_words(said))
-        return (
-            Result("accepted", (external,)) if external else Result("uncertain", detail=f"{status} without a requestId")
-        )
+        return sms.ended(status, (loose.text(said, "requestId"),), _words(said))
 
     def upload(self, account: Account, file: File, now: float) -> Call:
         picture = base64.b64encode(sms.jpeg(file).body).decode()

@@ -14,7 +14,6 @@ import msgspec
 
 from channels import loose, sms
 from channels.base import (
-    REPLAY_WINDOW_S,
     About,
     Account,
     Call,
@@ -26,9 +25,8 @@ from channels.base import (
     Result,
     Transport,
     Webhook,
-    by_status,
 )
-from channels.signatures import basic, same, sinch_webhook
+from channels.signatures import basic, is_fresh, same, sinch_webhook
 from router.effects import AnyEffect
 from router.model import Kind, ReplyPolicy, SendStatus
 
@@ -107,11 +105,7 @@ class SinchSms:
 
     def outcome(self, status: int, body: bytes) -> Result:
         said = loose.record(loose.decoded(body))
-        external = loose.text(said, "id")
-        if 200 <= status < 300:
-            named = Result("accepted", (external,))
-            return named if external else Result("uncertain", detail=f"{status} without an id")
-        return by_status(status, f"{loose.text(said, 'code')} {loose.text(said, 'text')}".strip())
+        return sms.ended(status, (loose.text(said, "id"),), f"{loose.text(said, 'code')} {loose.text(said, 'text')}")
 
     def fetch(self, account: Account, ref: str) -> Call:
         return sms.fetch(ref)
@@ -124,9 +118,7 @@ def _is_signed(account: Account, webhook: Webhook) -> bool:
     stamp = webhook.headers.get("x-sinch-webhook-signature-timestamp", "")
     nonce = webhook.headers.get("x-sinch-webhook-signature-nonce", "")
     given = webhook.headers.get("x-sinch-webhook-signature", "")
-    if not nonce or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
-        return False
-    if abs(webhook.t - int(stamp)) > REPLAY_WINDOW_S:
+    if not nonce or not is_fresh(stamp, webhook.t):
         return False
     secrets = account.secrets.get("webhook_secret", "").split()
     return any(same(given, sinch_webhook(secret, webhook.body, nonce, stamp)) for secret in secrets)

@@ -102,9 +102,7 @@ class Solapi:
         known = said.get("messageList")
         listed = loose.records(list(known.values()) if isinstance(known, dict) else known)
         externals = tuple(filter(None, (loose.text(one, "messageId") for one in listed)))
-        return (
-            Result("accepted", externals) if externals else Result("uncertain", detail=f"{status} without a messageId")
-        )
+        return sms.ended(status, externals, "")
 
     def upload(self, account: Account, file: File, now: float) -> Call:
         picture = sms.jpeg(file, PICTURE_BYTES)

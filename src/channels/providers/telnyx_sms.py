@@ -8,7 +8,6 @@ import msgspec
 
 from channels import loose, sms
 from channels.base import (
-    REPLAY_WINDOW_S,
     About,
     Account,
     Call,
@@ -19,9 +18,8 @@ from channels.base import (
     Result,
     Transport,
     Webhook,
-    by_status,
 )
-from channels.signatures import telnyx
+from channels.signatures import is_fresh, telnyx
 from router.effects import AnyEffect
 from router.model import Kind, ReplyPolicy, SendStatus
 
@@ -57,9 +55,7 @@ class TelnyxSms:
     def verify(self, account: Account, webhook: Webhook) -> bool:
         stamp = webhook.headers.get("telnyx-timestamp", "")
         given = webhook.headers.get("telnyx-signature-ed25519", "")
-        if not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
-            return False
-        if abs(webhook.t - int(stamp)) > REPLAY_WINDOW_S:
+        if not is_fresh(stamp, webhook.t):
             return False
         return any(telnyx(key, stamp, webhook.body, given) for key in account.setting("public_key").split())
 
@@ -112,12 +108,9 @@ class TelnyxSms:
 
     def outcome(self, status: int, body: bytes) -> Result:
         said = loose.record(loose.decoded(body))
-        external = loose.text(loose.record(said, "data"), "id")
-        if 200 <= status < 300:
-            named = Result("accepted", (external,))
-            return named if external else Result("uncertain", detail=f"{status} without an id")
         error = next(iter(loose.records(said.get("errors"))), {})
-        return by_status(status, " ".join(loose.text(error, name) for name in ("code", "title", "detail")).strip())
+        words = " ".join(loose.text(error, name) for name in ("code", "title", "detail"))
+        return sms.ended(status, (loose.text(loose.record(said, "data"), "id"),), words)
 
     def fetch(self, account: Account, ref: str) -> Call:
         return sms.fetch(ref)

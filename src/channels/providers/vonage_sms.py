@@ -23,13 +23,13 @@ from channels.base import (
     Result,
     Transport,
     Webhook,
-    by_status,
 )
-from channels.signatures import jwt_claims, same, vonage_jwt, vonage_md5
+from channels.signatures import is_fresh, jwt_claims, same, vonage_jwt, vonage_md5
 from router.effects import AnyEffect
 from router.model import Kind, ReplyPolicy, SendStatus
 
-REPEATED_S = 24 * 3600.0
+REPEATED_S = 24 * 3600.0 + REPLAY_WINDOW_S
+"""Repetitions may bear their first time; they are told apart by their keys."""
 MAX_TEXT = 1_000
 STATUS: dict[str, SendStatus] = {
     "submitted": "sent",
@@ -75,7 +75,7 @@ class VonageSms:
         given = fields.get("sig", "")
         return (
             bool(given)
-            and _is_recent(fields.get("timestamp", ""), webhook.t)
+            and is_fresh(fields.get("timestamp", ""), webhook.t, REPEATED_S)
             and any(same(given.lower(), vonage_md5(fields, secret)) for secret in secrets)
         )
 
@@ -134,11 +134,8 @@ class VonageSms:
 
     def outcome(self, status: int, body: bytes) -> Result:
         said = loose.record(loose.decoded(body))
-        external = loose.text(said, "message_uuid")
-        if 200 <= status < 300:
-            named = Result("accepted", (external,))
-            return named if external else Result("uncertain", detail=f"{status} without a message_uuid")
-        return by_status(status, f"{loose.text(said, 'title')}: {loose.text(said, 'detail')}".strip(": "))
+        words = f"{loose.text(said, 'title')}: {loose.text(said, 'detail')}".strip(": ")
+        return sms.ended(status, (loose.text(said, "message_uuid"),), words)
 
     def fetch(self, account: Account, ref: str) -> Call:
         ours = sms.of_host(ref, "nexmo.com", "vonage.com")
@@ -151,16 +148,9 @@ class VonageSms:
 def _is_signed(token: str, secret: str, webhook: Webhook) -> bool:
     claims = jwt_claims(token, secret) or {}
     issued = claims.get("iat")
-    if not isinstance(issued, int | float) or not isinstance(claims.get("payload_hash"), str):
+    if not isinstance(issued, int | float) or not 0 < issued < 1e12 or not isinstance(claims.get("payload_hash"), str):
         return False
-    return _is_recent(str(int(issued)), webhook.t) and vonage_jwt(token, secret, webhook.body, webhook.t)
-
-
-def _is_recent(stamp: str, now: float) -> bool:
-    """Not from the future, and not older than what it still repeats; repetitions are told apart by their keys."""
-    if not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
-        return False
-    return -REPLAY_WINDOW_S <= now - int(stamp) <= REPEATED_S + REPLAY_WINDOW_S
+    return is_fresh(f"{issued:.0f}", webhook.t, REPEATED_S) and vonage_jwt(token, secret, webhook.body, webhook.t)
 
 
 def _fields(webhook: Webhook) -> dict[str, str]:
