@@ -6,19 +6,37 @@ CHANNELS is the registry, a list one can read. A provider is one file in `provid
 from channels.base import Provider
 from channels.providers.asterisk import Asterisk
 from channels.providers.email import Email
+from channels.providers.mailgun_mail import MailgunMail
+from channels.providers.nhn_sms import NhnSms
+from channels.providers.plivo_sms import PlivoSms
+from channels.providers.sendgrid_mail import SendgridMail
+from channels.providers.sens_sms import SensSms
+from channels.providers.sinch_sms import SinchSms
 from channels.providers.smpp import Smpp
+from channels.providers.solapi import Solapi
+from channels.providers.telnyx_sms import TelnyxSms
 from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
+from channels.providers.vonage_sms import VonageSms
 from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
 
 CHANNELS: tuple[Provider, ...] = (
     Asterisk(),
     Email(),
+    MailgunMail(),
+    NhnSms(),
+    PlivoSms(),
+    SendgridMail(),
+    SensSms(),
     SignedWebhook(),
+    SinchSms(),
     Smpp(),
+    Solapi(),
+    TelnyxSms(),
     TwilioSms(),
     TwilioVoice(),
+    VonageSms(),
     WebChat(),
 )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from channels.base import Account, Provider
+from channels.base import Account, Chooses, Provider
 from router.config import Channel, Config
 
 log = structlog.get_logger("channels.accounts")
@@ -52,7 +52,7 @@ class Accounts:
             return f"provider '{channel.provider}' serves {', '.join(provider.kinds)}, not {channel.kind}"
         missing = [name for name in provider.required_settings if not channel.settings.get(name)]
         secrets = {name: self._resolve(workspace, reference) for name, reference in channel.secrets.items()}
-        missing += [name for name in provider.required_secrets if not secrets.get(name)]
+        missing += [name for name in _secrets_of(provider, channel) if not secrets.get(name)]
         if missing:
             return f"missing: {', '.join(missing)}"
         hook = self.hook(workspace, channel.id)
@@ -80,3 +80,7 @@ class Accounts:
 
     def fault(self, workspace: str, channel: str) -> str | None:
         return self._faults.get((workspace, channel))
+
+
+def _secrets_of(provider: Provider, channel: Channel) -> tuple[str, ...]:
+    return provider.secrets_for(channel.settings) if isinstance(provider, Chooses) else provider.required_secrets

@@ -114,7 +114,8 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
 
 class Outgoing(msgspec.Struct, frozen=True):
     """A message of ours. `last_…` are those of the customer's last message in the thread, `last_at` when it came;
-    `first` says that it is our first since then (a token that answers once is still good)."""
+    `first` says that it is our first since then (a token that answers once is still good). `uploads` are the provider's
+    names of the files, where it wants them beforehand (`Uploads`)."""
 
     content: Content
     files: tuple[File, ...] = ()
@@ -122,6 +123,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     last_headers: dict[str, str] = {}
     last_at: float = 0
     first: bool = False
+    uploads: tuple[str, ...] = ()
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -265,6 +267,22 @@ class Greets(Protocol):
 
 
 @runtime_checkable
+class Large(Protocol):
+    """A provider whose webhooks carry files: so much is read of one, rather than MAX_BODY_BYTES."""
+
+    max_body_bytes: int
+
+
+@runtime_checkable
+class Chooses(Protocol):
+    """A provider whose secrets depend on its settings: a password, or what renews an access token."""
+
+    def secrets_for(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """What is required in the place of `required_secrets`."""
+        ...
+
+
+@runtime_checkable
 class Vouched(Protocol):
     """A provider that signs with a key pair, whose public half is asked for by name and kept for an hour.
 
@@ -315,7 +333,9 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 class Renews(Protocol):
     """A provider whose access token expires. It is renewed in time, kept sealed, and handed in as `account.token`."""
 
-    def renew(self, account: Account, kept: Mapping[str, str], now: float) -> Call: ...
+    def renew(self, account: Account, kept: Mapping[str, str], now: float) -> Call | None:
+        """The request for a token, or None for an account that needs none."""
+        ...
 
     def renewed(
         self, account: Account, kept: Mapping[str, str], status: int, body: bytes, now: float
@@ -332,6 +352,20 @@ class Fetches(Protocol):
 
     def fetched(self, account: Account, ref: str, status: int, media_type: str, body: bytes) -> File | Call | Result:
         """The file, or the next request on the way to it, or why it cannot be had."""
+        ...
+
+
+@runtime_checkable
+class Uploads(Protocol):
+    """A provider that wants files before the message that shows them (`Outgoing.uploads`). Nobody sees them until then,
+    so an upload may be repeated."""
+
+    def upload(self, account: Account, file: File, now: float) -> Call:
+        """Raises Unsendable for a file that the provider does not take."""
+        ...
+
+    def uploaded(self, account: Account, status: int, body: bytes) -> str | Result:
+        """The provider's name of the file, or why there is none."""
         ...
 
 

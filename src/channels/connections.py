@@ -128,7 +128,7 @@ class Connections:
             for item in reading.items:
                 await line.take(item)
 
-        return Mailbox(account, deliver, line.cursor, line.move_cursor)
+        return Mailbox(account, deliver, line.cursor, line.move_cursor, self._tokens)
 
     def session(self, workspace: str, channel: str) -> Session | None:
         held = self._held.get((workspace, channel))

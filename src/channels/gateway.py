@@ -3,6 +3,7 @@
 Nothing of a request that failed verification is stored, and what is answered 2xx is in the log (or the spool).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -10,7 +11,19 @@ import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from channels.accounts import Accounts
-from channels.base import MAX_BODY_BYTES, Account, CallView, Comment, Greets, HookReply, Item, Look, Provider, Webhook
+from channels.base import (
+    MAX_BODY_BYTES,
+    Account,
+    CallView,
+    Comment,
+    Greets,
+    HookReply,
+    Item,
+    Large,
+    Look,
+    Provider,
+    Webhook,
+)
 from channels.keys import Keys
 from channels.ports import Bus, Contents, Files, Language, Unavailable
 from router.inputs import Input, ReceiveCall, ReceiveMessage
@@ -31,7 +44,8 @@ class Intake:
 
     async def take(self, account: Account, item: Item) -> None:
         """Durable on return. Raises Unavailable."""
-        if item.late and await self._contents.known(account.workspace, account.channel, item.key):
+        said = item.body.dedupe_key if isinstance(item.body, ReceiveMessage) else item.key
+        if item.late and await self._contents.known(account.workspace, account.channel, said):
             return
         body, content = await self._stamped(account, item)
         await self._bus.take(account.workspace, f"channel:{account.channel}", item.key, body, content)
@@ -120,13 +134,17 @@ def hook_routes(
         account = accounts.at(hook)
         if account is None:
             raise HTTPException(404, "unknown-channel")
-        webhook = await _webhook(request, account, path, clock())
         provider = accounts.providers[account.provider]
+        webhook = await _webhook(request, account, path, clock(), _most_of(provider))
         account = await _with_key(keys, account, provider, webhook)
         if not provider.verify(account, webhook):
             log.warning("hook.refused", workspace=account.workspace, channel=account.channel)
             raise HTTPException(403, "bad-signature")
-        reading = provider.read(account, webhook, look_into(bus, account.workspace))
+        look = look_into(bus, account.workspace)
+        if len(webhook.body) > MAX_BODY_BYTES:
+            reading = await asyncio.to_thread(provider.read, account, webhook, look)
+        else:
+            reading = provider.read(account, webhook, look)
         try:
             if reading.refused is not None and reading.items:
                 answer = await intake.ask(account, reading.items[0])
@@ -150,11 +168,17 @@ async def _with_key(keys: Keys | None, account: Account, provider: Provider, web
         raise HTTPException(503, "key-unavailable", {"Retry-After": "30"}) from error
 
 
-async def _webhook(request: Request, account: Account, path: str, now: float) -> Webhook:
+def _most_of(provider: Provider) -> int:
+    return provider.max_body_bytes if isinstance(provider, Large) else MAX_BODY_BYTES
+
+
+async def _webhook(
+    request: Request, account: Account, path: str, now: float, most_bytes: int = MAX_BODY_BYTES
+) -> Webhook:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > most_bytes:
             raise HTTPException(413, "too-large")
     url = account.hook_url + (f"/{path}" if path else "") + (f"?{request.url.query}" if request.url.query else "")
     return Webhook(

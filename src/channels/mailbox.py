@@ -10,7 +10,7 @@ import contextlib
 import imaplib
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 import aiosmtplib
 import structlog
@@ -19,6 +19,7 @@ from imap_tools.errors import ImapToolsError
 
 from channels.base import Account, Mail, Result
 from channels.ports import Unavailable
+from channels.tokens import Tokens
 
 log = structlog.get_logger("channels.mailbox")
 
@@ -35,8 +36,12 @@ Deliver = Callable[[bytes], Awaitable[None]]
 Cursor = dict[str, Any]
 
 
+class Refused(Exception):
+    """There is no access token, or the server does not take it."""
+
+
 class Mailbox:
-    """One account's inbox, followed for ever by `run`."""
+    """One account's inbox, followed for ever by `run`. Tokens are those of accounts that log in with one."""
 
     def __init__(
         self,
@@ -44,8 +49,10 @@ class Mailbox:
         deliver: Deliver,
         load: Callable[[], Awaitable[Cursor]],
         save: Callable[[Cursor], Awaitable[None]],
+        tokens: Tokens | None = None,
     ) -> None:
         self.account = account
+        self._tokens = tokens
         self._deliver = deliver
         self._load = load
         self._save = save
@@ -60,8 +67,9 @@ class Mailbox:
         try:
             while True:
                 try:
-                    await loop.run_in_executor(thread, self._follow, loop, await self._load())
-                except (OSError, ImapToolsError, imaplib.IMAP4.error, Unavailable, ValueError) as error:
+                    account = await self._with_token()
+                    await loop.run_in_executor(thread, self._follow, loop, account, await self._load())
+                except (OSError, ImapToolsError, imaplib.IMAP4.error, Unavailable, ValueError, Refused) as error:
                     backoff_s = self._failed(error, backoff_s)
                 except Exception as error:
                     # What nobody foresaw must not end the mailbox for good: it is told, and tried again.
@@ -78,13 +86,19 @@ class Mailbox:
         log.warning("mailbox.failed", channel=self.account.channel, error=str(error)[:300])
         return 1.0 if worked else min(LONGEST_BACKOFF_S, backoff_s * 2)
 
+    async def _with_token(self) -> Account:
+        account = await self._tokens.account(self.account) if self._tokens else self.account
+        if isinstance(account, Result):
+            raise Refused(f"no access token: {account.detail}")
+        return account
+
     # -- in the thread
 
-    def _follow(self, loop: asyncio.AbstractEventLoop, cursor: Cursor) -> None:
+    def _follow(self, loop: asyncio.AbstractEventLoop, account: Account, cursor: Cursor) -> None:
         def wait(work: Awaitable[None]) -> None:
             asyncio.run_coroutine_threadsafe(_as_coroutine(work), loop).result(60)
 
-        box = self._connect()
+        box = self._connect(account)
         try:
             status = box.folder.status(box.folder.get() or "INBOX")
             validity = str(status["UIDVALIDITY"])
@@ -112,18 +126,35 @@ class Mailbox:
         finally:
             with contextlib.suppress(OSError, ImapToolsError, imaplib.IMAP4.error):
                 box.logout()
+            with contextlib.suppress(OSError):
+                box.client.shutdown()  # which a logout that failed has left open
 
-    def _connect(self) -> BaseMailBox:
-        account = self.account
+    def _connect(self, account: Account) -> BaseMailBox:
         tls = account.settings.get("imap_tls", True)
         port = int(account.settings.get("imap_port", 993 if tls else 143))
         kind = MailBox if tls else MailBoxUnencrypted
         box = kind(account.setting("imap_host"), port, timeout=30)
-        return box.login(
-            account.setting("username") or account.setting("address"),
-            account.secrets["password"],
-            initial_folder=account.setting("folder", "INBOX"),
-        )
+        try:
+            self._log_in(box, account)
+            box.folder.set(account.setting("folder", "INBOX"))
+        except BaseException:
+            box.client.shutdown()  # else the connection would stay open
+            raise
+        return box
+
+    def _log_in(self, box: BaseMailBox, account: Account) -> None:
+        user = account.setting("username") or account.setting("address")
+        if not account.token:
+            box.login(user, account.secrets["password"], initial_folder=None)
+            return
+        said = iter((f"user={user}\x01auth=Bearer {account.token}\x01\x01".encode(), b""))
+        try:
+            # A server that does not take it first says why, and waits for an empty answer.
+            box.client.authenticate("XOAUTH2", lambda challenge: next(said, None))
+        except imaplib.IMAP4.error as error:
+            if self._tokens is not None:
+                self._tokens.refused(account)
+            raise Refused(f"the server does not take the access token: {error}"[:300]) from error
 
     def _new_uids(self, box: BaseMailBox, last: int, old: int) -> list[int]:
         """UIDs after the last one; of those that were there before us, only what nobody has read.
@@ -171,11 +202,18 @@ async def _as_coroutine(work: Awaitable[None]) -> None:
     await work
 
 
-async def send(account: Account, mail: Mail) -> Result:
-    """Hand a mail to the account's SMTP server. What breaks after the data were sent is uncertain."""
+async def send(account: Account, mail: Mail, on_refused: Callable[[], None] = lambda: None) -> Result:
+    """Hand a mail to the account's SMTP server. What breaks after the data were sent is uncertain.
+
+    `on_refused` is told when the server does not take the access token, so that the next try has another.
+    """
     tls = account.setting("smtp_tls", "starttls")
     username = account.setting("username") or account.setting("address")
     login = account.settings.get("smtp_auth", True)
+
+    async def token() -> str:
+        return account.token
+
     try:
         client = aiosmtplib.SMTP(
             hostname=account.setting("smtp_host"),
@@ -183,12 +221,16 @@ async def send(account: Account, mail: Mail) -> Result:
             use_tls=tls == "tls",
             start_tls=tls == "starttls",
             username=username if login else None,
-            password=account.secrets["password"] if login else None,
+            password=account.secrets["password"] if login and not account.token else None,
+            oauth_token_generator=token if login and account.token else None,
             timeout=SMTP_TIMEOUT_S,
         )
         await client.connect()
     except aiosmtplib.SMTPAuthenticationError as error:
-        return Result("rejected", detail=f"{error.code} {error.message}"[:500])
+        if account.token:
+            on_refused()
+        kind: Literal["retry", "rejected"] = "retry" if account.token else "rejected"
+        return Result(kind, detail=f"{error.code} {error.message}"[:500], after_s=5 if account.token else 0)
     except ValueError as error:
         return Result("rejected", detail=f"the channel's settings do not work: {error}"[:500])
     except (aiosmtplib.SMTPException, OSError) as error:

@@ -19,6 +19,7 @@ log = structlog.get_logger("channels.tokens")
 
 EARLY_S = 120.0
 """A token is renewed this long before it expires."""
+NEEDLESS = Token(value="", expires_at=float("inf"))
 
 
 class Tokens:
@@ -60,9 +61,14 @@ class Tokens:
         return known[1].expires_at if known else None
 
     async def _renewed(self, provider: Renews, account: Account) -> Token | Result:
-        kept = await self._contents.kept(account.workspace, account.channel)
         now = self._clock()
-        answer = await request(self._client, provider.renew(account, kept, now))
+        if provider.renew(account, {}, now) is None:
+            return NEEDLESS
+        kept = await self._contents.kept(account.workspace, account.channel)
+        call = provider.renew(account, kept, now)
+        if call is None:
+            return NEEDLESS
+        answer = await request(self._client, call)
         if isinstance(answer, Result):
             return msgspec.structs.replace(answer, kind="retry")  # asking for a token sends nothing to anybody
         token = provider.renewed(account, kept, answer.status, answer.body, now)

@@ -16,7 +16,7 @@ import structlog
 
 from channels import mailbox
 from channels.accounts import Accounts
-from channels.base import Account, Mail, Order, Outgoing, Provider, Result, Steps, Submit, Unsendable
+from channels.base import Account, Mail, Order, Outgoing, Provider, Result, Steps, Submit, Unsendable, Uploads
 from channels.connections import Connections
 from channels.copying import Copying
 from channels.http import request
@@ -246,6 +246,11 @@ class Worker:
                 return known
             if isinstance(effect, CopyFiles):
                 return await self._copying.copy(known, provider, effect)
+            if message is not None and message.files and isinstance(provider, Uploads):
+                uploads = await self._uploaded(known, provider, message)
+                if isinstance(uploads, Result):
+                    return uploads
+                message = msgspec.structs.replace(message, uploads=uploads)
             order = provider.write(known, effect, message, self._clock())
         except Unsendable as error:
             return Result("rejected", detail=str(error))
@@ -253,9 +258,24 @@ class Worker:
             return Result("retry", detail=str(error)[:500])
         return await self._try(known, provider, order)
 
+    async def _uploaded(self, account: Account, provider: Uploads, message: Outgoing) -> tuple[str, ...] | Result:
+        """The provider's names of a message's files. Nothing was sent when one cannot be had, so it may be retried."""
+        names: list[str] = []
+        for file in message.files:
+            answer = await request(self._client, provider.upload(account, file, self._clock()))
+            if isinstance(answer, Result):
+                return msgspec.structs.replace(answer, kind="retry" if answer.kind == "uncertain" else answer.kind)
+            if answer.status == 401:
+                self._tokens.refused(account)
+            name = provider.uploaded(account, answer.status, answer.body)
+            if isinstance(name, Result):
+                return msgspec.structs.replace(name, kind="rejected" if name.kind == "rejected" else "retry")
+            names.append(name)
+        return tuple(names)
+
     async def _try(self, account: Account, provider: Provider, order: Order) -> Result:
         if isinstance(order, Mail):
-            return await mailbox.send(account, order)
+            return await mailbox.send(account, order, lambda: self._tokens.refused(account))
         if isinstance(order, (Submit, Steps)):
             session = self._connections.session(account.workspace, account.channel)
             return await session.send(order) if session else Result("retry", detail="not connected", after_s=5)

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from channels import mail
 from channels.base import Account, File, Item, Outgoing, Reading, Unsendable, Webhook
-from channels.providers.email import UNKNOWN, Email, message_id_of
+from channels.letters import UNKNOWN, message_id_of, understood
+from channels.providers.email import Email
 from router.effects import Deliver
 from router.inputs import ReceiveMessage, ReceiveReceipt
 from router.model import Content, Identity, Text, Thread
@@ -435,8 +436,12 @@ def report(about: str, action: str = "failed", kind: str = "delivery-status") ->
 
 def test_a_bounce_of_ours_is_a_receipt() -> None:
     found = item(report(OUR_ID))
-    assert found.body == ReceiveReceipt(message=OUR_MESSAGE, status="failed", detail="5.1.1")
+    assert found.body == ReceiveReceipt(message=OUR_MESSAGE, status="failed", detail="5.1.1 550 no such user")
     assert item(report(OUR_ID)).key == found.key
+
+
+def test_a_report_of_delivery_is_a_receipt_too() -> None:
+    assert item(report(OUR_ID, action="delivered")).body == ReceiveReceipt(message=OUR_MESSAGE, status="delivered")
 
 
 @pytest.mark.parametrize(
@@ -444,12 +449,21 @@ def test_a_bounce_of_ours_is_a_receipt() -> None:
     [
         report("<theirs@mail.test>"),
         report(OUR_ID, action="delayed"),
-        report(OUR_ID, action="delivered"),
+        report(OUR_ID, action="relayed"),
         report(OUR_ID[:-20] + "0" * 8 + OUR_ID[-12:]),
     ],
 )
 def test_other_reports_are_nothing(raw: bytes) -> None:
     assert read(raw).items == ()
+
+
+def test_what_our_server_found_out_about_the_sender_is_shown() -> None:
+    raw = b"Authentication-Results: mx.shop.test; spf=pass; dmarc=fail\r\n" + written()
+    hook = Webhook(method="MAIL", url="", path="", headers={}, query={}, body=raw, t=0)
+    [found] = Email().read(account(authserv_id="mx.shop.test"), hook, lambda call: None).items
+    assert isinstance(found.body, ReceiveMessage)
+    assert found.body.attributes == {"mail.spf": "pass", "mail.dmarc": "fail"}
+    assert message(raw).attributes == {}  # without the server's name nothing is believed
 
 
 # -- threads and repetitions
@@ -708,7 +722,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 @given(raw=mutated() | st.binary(max_size=300))
 def test_reading_is_total(raw: bytes) -> None:
     """Not even the net below it is needed: what it would catch is raised here."""
-    Email()._read(ACCOUNT, raw)
+    understood(ACCOUNT, raw, {})
     for found in read(raw).items:
         msgspec.json.encode(found.body)
         if found.content is not None:

@@ -318,7 +318,7 @@ async def test_what_is_no_customers_mail_is_no_contact(center: Center, post: Pos
     assert len(contacts(center, offer["customer"]["id"])) == before + 2
     sent = messages(center, offer["conversation"])
     assert [message["author"] for message in sent] == ["customer", "agent"]
-    assert (sent[1]["status"], sent[1]["detail"]) == ("failed", "5.2.2")
+    assert (sent[1]["status"], sent[1]["detail"]) == ("failed", "5.2.2 552 full")
 
 
 async def test_a_real_bounce_makes_our_mail_failed(center: Center, post: Post, desks: Desks) -> None:

@@ -1,78 +1,43 @@
 """E-mail: any mailbox by IMAP and SMTP. Here only translation; the connection is in channels.mailbox.
 
-A conversation is a thread of mails. Our Message-IDs carry its name and a token that only we can make, so an answer
-finds it through In-Reply-To or References; else the oldest Message-ID that a mail names is its thread. Out-of-office
-replies, bounces and our own mails never become contacts (RFC 3834, RFC 3464). Every other mail does, however odd: it
-comes with its original bytes, so that nothing of what could not be read is lost.
+What a mail means, and how an answer is written, is in channels.letters. Log-in by password, or by OAuth 2 (`oauth: google`
+or `microsoft`): a refresh token, which Microsoft replaces with every use, is exchanged for an access token of an hour, which
+both servers take by XOAUTH2. Sources: developers.google.com/gmail/imap/xoauth2-protocol, learn.microsoft.com "Authenticate an
+IMAP, POP or SMTP connection using OAuth".
 """
 
 import hashlib
-import hmac
-import re
-from email.errors import HeaderParseError
-from email.header import Header
-from email.headerregistry import Address
-from email.message import EmailMessage, Message
-from email.policy import EmailPolicy
-from email.utils import formatdate
+from collections.abc import Mapping
 from typing import Any
 
-import structlog
+import msgspec
 
-from channels import mail
+from channels import letters, loose
 from channels.base import (
     About,
     Account,
-    File,
-    HookReply,
-    Item,
+    Call,
     Look,
     Mail,
     Outgoing,
     Reading,
     Result,
+    Token,
     Transport,
-    Unsendable,
     Webhook,
+    by_status,
 )
-from router.effects import AnyEffect, Deliver
-from router.inputs import ReceiveMessage, ReceiveReceipt
-from router.model import Content, Identity, Kind, ReplyPolicy, Text, Thread
+from router.effects import AnyEffect
+from router.model import Kind, ReplyPolicy
 
-OURS = re.compile(r"<([0-9a-f-]{36})\.([0-9a-z]{8,64})\.([0-9a-z]{12})@")
-MAX_FILES = 20
-MAX_FILES_BYTES = 25_000_000
-MAX_REFERENCES = 20
-UNKNOWN = "unknown@sender.invalid"
-"""Who wrote a mail that names nobody (RFC 2606: a mail to it can reach no one)."""
-
-log = structlog.get_logger("channels.email")
-
-
-class _Wire(EmailPolicy):
-    """As other programs read it: seven bits, thread names whole, and every letter of a long name or subject.
-
-    Where a header does not fit on a line, Python writes Message-IDs as encoded words (RFC 2047), which no program then
-    finds, and loses spaces between Korean words.
-    """
-
-    def _fold(self, name: str, value: Any, refold_binary: bool = False) -> str:
-        if name.lower() in ("in-reply-to", "references"):
-            return f"{name}: " + "\r\n ".join(str(value).split()) + "\r\n"
-        if name.lower() == "subject" and not str(value).isascii():
-            return f"{name}: {_encoded(str(value), name)}\r\n"
-        if name.lower() == "from" and not str(value).isascii():
-            [sender] = value.addresses
-            return f"{name}: {_encoded(sender.display_name, name)}\r\n <{sender.addr_spec}>\r\n"
-        folded: str = super()._fold(name, value, refold_binary)  # type: ignore[misc]
-        return folded
-
-
-def _encoded(text: str, name: str) -> str:
-    return Header(text, "utf-8", header_name=name).encode(linesep="\r\n")
-
-
-WIRE = _Wire(linesep="\r\n", cte_type="7bit")
+GOOGLE, MICROSOFT = "google", "microsoft"
+TOKEN_URLS = {
+    GOOGLE: "https://oauth2.googleapis.com/token",
+    MICROSOFT: "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
+}
+SCOPES = "https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.com/SMTP.Send offline_access"
+OAUTH_SECRETS = ("client_id", "client_secret", "refresh_token")
+HOUR_S = 3600.0
 
 
 class Email:
@@ -85,217 +50,72 @@ class Email:
         receipts="bounces",
         media="both ways",
         evidence="real server",
-        verified_against="postfix 3.7 and dovecot 2.3",
+        verified_against="postfix 3.7 and dovecot 2.3 (password); small servers of ours (OAuth)",
     )
     kinds: tuple[Kind, ...] = ("email",)
     transport: Transport = "mailbox"
     required_settings: tuple[str, ...] = ("address", "imap_host", "smtp_host")
     required_secrets: tuple[str, ...] = ("password",)
 
+    def secrets_for(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        return OAUTH_SECRETS if settings.get("oauth") in TOKEN_URLS else self.required_secrets
+
     def verify(self, account: Account, webhook: Webhook) -> bool:
         return False  # mails come from the mailbox, never from a hook
 
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
-        """A mail's raw bytes as a message, a receipt, or nothing. A fault of ours still leaves the original."""
-        try:
-            return self._read(account, webhook.body)
-        except Exception:
-            log.exception("mail.unreadable", channel=account.channel, size_bytes=len(webhook.body))
-            return _unreadable(account, webhook.body)
-
-    def _read(self, account: Account, raw: bytes) -> Reading:
-        message = mail.parse(raw)
-        bounced = _bounce(account, message, raw)
-        if bounced is not None:
-            return Reading((bounced,))
-        if _automatic(message) or _from_ourselves(account, message):
-            return Reading(reply=HookReply(200, "no message of a customer's"))
-        plain, html, files = mail.bodies(message)
-        words = mail.new_words(plain if plain.strip() else mail.text_of(html))
-        message_id = mail.source(message, "Message-ID", 998)
-        references = _references(message)
-        subject = mail.header(message, "Subject")
-        name, sender = _sender(account, message)
-        body = ReceiveMessage(
-            channel=account.channel,
-            thread=Thread(external=_thread(account, message_id, references, raw), kind="email"),
-            identity=Identity(scope="email", kind="email", value=sender, name=name or None),
-            dedupe_key=_key(message_id, raw),
-            to=_addressed(account, message),
-        )
-        content = Content(
-            parts=(Text(text=words, html=mail.cleaned(html) if html else None),),
-            subject=subject or None,
-            headers={"message-id": message_id, "references": " ".join(references)},
-        )
-        return Reading((Item(body.dedupe_key, body, content, (*_bounded(files), _original(raw)), late=True),))
+        return letters.reading(account, webhook.body)
 
     def policy(self, account: Account) -> ReplyPolicy:
         return ReplyPolicy(max_length=100_000)
 
     def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Mail:
-        if not isinstance(effect, Deliver) or message is None:
-            raise Unsendable("not a mail")
-        to = effect.identity.value
-        if to == UNKNOWN or not to.isascii() or mail.addresses(to) != [("", to.lower())]:
-            raise Unsendable(f"'{to}' is no address that a mail can be sent to")
-        try:
-            raw = self._written(account, effect, message, now)
-        except (ValueError, LookupError, HeaderParseError) as error:
-            raise Unsendable(f"this cannot be written as a mail: {error}") from error
-        return Mail(sender=account.setting("address"), recipient=to, raw=raw)
-
-    def _written(self, account: Account, effect: Deliver, message: Outgoing, now: float) -> bytes:
-        made = EmailMessage(policy=WIRE)
-        user, _, domain = account.setting("address").partition("@")
-        made["From"] = Address(account.setting("from_name", account.brand), user, domain)
-        made["To"] = effect.identity.value
-        made["Subject"] = _subject(message)
-        made["Date"] = formatdate(now)
-        made["Message-ID"] = message_id_of(account, effect.key, effect.thread.external, domain)
-        last = message.last_headers.get("message-id")
-        if last:
-            made["In-Reply-To"] = last
-            made["References"] = " ".join([*message.last_headers.get("references", "").split()[-MAX_REFERENCES:], last])
-        signature = account.setting("signature")
-        made.set_content(message.content.text + (f"\n\n-- \n{signature}" if signature else "") + "\n")
-        for file in message.files:
-            kind = file.media_type if mail.MEDIA_TYPE.fullmatch(file.media_type) else "application/octet-stream"
-            main, _, sub = kind.partition("/")
-            if main in ("message", "multipart"):  # these may not travel as base64 (RFC 2046)
-                main, sub = "application", "octet-stream"
-            name = " ".join(mail.readable(file.name).split()) or "file"
-            made.add_attachment(file.body, maintype=main, subtype=sub, filename=name)
-        return made.as_bytes()
+        letter = letters.letter(account, effect, message)
+        raw = letters.written(letter, message.files if message else (), now)
+        return Mail(sender=letter.sender, recipient=letter.to, raw=raw)
 
     def outcome(self, status: int, body: bytes) -> Result:
         return Result("rejected", detail="mail is not sent by HTTP")
 
+    def renew(self, account: Account, kept: Mapping[str, str], now: float) -> Call | None:
+        """The refresh token that was kept, unless the owner has entered another one since."""
+        at = account.setting("oauth")
+        if at not in TOKEN_URLS:
+            return None
+        is_of_this = kept.get("of") == _fingerprint(account)
+        fields = {
+            "grant_type": "refresh_token",
+            "client_id": account.secrets["client_id"],
+            "client_secret": account.secrets["client_secret"],
+            "refresh_token": kept["refresh_token"] if is_of_this else account.secrets["refresh_token"],
+        }
+        if at == MICROSOFT:
+            fields["scope"] = SCOPES
+        url = account.setting("token_url") or TOKEN_URLS[at].format(tenant=account.setting("tenant", "common"))
+        return Call(url=url, form=tuple(fields.items()))
 
-def message_id_of(account: Account, message: str, thread: str, domain: str) -> str:
-    return f"<{message}.{thread}.{_token(account, message, thread)}@{domain}>"
-
-
-def _token(account: Account, message: str, thread: str) -> str:
-    return account.sign(f"mail {message} {thread}")[:12]
-
-
-def _ours(account: Account, text: str) -> tuple[str, str] | None:
-    """(message, thread) of the first Message-ID in a text that we made."""
-    for message, thread, token in OURS.findall(text):
-        if hmac.compare_digest(_token(account, message, thread), token):
-            return message, thread
-    return None
-
-
-def _references(message: Message) -> list[str]:
-    """The Message-IDs a mail names, the oldest first; also those that its program wrote as encoded words."""
-    named = mail.words(f"{mail.source(message, 'References')} {mail.source(message, 'In-Reply-To', 998)}")
-    return list(dict.fromkeys(re.findall(r"<[^<>\s]{1,500}>", named)))[:100]
-
-
-def _thread(account: Account, message_id: str, references: list[str], raw: bytes) -> str:
-    for named in reversed(references):
-        ours = _ours(account, named)
-        if ours is not None:
-            return ours[1]
-    root = (references or [message_id])[0] or hashlib.sha256(raw).hexdigest()
-    return hashlib.sha256(root.encode()).hexdigest()[:24]
-
-
-def _key(message_id: str, raw: bytes) -> str:
-    """A mail's identity: its Message-ID, which is not always unique, with what was said, whatever way it came."""
-    _, _, body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")
-    return hashlib.sha256(message_id.encode() + b"\n" + body).hexdigest()[:40]
-
-
-def _automatic(message: Message) -> bool:
-    """Nobody wrote it, or it went to a list: an answer would answer a machine (RFC 3834, 2)."""
-    submitted = mail.header(message, "Auto-Submitted").lower()
-    if submitted and not submitted.startswith("no"):
-        return True
-    if mail.header(message, "Precedence").lower() in ("bulk", "list", "junk", "auto_reply"):
-        return True
-    if mail.source(message, "Return-Path") == "<>" or message.get_content_type() == "multipart/report":
-        return True
-    if mail.address(message, "From")[1].startswith("mailer-daemon@"):
-        return True
-    return any(message.get(name) is not None for name in ("List-Id", "X-Autoreply", "X-Auto-Response-Suppress"))
+    def renewed(
+        self, account: Account, kept: Mapping[str, str], status: int, body: bytes, now: float
+    ) -> Token | Result:
+        said = loose.record(loose.decoded(body))
+        token = loose.text(said, "access_token", 20_000)
+        if not 200 <= status < 300 or not token:
+            words = f"{loose.text(said, 'error')} {loose.text(said, 'error_description')}".strip()
+            refused = Result("rejected", detail=f"{status} {words}"[:500])
+            return by_status(status, words) if status >= 300 else refused
+        life = said.get("expires_in")
+        life_s = float(life) if isinstance(life, int | float) and 0 < life < 10 * 86400 else HOUR_S
+        newest = loose.text(said, "refresh_token", 20_000)
+        if newest:
+            return Token(
+                value=token,
+                expires_at=now + life_s,
+                kept={"refresh_token": newest, "of": _fingerprint(account)},
+            )
+        return Token(value=token, expires_at=now + life_s, kept=dict(kept))
 
 
-def _sender(account: Account, message: Message) -> tuple[str, str]:
-    """(name, address) of whom an answer goes to: whom the mail asks us to answer, else who sent it."""
-    own = account.setting("address").lower()
-    for field in ("Reply-To", "From", "Sender", "Return-Path"):
-        name, sender = mail.address(message, field)
-        if sender and sender != own:
-            return name or mail.address(message, "From")[0], sender
-    return mail.header(message, "From", 200), UNKNOWN
-
-
-def _from_ourselves(account: Account, message: Message) -> bool:
-    """Our own mail come round; a form of the shop's own that asks us to answer its customer is none."""
-    own = account.setting("address").lower()
-    return mail.address(message, "From")[1] == own and mail.address(message, "Reply-To")[1] in ("", own)
-
-
-def _unreadable(account: Account, raw: bytes) -> Reading:
-    """A mail that could not be taken apart: its sender and its whole, as a file."""
-    found = mail.ADDRESS.search(raw[:20_000].decode("ascii", "ignore"))
-    sender = (found[1] or found[2]).lower()[:320] if found else UNKNOWN
-    key = hashlib.sha256(raw).hexdigest()[:40]
-    body = ReceiveMessage(
-        channel=account.channel,
-        thread=Thread(external=key[:24], kind="email"),
-        identity=Identity(scope="email", kind="email", value=sender),
-        dedupe_key=key,
-        to=account.setting("address").lower(),
-    )
-    return Reading((Item(key, body, Content(parts=(Text(text=""),)), (_original(raw),), late=True),))
-
-
-def _original(raw: bytes) -> File:
-    return File("original.eml", "message/rfc822", raw, "original")
-
-
-def _bounce(account: Account, message: Message, raw: bytes) -> Item | None:
-    """A delivery report about a mail of ours, as a receipt; reports about anything else are none of ours."""
-    if message.get_content_type() != "multipart/report":
-        return None
-    text = raw.decode("latin-1")
-    ours = _ours(account, text)
-    if ours is None:
-        return None
-    failed = re.search(r"^Action:\s*failed", text, re.IGNORECASE | re.MULTILINE)
-    if failed is None:
-        return None
-    said = re.search(r"^(?:Diagnostic-Code|Status):\s*(.{1,300})", text, re.IGNORECASE | re.MULTILINE)
-    body = ReceiveReceipt(message=ours[0], status="failed", detail=said.group(1).strip() if said else "bounced")
-    return Item(f"{ours[0]}:bounced", body)
-
-
-def _addressed(account: Account, message: Message) -> str | None:
-    known = [address for field in ("To", "Cc") for _, address in mail.addresses(mail.source(message, field))]
-    own = account.setting("address").lower()
-    return own if own in known else (known[0] if known else None)
-
-
-def _bounded(files: tuple[File, ...]) -> tuple[File, ...]:
-    kept: list[File] = []
-    size = 0
-    for file in files[:MAX_FILES]:
-        size += len(file.body)
-        if size <= MAX_FILES_BYTES:
-            kept.append(file)
-    return tuple(kept)
-
-
-def _subject(message: Outgoing) -> str:
-    if message.content.subject:
-        subject = message.content.subject
-    elif message.last_subject:
-        subject = message.last_subject
-        subject = subject if subject.lower().startswith("re:") else f"Re: {subject}"
-    else:
-        subject = "(no subject)"
-    return " ".join(subject.split())[:400]
+def _fingerprint(account: Account) -> str:
+    """Which refresh token of the owner's the kept ones descend from."""
+    told = msgspec.json.encode([account.secrets["client_id"], account.secrets["refresh_token"]])
+    return hashlib.sha256(told).hexdigest()[:32]

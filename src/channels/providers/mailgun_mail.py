@@ -1,0 +1,138 @@
+"""Mails by Mailgun: routes bring them raw, events tell what became of ours, `messages.mime` sends them as we write them.
+
+Route (`path` mime): a form with body-mime, recipient, timestamp, token, signature. Event (`path` events): JSON {signature:
+{timestamp, token, signature}, event-data: {event, severity, message.headers.message-id, delivery-status}}. The signature is
+over time and token only, not over what is said, so a token is good once: it is the key of what it brought. Mailgun repeats
+for 8 hours what was not answered with 200. Sources: documentation.mailgun.com (securing webhooks, receive-http, webhook
+payloads, messages), the tests of django-anymail.
+"""
+
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from channels import forms, letters, loose
+from channels.base import (
+    REPLAY_WINDOW_S,
+    About,
+    Account,
+    Call,
+    HookReply,
+    Item,
+    Look,
+    Outgoing,
+    Reading,
+    Result,
+    Transport,
+    Webhook,
+    by_status,
+)
+from channels.signatures import is_fresh, mailgun, same
+from router.effects import AnyEffect
+from router.inputs import ReceiveReceipt
+from router.model import Kind, ReplyPolicy, SendStatus
+
+REPEATED_S = 8 * 3600.0 + REPLAY_WINDOW_S
+STATUS: dict[str, SendStatus] = {
+    "accepted": "sent",
+    "delivered": "delivered",
+    "failed": "failed",
+    "rejected": "failed",
+}
+
+
+class MailgunMail:
+    name = "mailgun_mail"
+    about = About(
+        title="Mail by Mailgun",
+        family="email",
+        receives="mails",
+        sends="mails",
+        receipts="sent, delivered, failed",
+        media="both ways",
+        verified_against="Mailgun's documented signature, payloads and API",
+    )
+    kinds: tuple[Kind, ...] = ("email",)
+    transport: Transport = "webhook"
+    required_settings: tuple[str, ...] = ("address", "domain")
+    required_secrets: tuple[str, ...] = ("api_key", "signing_key")
+    max_body_bytes = 40_000_000
+
+    def verify(self, account: Account, webhook: Webhook) -> bool:
+        stamp, token, given = _signature(webhook)
+        if not token or not is_fresh(stamp, webhook.t, REPEATED_S):
+            return False
+        return any(same(given, mailgun(key, stamp, token)) for key in account.secrets["signing_key"].split())
+
+    def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
+        token = _signature(webhook)[1]
+        if webhook.path == "events":
+            data = loose.record(loose.decoded(webhook.body), "event-data")
+            return Reading(_event(account, data, token)) if data else Reading(reply=HookReply(422, "not an event"))
+        raw = forms.fields(webhook.headers.get("content-type", ""), webhook.body).get("body-mime", b"")
+        if not raw:
+            return Reading(reply=HookReply(422, "no body-mime: the route's address has to end with /mime"))
+        found = letters.reading(account, raw)
+        once = tuple(msgspec.structs.replace(item, key=_once(token, item.key)) for item in found.items)
+        return msgspec.structs.replace(found, items=once)
+
+    def policy(self, account: Account) -> ReplyPolicy:
+        return ReplyPolicy(max_length=100_000)
+
+    def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Call:
+        letter = letters.letter(account, effect, message)
+        raw = letters.written(letter, message.files if message else (), now)
+        values = [("to", letter.to), ("o:tracking", "no")]
+        kind, body = forms.written(values, ("message", "message.eml", "message/rfc822", raw))
+        base = account.setting("api_url", "https://api.mailgun.net").rstrip("/")
+        return Call(
+            url=f"{base}/v3/{quote(account.setting('domain'), safe='')}/messages.mime",
+            headers={"content-type": kind},
+            body=body,
+            basic=("api", account.secrets["api_key"]),
+            timeout_s=60,
+        )
+
+    def outcome(self, status: int, body: bytes) -> Result:
+        said = loose.record(loose.decoded(body))
+        external = loose.text(said, "id").strip("<>")
+        if not 200 <= status < 300:
+            return by_status(status, loose.text(said, "message"))
+        return Result("accepted", (external,)) if external else Result("uncertain", detail=f"{status} without an id")
+
+
+def _signature(webhook: Webhook) -> tuple[str, str, str]:
+    """(timestamp, token, signature) of an event's JSON, or of a route's form."""
+    if webhook.path == "events":
+        said = loose.record(loose.decoded(webhook.body), "signature")
+        return loose.text(said, "timestamp", 20), loose.text(said, "token", 100), loose.text(said, "signature", 100)
+    form = forms.fields(webhook.headers.get("content-type", ""), webhook.body)
+    return forms.text(form, "timestamp", 20), forms.text(form, "token", 100), forms.text(form, "signature", 100)
+
+
+def _once(token: str, natural: str) -> str:
+    return loose.key("mailgun", token) if token else natural
+
+
+def _event(account: Account, data: dict[str, Any], token: str) -> tuple[Item, ...]:
+    status = STATUS.get(loose.text(data, "event"))
+    if status is None or (status == "failed" and loose.text(data, "severity") == "temporary"):
+        return ()
+    external = loose.text(loose.record(data, "message", "headers"), "message-id").strip("<>")
+    if not external:
+        return ()
+    ours = letters.named_by_us(account, f"<{external}>")
+    words = _why(data) if status == "failed" else None
+    if ours:
+        body = ReceiveReceipt(message=ours[0], status=status, detail=words)
+    else:
+        body = ReceiveReceipt(channel=account.channel, external=external, status=status, detail=words)
+    return (Item(_once(token, loose.key(external, status)), body),)
+
+
+def _why(data: dict[str, Any]) -> str | None:
+    told = loose.record(data, "delivery-status")
+    words = loose.text(told, "message") or loose.text(told, "description")
+    words = words or loose.text(loose.record(data, "reject"), "reason") or loose.text(data, "reason")
+    return f"{loose.text(told, 'code')} {words}".strip()[:300] or None

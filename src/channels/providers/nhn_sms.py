@@ -1,0 +1,152 @@
+"""SMS, LMS and MMS by NHN Cloud (Korea): sending by JSON with a secret key, results by webhook. No answers of customers.
+
+Results: {hooksId, event: MESSAGE_RESULT_UPDATE, hooks: [{hookId, requestId, recipientSeq, messageStatus, resultCode,
+recipientGroupingKey}]}. `X-Toast-Webhook-Signature` is a fixed text that the owner chose, no signature of the body. Errors
+come with HTTP 200 (`header.isSuccessful`). Sources: docs.nhncloud.com Notification/SMS api-guide (v3.0) and webhook.
+"""
+
+import base64
+from typing import Any
+
+import msgspec
+
+from channels import loose, sms
+from channels.base import (
+    About,
+    Account,
+    Call,
+    File,
+    Item,
+    Look,
+    Outgoing,
+    Reading,
+    Result,
+    Transport,
+    Unsendable,
+    Webhook,
+    by_status,
+)
+from channels.signatures import same
+from router.effects import AnyEffect
+from router.model import Kind, ReplyPolicy, SendStatus
+
+MAX_PICTURES = 3
+ENDED: dict[str, SendStatus] = {
+    "SENDING": "sent",
+    "COMPLETED": "delivered",
+    "FAILED": "failed",
+    "FAILED_AD": "failed",
+    "CANCEL": "failed",
+    "DUPLICATED": "failed",
+}
+DELIVERED = "1000"
+
+
+class NhnSms:
+    name = "nhn_sms"
+    about = About(
+        title="SMS by NHN Cloud (Korea)",
+        family="sms",
+        sends="texts, long texts, pictures",
+        receipts="delivered, failed",
+        media="out (JPEG)",
+        policy="2,000 bytes of EUC-KR",
+        verified_against="NHN Cloud's API guide v3.0 and webhook guide",
+    )
+    kinds: tuple[Kind, ...] = ("sms",)
+    transport: Transport = "webhook"
+    required_settings: tuple[str, ...] = ("app_key", "number")
+    required_secrets: tuple[str, ...] = ("secret_key", "webhook_signature")
+
+    def verify(self, account: Account, webhook: Webhook) -> bool:
+        given = webhook.headers.get("x-toast-webhook-signature", "")
+        return any(same(given, wanted) for wanted in account.secrets["webhook_signature"].split())
+
+    def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
+        said = loose.decoded(webhook.body)
+        if not isinstance(said, dict):
+            return Reading(reply=sms.NOT_JSON)
+        if said.get("event") != "MESSAGE_RESULT_UPDATE":
+            return Reading()
+        return Reading(tuple(item for hook in loose.records(said.get("hooks")) for item in _receipt(account, hook)))
+
+    def policy(self, account: Account) -> ReplyPolicy:
+        return sms.KOREAN
+
+    def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Call:
+        deliver, text = sms.delivery(effect, message)
+        files = message.uploads if message else ()
+        if len(files) > MAX_PICTURES:
+            raise Unsendable(f"NHN Cloud sends at most {MAX_PICTURES} pictures with a message")
+        kind, subject, text = sms.korean(text, message.content.subject if message else None, bool(files))
+        body: dict[str, Any] = {
+            "body": text,
+            "sendNo": sms.domestic(account.setting("number")),
+            "recipientList": [
+                {"recipientNo": sms.domestic(deliver.identity.value), "recipientGroupingKey": deliver.key[:1000]}
+            ],
+        }
+        if kind != "SMS":
+            body["title"] = subject or _title(text)
+        if files:
+            body["attachFileIdList"] = [int(name) for name in files if name.isdigit()]
+        return _call(account, "sender/sms" if kind == "SMS" else "sender/mms", body)
+
+    def outcome(self, status: int, body: bytes) -> Result:
+        said = loose.record(loose.decoded(body))
+        fault = _fault(status, said)
+        if fault is not None:
+            return fault
+        data = loose.record(said, "body", "data")
+        for one in loose.records(data.get("sendResultList")):
+            if one.get("resultCode") not in (0, None):
+                words = f"{loose.text(one, 'resultCode')} {loose.text(one, 'resultMessage')}"
+                return Result("rejected", detail=words[:500])
+        return sms.ended(status, (loose.text(data, "requestId"),), "")
+
+    def upload(self, account: Account, file: File, now: float) -> Call:
+        picture = base64.b64encode(sms.jpeg(file).body).decode()
+        return _call(
+            account, "attachfile/binaryUpload", {"fileName": "picture.jpg", "createUser": "naru", "fileBody": picture}
+        )
+
+    def uploaded(self, account: Account, status: int, body: bytes) -> str | Result:
+        said = loose.record(loose.decoded(body))
+        name = loose.text(loose.record(said, "body", "data"), "fileId")
+        return _fault(status, said) or (
+            name if name.isdigit() else Result("retry", detail="a picture without a fileId")
+        )
+
+
+def _receipt(account: Account, hook: dict[str, Any]) -> tuple[Item, ...]:
+    code = loose.text(hook, "resultCode", 20)
+    status = ENDED.get(loose.text(hook, "messageStatus"))
+    if status == "delivered" and code != DELIVERED:
+        status = "failed"
+    # The documents spell the key rightly in the table and wrongly in their example.
+    ours = loose.text(hook, "recipientGroupingKey", 1000) or loose.text(hook, "recipientGropuingKey", 1000)
+    return sms.receipt(account, loose.text(hook, "requestId"), status, f"result {code}", ours)
+
+
+def _fault(status: int, said: dict[str, Any]) -> Result | None:
+    header = loose.record(said, "header")
+    words = f"{loose.text(header, 'resultCode')} {loose.text(header, 'resultMessage')}".strip()
+    if not 200 <= status < 300:
+        return by_status(status, words)
+    return None if header.get("isSuccessful") is True else Result("rejected", detail=words[:500] or "no success")
+
+
+def _title(text: str) -> str:
+    """A long message has to have a subject: its first words."""
+    first = " ".join(text.split("\n", 1)[0].split())
+    return first.encode("cp949", "ignore")[: sms.SUBJECT_BYTES].decode("cp949", "ignore")
+
+
+def _call(account: Account, path: str, body: dict[str, Any]) -> Call:
+    base = account.setting("api_url", "https://api-sms.cloud.toast.com").rstrip("/")
+    return Call(
+        url=f"{base}/sms/v3.0/appKeys/{sms.segment(account.setting('app_key'))}/{path}",
+        headers={"content-type": "application/json;charset=UTF-8", "x-secret-key": account.secrets["secret_key"]},
+        body=msgspec.json.encode(body),
+        timeout_s=30,
+    )
