@@ -5,12 +5,24 @@ CHANNELS is the registry, a list one can read. A provider is one file in `provid
 
 from channels.base import Provider
 from channels.providers.email import Email
+from channels.providers.instagram import Instagram
+from channels.providers.messenger import Messenger
 from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
 from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
+from channels.providers.whatsapp import WhatsApp
 
-CHANNELS: tuple[Provider, ...] = (Email(), SignedWebhook(), TwilioSms(), TwilioVoice(), WebChat())
+CHANNELS: tuple[Provider, ...] = (
+    Email(),
+    SignedWebhook(),
+    TwilioSms(),
+    TwilioVoice(),
+    WebChat(),
+    Messenger(),
+    Instagram(),
+    WhatsApp(),
+)
 
 
 def registry(providers: tuple[Provider, ...] = CHANNELS) -> dict[str, Provider]:

@@ -1,0 +1,84 @@
+"""Looking into JSON of any shape: what is there and of the right kind is taken, cut to its bound; the rest is as if absent.
+
+Nothing here raises, whatever comes in.
+"""
+
+import hashlib
+import math
+from typing import Any
+
+import msgspec
+
+MAX_TEXT, MAX_NAME, MAX_KEY = 20_000, 200, 400
+
+
+def decoded(body: bytes) -> Any:
+    """The JSON value of a body; None for what is none."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
+
+
+def at(value: Any, *path: str | int) -> Any:
+    """What lies at a path of names and positions; None where there is nothing."""
+    for step in path:
+        if isinstance(step, str) and isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(step, int) and isinstance(value, list) and -len(value) <= step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def text(value: Any, *path: str | int, most: int = MAX_TEXT) -> str:
+    """A text, or a whole number as one, since providers write ids both ways; "" for anything else."""
+    found = at(value, *path)
+    if isinstance(found, int) and not isinstance(found, bool) and abs(found) < 2**63:
+        found = str(found)
+    return found[:most] if isinstance(found, str) else ""
+
+
+def key(value: Any, *path: str | int) -> str:
+    """An id: whole, or its hash when it is too long to be one."""
+    found = text(value, *path)
+    return found if len(found) <= MAX_KEY // 2 else hashed(found)
+
+
+def hashed(*parts: str) -> str:
+    """A key for what has no id: it follows from what makes it itself."""
+    return "h:" + hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace")).hexdigest()[:40]
+
+
+def name(value: Any, *path: str | int) -> str | None:
+    return text(value, *path, most=MAX_NAME) or None
+
+
+def many(value: Any, *path: str | int) -> list[Any]:
+    found = at(value, *path)
+    return found if isinstance(found, list) else []
+
+
+def fields(value: Any, *path: str | int) -> dict[str, Any]:
+    found = at(value, *path)
+    return found if isinstance(found, dict) else {}
+
+
+def number(value: Any, *path: str | int) -> float | None:
+    """A finite number, also one that was written as a text."""
+    found = at(value, *path)
+    if isinstance(found, str) and len(found) <= 30:
+        try:
+            found = float(found)
+        except ValueError:
+            return None
+    if isinstance(found, bool) or not isinstance(found, int | float) or abs(found) > 2**63:
+        return None
+    return float(found) if math.isfinite(found) else None
+
+
+def moment(value: Any, *path: str | int, per_s: float = 1, now: float) -> float:
+    """A time in seconds. What is none, or lies in the future, is now: a window may not be opened longer by it."""
+    found = number(value, *path)
+    return now if found is None or found <= 0 else min(found / per_s, now)
