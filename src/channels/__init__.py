@@ -6,7 +6,9 @@ CHANNELS is the registry, a list one can read. A provider is one file in `provid
 from channels.base import Provider
 from channels.providers.email import Email
 from channels.providers.instagram import Instagram
+from channels.providers.line import Line
 from channels.providers.messenger import Messenger
+from channels.providers.telegram import Telegram
 from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
 from channels.providers.webchat import WebChat
@@ -22,6 +24,8 @@ CHANNELS: tuple[Provider, ...] = (
     Messenger(),
     Instagram(),
     WhatsApp(),
+    Line(),
+    Telegram(),
 )
 
 
