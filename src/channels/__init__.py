@@ -8,12 +8,14 @@ from channels.providers.email import Email
 from channels.providers.instagram import Instagram
 from channels.providers.line import Line
 from channels.providers.messenger import Messenger
+from channels.providers.slack import Slack
 from channels.providers.telegram import Telegram
 from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
 from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
 from channels.providers.whatsapp import WhatsApp
+from channels.providers.x_messages import XMessages
 
 CHANNELS: tuple[Provider, ...] = (
     Email(),
@@ -26,6 +28,8 @@ CHANNELS: tuple[Provider, ...] = (
     WhatsApp(),
     Line(),
     Telegram(),
+    XMessages(),
+    Slack(),
 )
 
 
