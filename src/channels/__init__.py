@@ -6,8 +6,10 @@ CHANNELS is the registry, a list one can read. A provider is one file in `provid
 from channels.base import Provider
 from channels.providers.email import Email
 from channels.providers.instagram import Instagram
+from channels.providers.kakao_consult import KakaoConsult
 from channels.providers.line import Line
 from channels.providers.messenger import Messenger
+from channels.providers.naver_talktalk import NaverTalkTalk
 from channels.providers.slack import Slack
 from channels.providers.telegram import Telegram
 from channels.providers.twilio_sms import TwilioSms
@@ -28,6 +30,8 @@ CHANNELS: tuple[Provider, ...] = (
     WhatsApp(),
     Line(),
     Telegram(),
+    KakaoConsult(),
+    NaverTalkTalk(),
     XMessages(),
     Slack(),
 )

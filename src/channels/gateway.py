@@ -154,6 +154,7 @@ async def _webhook(request: Request, account: Account, path: str, now: float) ->
         query=dict(request.query_params),
         body=bytes(body),
         t=now,
+        peer=request.client.host if request.client else "",
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from channels import loose
 from channels.base import Account, Call, File, HookReply, Item, Outgoing, Result, Webhook, by_status
+from channels.elsewhere import arrived
 from channels.signatures import meta, same
 from router.inputs import ReceiveMessage, ReceiveReceipt, ReviseMessage
 from router.model import Content, Elsewhere, Identity, Part, ReplyPolicy, SendStatus, Text, Thread, Unit
@@ -214,7 +215,4 @@ def fetch(ref: str) -> Call:
 
 
 def fetched(status: int, media_type: str, body: bytes) -> File | Result:
-    if status == 200:
-        return File("", media_type, body)
-    gone = status in (401, 403, 404, 410)
-    return Result("rejected" if gone else "retry", detail=f"Meta answered {status}", after_s=5)
+    return arrived(status, media_type, body, "Meta", 5)

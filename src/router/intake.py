@@ -198,6 +198,8 @@ def end_session(turn: Turn, wish: EndSession) -> Answer:
     channel = open_channel(turn, wish.channel)
     conversation = turn.pool.conversations.get(conversation_id(channel.id, wish.thread))
     contact = turn.pool.contacts.get(conversation.contact or "") if conversation else None
+    if conversation is not None:
+        note_policy(turn, conversation, wish.policy)
     if contact is not None:
         customer_left(turn, contact)
     return OK

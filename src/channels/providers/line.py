@@ -26,6 +26,7 @@ from channels.base import (
     Webhook,
     by_status,
 )
+from channels.elsewhere import arrived
 from channels.saying import said
 from channels.signatures import line, same
 from router.effects import AnyEffect
@@ -102,10 +103,7 @@ class Line:
 
     def fetched(self, account: Account, ref: str, status: int, media_type: str, body: bytes) -> File | Call | Result:
         """202: a film is still being made ready."""
-        if status == 200:
-            return File("", media_type, body)
-        later = status == 202 or status == 429 or status >= 500
-        return Result("retry" if later else "rejected", detail=f"LINE answered {status}", after_s=10)
+        return arrived(status, media_type, body, "LINE")
 
 
 def _event(account: Account, webhook: Webhook, event: Any) -> list[Item]:

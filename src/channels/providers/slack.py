@@ -8,7 +8,6 @@ Slack's texts & < > are written as entities. Errors come in HTTP 200.
 
 from html import escape, unescape
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -29,6 +28,7 @@ from channels.base import (
     Webhook,
     by_status,
 )
+from channels.elsewhere import arrived, leads_to
 from channels.saying import said
 from channels.signatures import same, slack
 from router.effects import AnyEffect
@@ -105,10 +105,9 @@ class Slack:
 
     def fetched(self, account: Account, ref: str, status: int, media_type: str, body: bytes) -> File | Call | Result:
         """Without the right to files Slack answers with its log-in page, or leads there."""
-        if status == 200 and not (media_type == "text/html" and b"<!DOCTYPE html>" in body[:200]):
-            return File("", media_type, body)
-        later = status == 429 or status >= 500
-        return Result("retry" if later else "rejected", detail=f"Slack answered {status} (files:read?)", after_s=30)
+        if status < 400 and media_type == "text/html" and b"<!DOCTYPE html>" in body[:200]:
+            return Result("rejected", detail="Slack wants the app to have files:read")
+        return arrived(status, media_type, body, "Slack", 30)
 
 
 def _bearer(account: Account) -> str:
@@ -156,6 +155,7 @@ def _revised(account: Account, event: dict[str, Any], event_id: str) -> tuple[It
 
 
 def _parts(message: dict[str, Any]) -> tuple[Part, ...]:
+    """Words and files. Our token goes with the request for a file, so only Slack's own are fetched."""
     words = unescape(loose.text(message, "text"))
     parts: list[Part] = [Text(text=words)] if words else []
     for file in loose.many(message, "files")[:20]:
@@ -163,15 +163,8 @@ def _parts(message: dict[str, Any]) -> tuple[Part, ...]:
         name = loose.text(file, "name", most=loose.MAX_NAME) or "file"
         media_type = loose.text(file, "mimetype", most=100) or "application/octet-stream"
         parts.append(
-            Elsewhere(ref=link, name=name, media_type=media_type) if _is_slacks(link) else Text(text=f"[{name}]")
+            Elsewhere(ref=link, name=name, media_type=media_type)
+            if leads_to(link, "files.slack.com")
+            else Text(text=f"[{name}]")
         )
     return tuple(parts)
-
-
-def _is_slacks(url: str) -> bool:
-    """Our token goes with the request, so it goes to Slack alone: files may be links to anywhere."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme == "https" and parts.hostname == "files.slack.com" and parts.port in (None, 443)
-    except ValueError:
-        return False

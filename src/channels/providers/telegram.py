@@ -25,6 +25,7 @@ from channels.base import (
     Webhook,
     by_status,
 )
+from channels.elsewhere import arrived
 from channels.saying import said
 from channels.signatures import same
 from router.effects import AnyEffect
@@ -114,11 +115,12 @@ class Telegram:
             token = account.secrets["bot_token"]
             base = account.setting("api_url", API).rstrip("/")
             return Call(method="GET", url=f"{base}/file/bot{token}/{quote(path)}")
-        if status == 200:
-            return File("", media_type, body)
-        later = status == 429 or status >= 500
-        words = loose.text(told, "description", most=200) or f"Telegram answered {status}"
-        return Result("retry" if later else "rejected", detail=words, after_s=5)
+        words = loose.text(told, "description", most=200)
+        return (
+            Result("rejected", detail=words)
+            if status == 400 and words
+            else arrived(status, media_type, body, "Telegram")
+        )
 
 
 def _url(account: Account, method: str) -> str:

@@ -8,7 +8,7 @@ twice and out of order. Files are fetched in two requests, by a link of five min
 
 import re
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from channels import loose, meta
 from channels.base import (
@@ -25,6 +25,7 @@ from channels.base import (
     Transport,
     Webhook,
 )
+from channels.elsewhere import leads_to
 from channels.saying import said
 from router.effects import AnyEffect
 from router.inputs import ReceiveMessage, ReceiveReceipt, ReviseMessage
@@ -113,15 +114,9 @@ class WhatsApp:
         if loose.text(told, "id") != ref or not loose.text(told, "url"):
             return meta.fetched(status, media_type, body)
         url = loose.text(told, "url", most=meta.MAX_REF)
-        return meta.get(account, url) if _is_metas(url) else Result("rejected", detail="its link leads elsewhere")
-
-
-def _is_metas(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme == "https" and (parts.hostname or "").endswith(METAS) and parts.port in (None, 443)
-    except ValueError:
-        return False
+        return (
+            meta.get(account, url) if leads_to(url, *METAS) else Result("rejected", detail="its link leads elsewhere")
+        )
 
 
 def _message(
