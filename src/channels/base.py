@@ -56,7 +56,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     keys: Mapping[str, str] = {}
 
     def setting(self, name: str, default: str = "") -> str:
+        """A setting as text. An id of digits alone is a number in YAML where nobody has put it in quotes."""
         value = self.settings.get(name, default)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
         return value if isinstance(value, str) else default
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-MAX_TEXT, MAX_NAME, MAX_KEY = 20_000, 200, 400
+MAX_TEXT, MAX_NAME, MAX_ID = 20_000, 200, 190
 
 
 def decoded(body: bytes) -> Any:
@@ -41,9 +41,9 @@ def text(value: Any, *path: str | int, most: int = MAX_TEXT) -> str:
 
 
 def key(value: Any, *path: str | int) -> str:
-    """An id: whole, or its hash when it is too long to be one."""
+    """An id: whole, or its hash when it is too long to be one. Two of them and a word make a key of at most 400."""
     found = text(value, *path)
-    return found if len(found) <= MAX_KEY // 2 else hashed(found)
+    return found if len(found) <= MAX_ID else hashed(found)
 
 
 def hashed(*parts: str) -> str:
@@ -76,6 +76,12 @@ def number(value: Any, *path: str | int) -> float | None:
     if isinstance(found, bool) or not isinstance(found, int | float) or abs(found) > 2**63:
         return None
     return float(found) if math.isfinite(found) else None
+
+
+def place(value: Any, latitude: str, longitude: str) -> str:
+    """Where something is, in degrees; "" for what is no place."""
+    where = (number(value, latitude), number(value, longitude))
+    return ", ".join(f"{degrees:.6g}" for degrees in where if degrees is not None) if None not in where else ""
 
 
 def moment(value: Any, *path: str | int, per_s: float = 1, now: float) -> float:

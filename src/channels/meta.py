@@ -202,10 +202,9 @@ def _parts(event: dict[str, Any]) -> tuple[Part, ...]:
 
 def _described(kind: str, attached: Any, url: str) -> str:
     """In words: a place, a shared link or post. Links that customers choose are never fetched."""
-    place = loose.fields(attached, "payload", "coordinates")
-    where = f"{loose.text(place, 'lat') or place.get('lat')}, {loose.text(place, 'long') or place.get('long')}"
+    where = loose.place(loose.at(attached, "payload", "coordinates"), "lat", "long")
     title = loose.text(attached, "title", most=300) or loose.text(attached, "payload", "title", most=300)
-    told = " ".join(filter(None, (where[:100] if place else "", title, url or loose.text(attached, "url", most=2000))))
+    told = " ".join(filter(None, (where, title, url or loose.text(attached, "url", most=2000))))
     return f"[{kind or 'attachment'}] {told}".rstrip()
 
 

@@ -109,6 +109,18 @@ def test_looking_into_json_of_any_shape_never_fails() -> None:
     assert loose.moment({"t": "1699999990123"}, "t", per_s=1000, now=1_700_000_000) == 1_699_999_990.123
 
 
+def test_an_id_that_nobody_has_put_in_quotes_is_text_all_the_same() -> None:
+    ours = account(Slack(), {"page_id": 208685479508187, "on": True, "text": "x", "list": ["a"]})
+    found = [ours.setting(name, "-") for name in ("page_id", "on", "text", "list", "none")]
+    assert found == ["208685479508187", "-", "x", "-", "-"]
+
+
+def test_a_place_is_one_only_with_both_its_degrees() -> None:
+    assert loose.place({"lat": 37.5665, "long": "126.978"}, "lat", "long") == "37.5665, 126.978"
+    for other in (None, {}, {"lat": 1}, {"lat": True, "long": 2}, {"lat": {"a": 1}, "long": 2}):
+        assert loose.place(other, "lat", "long") == ""
+
+
 # -- requests that prepare another
 
 

@@ -23,6 +23,12 @@ def test_an_answer_is_one_post_to_instagrams_own_graph() -> None:
     assert sent(call) == {"recipient": {"id": "1234"}, "message": {"text": "네, 있습니다!"}}
 
 
+def test_an_account_that_hangs_on_a_page_answers_by_the_page() -> None:
+    linked = account(Instagram(), {"account_id": "178414", "page_id": 2086}, {"access_token": "EAAG"})
+    call = Instagram().write(linked, deliver("1234"), saying("네", last_at=NOW), NOW)
+    assert call.url == "https://graph.facebook.com/v25.0/2086/messages"
+
+
 def test_a_late_answer_of_a_human_agent_says_so() -> None:
     human = account(Instagram(), {"human_agent": "yes"})
     late = Instagram().write(human, deliver("1234"), saying("네", last_at=NOW - 86_401), NOW)

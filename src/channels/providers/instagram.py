@@ -48,8 +48,11 @@ class Instagram:
 
     def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Call:
         deliver, outgoing, text = said(effect, message, "Instagram", MAX_BYTES, "bytes_utf8")
+        page = account.setting("page_id")
         tag = {"tag": meta.HUMAN_AGENT} if meta.is_late(account, outgoing, now) else {}
         body = {"recipient": {"id": deliver.identity.value}, **tag, "message": {"text": text}}
+        if page:  # the account hangs on a page, whose token does not expire
+            return meta.post(account, f"{page}/messages", body)
         return meta.post(account, f"{account.setting('account_id')}/messages", body, GRAPH)
 
     def outcome(self, status: int, body: bytes) -> Result:

@@ -69,7 +69,7 @@ class KakaoConsult:
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
         told = loose.decoded(webhook.body)
         fields = {**PUBLISHED, **_mapped(account)}
-        user, sender = _at(told, fields, "user")[: loose.MAX_KEY // 2], _at(told, fields, "sender")
+        user, sender = _at(told, fields, "user")[: loose.MAX_ID], _at(told, fields, "sender")
         if not user or sender not in ("", account.setting("sender_key")):
             return Reading(reply=DONE)
         where = webhook.path.rpartition("/")[2]

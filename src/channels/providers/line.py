@@ -62,8 +62,11 @@ class Line:
         return any(same(line(secret, webhook.body), given) for secret in account.secrets["channel_secret"].split())
 
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
-        events = loose.many(loose.decoded(webhook.body), "events")
-        return Reading(tuple(item for event in events for item in _event(account, webhook, event)))
+        told = loose.decoded(webhook.body)
+        to = loose.name(told, "destination")
+        return Reading(
+            tuple(item for event in loose.many(told, "events") for item in _event(account, webhook, event, to))
+        )
 
     def policy(self, account: Account) -> ReplyPolicy:
         return ReplyPolicy(max_length=MAX_TEXT, unit="utf16")
@@ -106,7 +109,7 @@ class Line:
         return arrived(status, media_type, body, "LINE")
 
 
-def _event(account: Account, webhook: Webhook, event: Any) -> list[Item]:
+def _event(account: Account, webhook: Webhook, event: Any, to: str | None) -> list[Item]:
     where = loose.fields(event, "source")
     group = loose.key(where, "groupId") or loose.key(where, "roomId")
     person = loose.key(where, "userId")
@@ -130,7 +133,7 @@ def _event(account: Account, webhook: Webhook, event: Any) -> list[Item]:
         ),
         dedupe_key=id_,
         occurred_at=loose.moment(event, "timestamp", per_s=1000, now=webhook.t),
-        to=loose.name(loose.decoded(webhook.body), "destination"),
+        to=to,
     )
     token = loose.text(event, "replyToken", most=400)
     headers = {"message": id_, **({"reply-token": token} if token else {})}
@@ -146,7 +149,7 @@ def _part(message: dict[str, Any], id_: str) -> Part:
         return Elsewhere(ref=id_, name=name, media_type=FILES[kind])
     if kind == "location":
         words = (loose.text(message, "title", most=300), loose.text(message, "address", most=500))
-        where = ", ".join(str(message.get(axis))[:30] for axis in ("latitude", "longitude"))
+        where = loose.place(message, "latitude", "longitude")
         return Text(text=" ".join(filter(None, ("[location]", *words, where))))
     if kind == "sticker":
         meant = ", ".join(filter(None, (loose.text(word, most=40) for word in loose.many(message, "keywords")[:3])))

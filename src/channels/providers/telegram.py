@@ -86,14 +86,14 @@ class Telegram:
         connection, number = outgoing.last_headers.get("business-connection"), outgoing.last_headers.get("message", "")
         if connection:
             body["business_connection_id"] = connection
-        if deliver.thread.kind == "group" and number.isdigit():
+        if deliver.thread.kind == "group" and number.isascii() and number.isdigit():
             body["reply_parameters"] = {"message_id": int(number), "allow_sending_without_reply": True}
         headers = {"content-type": "application/json"}
         return Call(url=_url(account, "sendMessage"), headers=headers, body=msgspec.json.encode(body))
 
     def outcome(self, status: int, body: bytes) -> Result:
         told = loose.decoded(body)
-        sent, chat = loose.text(told, "result", "message_id"), loose.text(told, "result", "chat", "id")
+        sent, chat = loose.key(told, "result", "message_id"), loose.key(told, "result", "chat", "id")
         if 200 <= status < 300 and loose.at(told, "ok") is True:
             return Result("accepted", (f"{chat}:{sent}",) if sent else ())
         code = int(loose.number(told, "error_code") or 0) or (status if status >= 300 else 400)
@@ -128,9 +128,9 @@ def _url(account: Account, method: str) -> str:
 
 
 def _received(account: Account, webhook: Webhook, message: dict[str, Any]) -> tuple[Item, ...]:
-    chat, number = loose.text(message, "chat", "id"), loose.text(message, "message_id")
+    chat, number = loose.key(message, "chat", "id"), loose.key(message, "message_id")
     parts = _parts(message)
-    moved = loose.text(message, "migrate_to_chat_id")
+    moved = loose.key(message, "migrate_to_chat_id")
     if moved:
         parts = (Text(text=f"[This group has become a supergroup: it goes on in the conversation {moved}.]"),)
     person = loose.fields(message, "from")
@@ -158,11 +158,11 @@ def _thread(message: dict[str, Any], chat: str) -> Thread:
 def _identity(person: dict[str, Any], chat: str) -> Identity:
     names = (loose.text(person, "first_name", most=100), loose.text(person, "last_name", most=90))
     called = " ".join(filter(None, names)) or loose.text(person, "username", most=100)
-    return Identity(scope="telegram", kind="external", value=loose.text(person, "id") or chat, name=called or None)
+    return Identity(scope="telegram", kind="external", value=loose.key(person, "id") or chat, name=called or None)
 
 
 def _edited(account: Account, message: dict[str, Any], update: str) -> tuple[Item, ...]:
-    chat, number, parts = loose.text(message, "chat", "id"), loose.text(message, "message_id"), _parts(message)
+    chat, number, parts = loose.key(message, "chat", "id"), loose.key(message, "message_id"), _parts(message)
     if not chat or not number or not parts or not update:
         return ()
     key = f"{chat}:{number}"
@@ -181,9 +181,9 @@ def _parts(message: dict[str, Any]) -> tuple[Part, ...]:
             name = loose.text(held, "file_name", most=loose.MAX_NAME) or loose.text(held, "emoji", most=10) or kind
             media_type = loose.text(held, "mime_type", most=100) or usual
             parts.append(Elsewhere(ref=ref, name=name, media_type=media_type))
-    place, contact = loose.fields(message, "location"), loose.fields(message, "contact")
-    if place:
-        parts.append(Text(text=f"[location] {str(place.get('latitude'))[:30]}, {str(place.get('longitude'))[:30]}"))
+    where, contact = loose.place(message.get("location"), "latitude", "longitude"), loose.fields(message, "contact")
+    if where:
+        parts.append(Text(text=f"[location] {where}"))
     if contact:
         told = (loose.text(contact, "first_name", most=100), loose.text(contact, "phone_number", most=40))
         parts.append(Text(text=f"[contact] {' '.join(told)}"))

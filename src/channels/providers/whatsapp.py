@@ -185,7 +185,7 @@ def _words(message: Any, kind: str, held: dict[str, Any]) -> str:
     if kind == "interactive":
         return loose.text(held, loose.text(held, "type"), "title")
     if kind == "location":
-        where = ", ".join(str(held.get(axis))[:30] for axis in ("latitude", "longitude"))
+        where = loose.place(held, "latitude", "longitude")
         told = " ".join(filter(None, (loose.text(held, "name", most=300), loose.text(held, "address", most=500))))
         return f"[location] {where} {told}".rstrip()
     if kind == "contacts":
