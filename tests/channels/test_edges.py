@@ -10,11 +10,14 @@ from fastapi import FastAPI
 
 from channels import loose
 from channels.base import Account, Call, Calls, File, Reading, Result, Webhook
+from channels.copying import Copying
 from channels.elsewhere import arrived, leads_to
 from channels.gateway import hook_routes
 from channels.providers.slack import Slack
 from channels.unsigned import path_within
 from channels.worker import Worker
+from router.effects import CopyFiles
+from router.model import Content, Elsewhere, Media, Part, Text, Thread
 from support.channel import account, hook
 from support.social import deliver, saying
 
@@ -153,6 +156,44 @@ async def test_what_prepares_is_made_first_and_only_the_end_counts(take: int, sa
         worker = Worker(*([None] * 4), Tokens(), None, client, "w", "1", lambda: 0.0)  # type: ignore[arg-type]
         result = await worker._once(PLAIN, Takes(), deliver("u"), saying("x"))  # type: ignore[arg-type]
     assert (asked, result.kind) == (["/take", "/say"], kind)
+
+
+# -- files, again after an edit
+
+
+class Shelf:
+    """A log, a history of one message and a store of files, each as little as copying needs."""
+
+    def __init__(self, *parts: Part) -> None:
+        self.content, self.keys, self.copied = Content(parts=parts), [], []  # type: ignore[var-annotated]
+
+    async def received(self, *_: str) -> Content:
+        return self.content
+
+    async def save(self, workspace: str, name: str, media_type: str, body: bytes) -> Media:
+        return Media(sha256="0" * 64, media_type=media_type, name=name, size_bytes=len(body))
+
+    async def take(self, workspace: str, source: str, key: str, body: object, content: Content) -> None:
+        self.keys.append(key)
+        self.copied.append(content)
+
+
+async def test_what_an_edit_brings_anew_is_copied_under_a_key_of_its_own() -> None:
+    effect = CopyFiles(channel="c", conversation="v", thread=Thread(external="u"), message="m")
+    async with httpx2.AsyncClient(
+        transport=httpx2.MockTransport(
+            lambda _: httpx2.Response(200, content=b"x", headers={"content-type": "image/png"})
+        )
+    ) as client:
+        keys = []
+        for ref in ("https://files.slack.com/1", "https://files.slack.com/1", "https://files.slack.com/2"):
+            shelf = Shelf(Text(text="look"), Elsewhere(ref=ref, name="photo"))
+            done = await Copying(shelf, shelf, shelf, client, "w").copy(PLAIN, Slack(), effect)  # type: ignore[arg-type]
+            assert done.kind == "accepted"
+            [copied] = shelf.copied
+            assert [type(part).__name__ for part in copied.parts] == ["Text", "Media"]
+            keys += shelf.keys
+    assert keys[0] == keys[1] != keys[2]
 
 
 # -- where a webhook came from

@@ -126,8 +126,12 @@ def _received(account: Account, webhook: Webhook, team: str, event: dict[str, An
         dedupe_key=f"{channel}:{ts}",
         occurred_at=loose.moment(event, "ts", now=webhook.t),
     )
-    thread = loose.text(event, "thread_ts", most=40)
-    return (Item(body.dedupe_key, body, Content(parts=parts, headers={"thread": thread} if thread else {})),)
+    return (Item(body.dedupe_key, body, Content(parts=parts, headers=_headers(event))),)
+
+
+def _headers(message: dict[str, Any]) -> dict[str, str]:
+    thread = loose.text(message, "thread_ts", most=40)
+    return {"thread": thread} if thread else {}
 
 
 def _thread(event: dict[str, Any], message: dict[str, Any], channel: str, ts: str) -> Thread:
@@ -151,7 +155,13 @@ def _revised(account: Account, event: dict[str, Any], event_id: str) -> tuple[It
         change="edited" if is_edit else "deleted",
         dedupe_key=f"{channel}:{ts}",
     )
-    return (Item(f"event:{event_id}", body, Content(parts=_parts(after) if is_edit else ())),)
+    return (
+        Item(
+            f"event:{event_id}",
+            body,
+            Content(parts=_parts(after) if is_edit else (), headers=_headers(before or after)),
+        ),
+    )
 
 
 def _parts(message: dict[str, Any]) -> tuple[Part, ...]:

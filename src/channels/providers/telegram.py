@@ -147,8 +147,14 @@ def _received(account: Account, webhook: Webhook, message: dict[str, Any]) -> tu
         occurred_at=loose.moment(message, "date", now=webhook.t),
         author="external_console" if is_owner or moved else "customer",
     )
-    headers = {"message": number, **({"business-connection": connection} if connection else {})}
-    return (Item(body.dedupe_key, body, Content(parts=parts, headers=headers)),)
+    return (Item(body.dedupe_key, body, Content(parts=parts, headers=_headers(message))),)
+
+
+def _headers(message: dict[str, Any]) -> dict[str, str]:
+    """What an answer needs: the message it is to, and on whose behalf."""
+    connection = loose.key(message, "business_connection_id")
+    number = loose.key(message, "message_id")
+    return {"message": number, **({"business-connection": connection} if connection else {})}
 
 
 def _thread(message: dict[str, Any], chat: str) -> Thread:
@@ -167,7 +173,7 @@ def _edited(account: Account, message: dict[str, Any], update: str) -> tuple[Ite
         return ()
     key = f"{chat}:{number}"
     body = ReviseMessage(channel=account.channel, thread=_thread(message, chat), change="edited", dedupe_key=key)
-    return (Item(f"update:{update}", body, Content(parts=parts, headers={"message": number})),)
+    return (Item(f"update:{update}", body, Content(parts=parts, headers=_headers(message))),)
 
 
 def _parts(message: dict[str, Any]) -> tuple[Part, ...]:
