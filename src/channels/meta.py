@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from channels import loose
+from channels import loose, multipart
 from channels.base import Account, Call, File, HookReply, Item, Outgoing, Result, Webhook, by_status
 from channels.elsewhere import arrived
 from channels.signatures import meta, same
@@ -24,6 +24,7 @@ HUMAN_AGENT, HUMAN_AGENT_S = "HUMAN_AGENT", 7 * DAY_S
 READ_WITHIN_S = 1.0
 """A message counts as ours when its acceptance is in the log, a little after the provider's own time of it."""
 MAX_REF = 4000
+UPLOAD_S = 60.0
 FETCHED = {"image": "image/jpeg", "video": "video/mp4", "audio": "audio/mp4", "file": "application/octet-stream"}
 OURS = "naru:"
 """Begins what we write in a message's `metadata`, which comes back with its echo."""
@@ -56,12 +57,20 @@ def entries(body: bytes, what: str) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def post(account: Account, path: str, body: object, base: str = GRAPH) -> Call:
-    return Call(
-        url=f"{account.setting('api_url', base).rstrip('/')}/{path}",
-        headers={"authorization": f"Bearer {_token(account)}", "content-type": "application/json"},
-        body=msgspec.json.encode(body),
-    )
+def post(account: Account, path: str, body: dict[str, Any], base: str = GRAPH, files: tuple[File, ...] = ()) -> Call:
+    """A POST to the Graph API: JSON, or with a file a form whose fields are JSON each."""
+    url = f"{account.setting('api_url', base).rstrip('/')}/{path}"
+    media_type, raw = "application/json", msgspec.json.encode(body)
+    if files:
+        fields = [(n, v if isinstance(v, str) else msgspec.json.encode(v).decode()) for n, v in body.items()]
+        media_type, raw = multipart.form(fields, [("filedata", file) for file in files])
+    headers = {"authorization": f"Bearer {_token(account)}", "content-type": media_type}
+    return Call(url=url, headers=headers, body=raw, timeout_s=UPLOAD_S if files else 15.0)
+
+
+def attachment(file: File) -> dict[str, Any]:
+    kind = file.media_type.partition("/")[0]
+    return {"attachment": {"type": kind if kind in FETCHED else "file", "payload": {}}}
 
 
 def get(account: Account, path: str) -> Call:

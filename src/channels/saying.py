@@ -15,15 +15,17 @@ def size(text: str, unit: Unit) -> int:
 
 
 def said(
-    effect: AnyEffect, message: Outgoing | None, where: str, most: int, unit: Unit = "characters"
+    effect: AnyEffect, message: Outgoing | None, where: str, most: int, unit: Unit = "characters", files: int = 0
 ) -> tuple[Deliver, Outgoing, str]:
-    """The effect, the message and its words. Raises Unsendable for what cannot go to `where` as words."""
+    """The effect, the message and its words. Raises Unsendable for what cannot go to `where`, with so many files at most."""
     if not isinstance(effect, Deliver) or message is None:
         raise Unsendable("not a message")
-    if message.files:
+    if message.files and not files:
         raise Unsendable(f"files cannot be sent to {where} from here: send a link")
+    if len(message.files) > files:
+        raise Unsendable(f"a message to {where} holds at most {files} file: send them one by one")
     text = message.content.text
-    if not text.strip():
+    if not text.strip() and not message.files:
         raise Unsendable(f"a message to {where} needs text")
     if size(text, unit) > most:
         raise Unsendable(f"a message to {where} has at most {most} {UNITS.get(unit, unit)}")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from fastapi import FastAPI
 
-from channels import loose
+from channels import loose, multipart
 from channels.base import Account, Call, Calls, File, Reading, Result, Webhook
 from channels.copying import Copying
 from channels.elsewhere import arrived, leads_to
@@ -19,7 +19,7 @@ from channels.worker import Worker
 from router.effects import CopyFiles
 from router.model import Content, Elsewhere, Media, Part, Text, Thread
 from support.channel import account, hook
-from support.social import deliver, saying
+from support.social import deliver, form_of, saying
 
 PLAIN = account(Slack(), secrets={"path_secret": "new old"})
 
@@ -122,6 +122,24 @@ def test_a_place_is_one_only_with_both_its_degrees() -> None:
     assert loose.place({"lat": 37.5665, "long": "126.978"}, "lat", "long") == "37.5665, 126.978"
     for other in (None, {}, {"lat": 1}, {"lat": True, "long": 2}, {"lat": {"a": 1}, "long": 2}):
         assert loose.place(other, "lat", "long") == ""
+
+
+def test_a_form_is_read_back_whole_whatever_the_names_and_the_bytes() -> None:
+    """By python-multipart. A name cannot end itself, and a type that is none does not become a header."""
+    files = [
+        ("a", File('견적"서\r\n.pdf', "application/pdf", b"--\r\n--x--\r\n\x00\xff")),
+        ("b", File("b", "text/x\r\nX-Evil: 1", b"")),
+    ]
+    media_type, body = multipart.form([("text", "가나다\r\n"), ("empty", "")], files)
+    found = form_of(Call(url="", headers={"content-type": media_type}, body=body))
+    assert found == {
+        "text": (None, "가나다\r\n".encode()),
+        "empty": (None, b""),
+        "a": ("견적%22서%0D%0A.pdf", b"--\r\n--x--\r\n\x00\xff"),
+        "b": ("b", b""),
+    }
+    assert b"X-Evil" not in body
+    assert multipart.form([], files) == multipart.form([], files) != multipart.form([], files[:1])
 
 
 # -- requests that prepare another

@@ -1,5 +1,7 @@
 """Messenger, and with it what all of Meta's channels share (`channels/meta.py`): signature, handshake, errors."""
 
+import json
+
 import pytest
 
 from channels import signatures
@@ -7,7 +9,7 @@ from channels.base import Unsendable
 from channels.providers.messenger import Messenger
 from router.effects import CancelLeg
 from support.channel import NOW, account, hook
-from support.social import FILE, KEY, by_meta, deliver, saying, sent
+from support.social import FILE, KEY, by_meta, deliver, form_of, saying, sent
 
 OURS = account(
     Messenger(), {"page_id": "10"}, {"app_secret": "new old", "verify_token": "mine", "access_token": "EAAG"}
@@ -74,9 +76,23 @@ def test_what_messenger_does_not_take_is_said(text: str) -> None:
         Messenger().write(OURS, deliver("1"), saying(text), NOW)
 
 
-def test_files_and_calls_are_not_sent() -> None:
-    with pytest.raises(Unsendable, match="files"):
-        Messenger().write(OURS, deliver("1"), saying("x", files=(FILE,)), NOW)
+def test_a_file_goes_alone_in_the_request_that_sends_it() -> None:
+    call = Messenger().write(OURS, deliver("6912"), saying("", files=(FILE,), last_at=NOW), NOW)
+    assert call.url == "https://graph.facebook.com/v25.0/10/messages"
+    fields = form_of(call)
+    assert json.loads(fields["recipient"][1]) == {"id": "6912"}
+    assert json.loads(fields["message"][1]) == {
+        "attachment": {"type": "file", "payload": {}},
+        "metadata": f"naru:{KEY}",
+    }
+    assert fields["messaging_type"][1] == b"RESPONSE"
+    assert fields["filedata"] == ("영수증.pdf", b"%PDF")
+
+
+def test_two_files_a_file_with_words_and_calls_are_not_sent() -> None:
+    for outgoing in (saying("", files=(FILE, FILE)), saying("x", files=(FILE,))):
+        with pytest.raises(Unsendable, match="file"):
+            Messenger().write(OURS, deliver("1"), outgoing, NOW)
     with pytest.raises(Unsendable):
         Messenger().write(OURS, CancelLeg(channel="c", leg="l"), None, NOW)
     Messenger().write(OURS, deliver("1"), saying("가" * 2000), NOW)

@@ -7,9 +7,10 @@ from channels.providers.telegram import Telegram
 from router.effects import Deliver
 from router.model import Identity, Thread
 from support.channel import NOW, account, hook
-from support.social import FILE, KEY, deliver, saying, sent
+from support.social import FILE, KEY, deliver, form_of, saying, sent
 
 OURS = account(Telegram(), secrets={"bot_token": "123:abc", "secret_token": "tok_A-1 tok_B-2"})
+TWO = saying("x", files=(FILE, FILE))
 GOT = b'{"ok":true,"result":{"file_id":"other","file_unique_id":"u2","file_path":"photos/file 0.jpg"}}'
 
 
@@ -43,7 +44,24 @@ def test_in_a_group_it_is_a_reply_and_for_a_business_it_is_the_owners() -> None:
     }
 
 
-@pytest.mark.parametrize("outgoing", [saying(""), saying("x" * 4097), saying("x", files=(FILE,))])
+@pytest.mark.parametrize(
+    ("file", "method", "field"),
+    [(FILE, "sendDocument", "document"), (File("a.png", "image/png", b"\x89"), "sendPhoto", "photo")],
+)
+def test_a_file_carries_the_words_as_its_caption(file: File, method: str, field: str) -> None:
+    call = Telegram().write(OURS, deliver("1111111"), saying("영수증입니다", files=(file,)), NOW)
+    assert call.url == f"https://api.telegram.org/bot123:abc/{method}"
+    assert form_of(call) == {
+        "chat_id": (None, b"1111111"),
+        "caption": (None, "영수증입니다".encode()),
+        field: (file.name, file.body),
+    }
+    assert "caption" not in form_of(Telegram().write(OURS, deliver("1"), saying("", files=(file,)), NOW))
+
+
+@pytest.mark.parametrize(
+    "outgoing", [saying(""), saying("x" * 4097), saying("x", files=(FILE, FILE)), saying("x" * 1025, files=(FILE,))]
+)
 def test_what_telegram_does_not_take_is_said(outgoing: object) -> None:
     with pytest.raises(Unsendable):
         Telegram().write(OURS, deliver("1"), outgoing, NOW)  # type: ignore[arg-type]

@@ -1,7 +1,10 @@
 """What the tests of message providers share: an answer of ours on its way out, and a request signed as Meta does."""
 
+import io
 import json
 from typing import Any
+
+from python_multipart.multipart import parse_form
 
 from channels import signatures
 from channels.base import File, Outgoing, Webhook
@@ -32,6 +35,22 @@ def sent(call: Any) -> dict[str, Any]:
     """The JSON body of a request."""
     found = json.loads(call.body)
     assert isinstance(found, dict)
+    return found
+
+
+def form_of(call: Any) -> dict[str, tuple[str | None, bytes]]:
+    """The fields of a form with files as another parser reads them: (file name, value)."""
+    found: dict[str, tuple[str | None, bytes]] = {}
+    headers = {"Content-Type": call.headers["content-type"].encode(), "Content-Length": str(len(call.body)).encode()}
+
+    def field(one: Any) -> None:
+        found[one.field_name.decode()] = (None, one.value)
+
+    def file(one: Any) -> None:
+        one.file_object.seek(0)
+        found[one.field_name.decode()] = (one.file_name.decode(), one.file_object.read())
+
+    parse_form(headers, io.BytesIO(call.body), field, file)
     return found
 
 

@@ -6,7 +6,20 @@ Read marks say "all until then". `human_agent: yes`, once Meta has allowed it, k
 """
 
 from channels import meta
-from channels.base import About, Account, Call, File, HookReply, Look, Outgoing, Reading, Result, Transport, Webhook
+from channels.base import (
+    About,
+    Account,
+    Call,
+    File,
+    HookReply,
+    Look,
+    Outgoing,
+    Reading,
+    Result,
+    Transport,
+    Unsendable,
+    Webhook,
+)
 from channels.saying import said
 from router.effects import AnyEffect
 from router.model import Kind, ReplyPolicy
@@ -20,9 +33,9 @@ class Messenger:
         title="Facebook Messenger",
         family="messages",
         receives="texts, files, buttons, echoes, edits",
-        sends="texts",
+        sends="texts, files one at a time",
         receipts="delivered, read",
-        media="in",
+        media="both ways",
         policy="24 hours (7 days with HUMAN_AGENT), 2,000 characters",
         evidence="published vectors",
         verified_against="the signature construction that GitHub publishes a vector for, and Meta's documented payloads",
@@ -45,13 +58,16 @@ class Messenger:
         return ReplyPolicy(max_length=MAX_TEXT, unit="utf16")
 
     def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Call:
-        deliver, outgoing, text = said(effect, message, "Messenger", MAX_TEXT, "utf16")
+        deliver, outgoing, text = said(effect, message, "Messenger", MAX_TEXT, "utf16", files=1)
+        if outgoing.files and text.strip():
+            raise Unsendable("Messenger takes words or a file: send the file first, then the words")
+        about = {"text": text} if not outgoing.files else meta.attachment(outgoing.files[0])
         body = {
             "recipient": {"id": deliver.identity.value},
             **meta.why(account, outgoing, now),
-            "message": {"text": text, "metadata": f"{meta.OURS}{deliver.key}"},
+            "message": {**about, "metadata": f"{meta.OURS}{deliver.key}"},
         }
-        return meta.post(account, f"{account.setting('page_id')}/messages", body)
+        return meta.post(account, f"{account.setting('page_id')}/messages", body, files=outgoing.files)
 
     def outcome(self, status: int, body: bytes) -> Result:
         return meta.outcome(status, body, "message_id")

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from channels import loose
+from channels import loose, multipart, telegram
 from channels.base import (
     About,
     Account,
@@ -30,20 +30,12 @@ from channels.saying import said
 from channels.signatures import same
 from router.effects import AnyEffect
 from router.inputs import ReceiveMessage, ReviseMessage
-from router.model import Content, Elsewhere, Identity, Kind, Part, ReplyPolicy, Text, Thread
+from router.model import Content, Identity, Kind, ReplyPolicy, Text, Thread
 
 API = "https://api.telegram.org"
-MAX_TEXT = 4096
-FILES = {
-    "photo": "image/jpeg",
-    "video": "video/mp4",
-    "animation": "video/mp4",
-    "video_note": "video/mp4",
-    "voice": "audio/ogg",
-    "audio": "audio/mpeg",
-    "document": "application/octet-stream",
-    "sticker": "image/webp",
-}
+MAX_TEXT, MAX_CAPTION = 4096, 1024
+MAX_PHOTO_BYTES = 10_000_000
+UPLOAD_S = 60.0
 
 
 class Telegram:
@@ -52,8 +44,8 @@ class Telegram:
         title="Telegram bot",
         family="messages",
         receives="texts, files, edits, groups, business accounts",
-        sends="texts",
-        media="in",
+        sends="texts, one file at a time",
+        media="both ways",
         policy="4,096 characters",
         evidence="documents",
         verified_against="Telegram's documented secret token, updates and answers",
@@ -81,13 +73,17 @@ class Telegram:
         return ReplyPolicy(max_length=MAX_TEXT, unit="utf16")
 
     def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Call:
-        deliver, outgoing, text = said(effect, message, "Telegram", MAX_TEXT, "utf16")
-        body: dict[str, Any] = {"chat_id": deliver.thread.external, "text": text}
+        has_file = message is not None and bool(message.files)
+        most = MAX_CAPTION if has_file else MAX_TEXT
+        deliver, outgoing, text = said(effect, message, "Telegram", most, "utf16", files=1)
+        body: dict[str, Any] = {"chat_id": deliver.thread.external, "caption" if has_file else "text": text}
         connection, number = outgoing.last_headers.get("business-connection"), outgoing.last_headers.get("message", "")
         if connection:
             body["business_connection_id"] = connection
         if deliver.thread.kind == "group" and number.isascii() and number.isdigit():
             body["reply_parameters"] = {"message_id": int(number), "allow_sending_without_reply": True}
+        if has_file:
+            return _with_file(account, body, outgoing.files[0])
         headers = {"content-type": "application/json"}
         return Call(url=_url(account, "sendMessage"), headers=headers, body=msgspec.json.encode(body))
 
@@ -127,9 +123,18 @@ def _url(account: Account, method: str) -> str:
     return f"{account.setting('api_url', API).rstrip('/')}/bot{account.secrets['bot_token']}/{method}"
 
 
+def _with_file(account: Account, body: dict[str, Any], file: File) -> Call:
+    """A photo where it is one that Telegram shows as such, else a document; the words are its caption."""
+    is_photo = file.media_type in ("image/jpeg", "image/png") and len(file.body) <= MAX_PHOTO_BYTES
+    fields = [(n, v if isinstance(v, str) else msgspec.json.encode(v).decode()) for n, v in body.items() if v != ""]
+    media_type, raw = multipart.form(fields, [("photo" if is_photo else "document", file)])
+    method = "sendPhoto" if is_photo else "sendDocument"
+    return Call(url=_url(account, method), headers={"content-type": media_type}, body=raw, timeout_s=UPLOAD_S)
+
+
 def _received(account: Account, webhook: Webhook, message: dict[str, Any]) -> tuple[Item, ...]:
     chat, number = loose.key(message, "chat", "id"), loose.key(message, "message_id")
-    parts = _parts(message)
+    parts = telegram.parts(message)
     moved = loose.key(message, "migrate_to_chat_id")
     if moved:
         parts = (Text(text=f"[This group has become a supergroup: it goes on in the conversation {moved}.]"),)
@@ -168,29 +173,9 @@ def _identity(person: dict[str, Any], chat: str) -> Identity:
 
 
 def _edited(account: Account, message: dict[str, Any], update: str) -> tuple[Item, ...]:
-    chat, number, parts = loose.key(message, "chat", "id"), loose.key(message, "message_id"), _parts(message)
+    chat, number, parts = loose.key(message, "chat", "id"), loose.key(message, "message_id"), telegram.parts(message)
     if not chat or not number or not parts or not update:
         return ()
     key = f"{chat}:{number}"
     body = ReviseMessage(channel=account.channel, thread=_thread(message, chat), change="edited", dedupe_key=key)
     return (Item(f"update:{update}", body, Content(parts=parts, headers=_headers(message))),)
-
-
-def _parts(message: dict[str, Any]) -> tuple[Part, ...]:
-    """Words or a caption, and the file. A photo comes in several sizes, the largest last; an animation also as document."""
-    words = loose.text(message, "text") or loose.text(message, "caption")
-    parts: list[Part] = [Text(text=words)] if words else []
-    for kind, usual in FILES.items():
-        held = loose.at(message, "photo", -1) if kind == "photo" else loose.fields(message, kind)
-        ref = f"{loose.text(held, 'file_id', most=300)} {loose.text(held, 'file_unique_id', most=90)}"
-        if ref.strip() and not (kind == "document" and loose.fields(message, "animation")):
-            name = loose.text(held, "file_name", most=loose.MAX_NAME) or loose.text(held, "emoji", most=10) or kind
-            media_type = loose.text(held, "mime_type", most=100) or usual
-            parts.append(Elsewhere(ref=ref, name=name, media_type=media_type))
-    where, contact = loose.place(message.get("location"), "latitude", "longitude"), loose.fields(message, "contact")
-    if where:
-        parts.append(Text(text=f"[location] {where}"))
-    if contact:
-        told = (loose.text(contact, "first_name", most=100), loose.text(contact, "phone_number", most=40))
-        parts.append(Text(text=f"[contact] {' '.join(told)}"))
-    return tuple(parts)

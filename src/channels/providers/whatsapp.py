@@ -10,7 +10,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from channels import loose, meta
+from channels import loose, meta, whatsapp
 from channels.base import (
     About,
     Account,
@@ -29,11 +29,10 @@ from channels.elsewhere import leads_to
 from channels.saying import said
 from router.effects import AnyEffect
 from router.inputs import ReceiveMessage, ReceiveReceipt, ReviseMessage
-from router.model import Content, Elsewhere, Identity, Kind, Part, ReplyPolicy, SendStatus, Text, Thread
+from router.model import Content, Identity, Kind, ReplyPolicy, SendStatus, Thread
 
 MAX_TEXT = 4096
 BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,140}")
-MEDIA = ("image", "video", "audio", "document", "sticker")
 STATUS: dict[str, SendStatus] = {
     "sent": "sent",
     "delivered": "delivered",
@@ -134,7 +133,7 @@ def _message(
     earlier = loose.key(change, "original_message_id")
     if earlier:
         edited = kind == "edit"
-        now_said = Content(parts=_parts(loose.fields(change, "message"))) if edited else Content()
+        now_said = Content(parts=whatsapp.parts(loose.fields(change, "message"))) if edited else Content()
         what = ReviseMessage(
             channel=account.channel, thread=thread, change="edited" if edited else "deleted", dedupe_key=earlier
         )
@@ -157,7 +156,7 @@ def _message(
         author="external_console" if is_echo else "customer",
         policy=None if is_echo else ReplyPolicy(max_length=MAX_TEXT, unit="utf16", until=sent_at + meta.DAY_S),
     )
-    return [Item(id_, body, Content(parts=_parts(message), headers={"message": id_}))]
+    return [Item(id_, body, Content(parts=whatsapp.parts(message), headers={"message": id_}))]
 
 
 def _person(people: list[dict[str, Any]], bsuid: str, phone: str) -> dict[str, Any]:
@@ -166,37 +165,6 @@ def _person(people: list[dict[str, Any]], bsuid: str, phone: str) -> dict[str, A
         if (bsuid and loose.key(one, "user_id") == bsuid) or (phone and loose.text(one, "wa_id") == phone):
             return one
     return people[0] if len(people) == 1 else {}
-
-
-def _parts(message: Any) -> tuple[Part, ...]:
-    kind = loose.text(message, "type", most=40)
-    held = loose.fields(message, kind)
-    if kind in MEDIA and loose.text(held, "id"):
-        caption = loose.text(held, "caption")
-        name = loose.text(held, "filename", most=loose.MAX_NAME) or kind
-        type_ = loose.text(held, "mime_type", most=100).partition(";")[0].strip() or "application/octet-stream"
-        file = Elsewhere(ref=loose.key(held, "id"), name=name, media_type=type_)
-        return (Text(text=caption), file) if caption else (file,)
-    return (Text(text=_words(message, kind, held) or f"[{kind or 'message'}]"),)
-
-
-def _words(message: Any, kind: str, held: dict[str, Any]) -> str:
-    """The words of a text or of what was tapped; of the rest what can be said of it."""
-    if kind == "interactive":
-        return loose.text(held, loose.text(held, "type"), "title")
-    if kind == "location":
-        where = loose.place(held, "latitude", "longitude")
-        told = " ".join(filter(None, (loose.text(held, "name", most=300), loose.text(held, "address", most=500))))
-        return f"[location] {where} {told}".rstrip()
-    if kind == "contacts":
-        one = loose.at(message, "contacts", 0)
-        return (
-            f"[contact] {loose.text(one, 'name', 'formatted_name', most=200)} {loose.text(one, 'phones', 0, 'phone')}"
-        )
-    if kind == "order":
-        asked = (loose.text(one, "product_retailer_id", most=100) for one in loose.many(held, "product_items")[:50])
-        return f"[order] {', '.join(asked)} {loose.text(held, 'text')}".rstrip()
-    return loose.text(held, "body") or loose.text(held, "text")
 
 
 def _status(account: Account, status: Any) -> list[Item]:
