@@ -6,38 +6,56 @@ CHANNELS is the registry, a list one can read. A provider is one file in `provid
 from channels.base import Provider
 from channels.providers.asterisk import Asterisk
 from channels.providers.email import Email
+from channels.providers.instagram import Instagram
+from channels.providers.kakao_consult import KakaoConsult
+from channels.providers.line import Line
 from channels.providers.mailgun_mail import MailgunMail
+from channels.providers.messenger import Messenger
+from channels.providers.naver_talktalk import NaverTalkTalk
 from channels.providers.nhn_sms import NhnSms
 from channels.providers.plivo_sms import PlivoSms
 from channels.providers.sendgrid_mail import SendgridMail
 from channels.providers.sens_sms import SensSms
 from channels.providers.sinch_sms import SinchSms
+from channels.providers.slack import Slack
 from channels.providers.smpp import Smpp
 from channels.providers.solapi import Solapi
+from channels.providers.telegram import Telegram
 from channels.providers.telnyx_sms import TelnyxSms
 from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
 from channels.providers.vonage_sms import VonageSms
 from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
+from channels.providers.whatsapp import WhatsApp
+from channels.providers.x_messages import XMessages
 
 CHANNELS: tuple[Provider, ...] = (
     Asterisk(),
     Email(),
+    Instagram(),
+    KakaoConsult(),
+    Line(),
     MailgunMail(),
+    Messenger(),
+    NaverTalkTalk(),
     NhnSms(),
     PlivoSms(),
     SendgridMail(),
     SensSms(),
     SignedWebhook(),
     SinchSms(),
+    Slack(),
     Smpp(),
     Solapi(),
+    Telegram(),
     TelnyxSms(),
     TwilioSms(),
     TwilioVoice(),
     VonageSms(),
     WebChat(),
+    WhatsApp(),
+    XMessages(),
 )
 
 

@@ -20,7 +20,10 @@ MAX_BODY_BYTES = 1_000_000
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it came. `url` is what the provider called (public), headers are lower-case, `path` is after the key."""
+    """A request as it came. `url` is what the provider called (public), headers are lower-case, `path` is after the key.
+
+    `peer` is the address it came from, as the server tells it: behind a proxy, what a trusted proxy says.
+    """
 
     method: str
     url: str
@@ -29,6 +32,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     query: Mapping[str, str]
     body: bytes
     t: float
+    peer: str = ""
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +56,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     keys: Mapping[str, str] = {}
 
     def setting(self, name: str, default: str = "") -> str:
+        """A setting as text. An id of digits alone is a number in YAML where nobody has put it in quotes."""
         value = self.settings.get(name, default)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
         return value if isinstance(value, str) else default
 
 
@@ -150,6 +157,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = 15.0
 
 
+class Calls(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that others prepare, as taking a conversation over does. They are made first, at every try, and whatever
+    becomes of them, for perhaps it was so already: how `call` ends is what counts."""
+
+    before: tuple[Call, ...]
+    call: Call
+
+
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
     """A message to be handed to a mail server."""
 
@@ -187,7 +202,7 @@ class Steps(msgspec.Struct, frozen=True):
     external: str | None = None
 
 
-Order = Call | Mail | Submit | Steps
+Order = Call | Calls | Mail | Submit | Steps
 """What carries out an effect: over HTTP, to a mail server, an SMS centre, an exchange."""
 
 

@@ -3,6 +3,8 @@
 It may be done twice without harm. What cannot be had is said in the message, so that an agent knows there was something.
 """
 
+import hashlib
+
 import httpx2
 import structlog
 
@@ -38,10 +40,11 @@ class Copying:
             if isinstance(copied, Result):
                 return copied
             parts.append(copied)
+        refs = "\x1f".join(part.ref for part in content.parts if isinstance(part, Elsewhere))
         await self._bus.take(
             account.workspace,
             self._name,
-            f"copied:{effect.message}",
+            f"copied:{effect.message}:{hashlib.sha256(refs.encode('utf-8', 'replace')).hexdigest()[:16]}",
             ReviseMessage(channel=account.channel, thread=effect.thread, change="copied", message=effect.message),
             Content(parts=tuple(parts), subject=content.subject, headers=content.headers),
         )

@@ -189,6 +189,7 @@ async def _webhook(
         query=dict(request.query_params),
         body=bytes(body),
         t=now,
+        peer=request.client.host if request.client else "",
     )
 
 

@@ -61,7 +61,7 @@ def message(
     """A customer's message; `media` are (link, type). None when it does not say from whom, or which it is."""
     if not external or not sender:
         return None
-    key = loose.key(external)
+    key = loose.joined(external)
     body = ReceiveMessage(
         channel=account.channel,
         thread=Thread(external=sender),
@@ -98,7 +98,7 @@ def receipt(
         body = ReceiveReceipt(message=ours, status=status, detail=words)
     else:
         body = ReceiveReceipt(channel=account.channel, external=external, status=status, detail=words)
-    return (Item(loose.key(external or ours, status), body),)
+    return (Item(loose.joined(external or ours, status), body),)
 
 
 def delivery(effect: AnyEffect, message: Outgoing | None) -> tuple[Deliver, str]:

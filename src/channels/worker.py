@@ -16,7 +16,19 @@ import structlog
 
 from channels import mailbox
 from channels.accounts import Accounts
-from channels.base import Account, Mail, Order, Outgoing, Provider, Result, Steps, Submit, Unsendable, Uploads
+from channels.base import (
+    Account,
+    Calls,
+    Mail,
+    Order,
+    Outgoing,
+    Provider,
+    Result,
+    Steps,
+    Submit,
+    Unsendable,
+    Uploads,
+)
 from channels.connections import Connections
 from channels.copying import Copying
 from channels.http import request
@@ -279,6 +291,10 @@ class Worker:
         if isinstance(order, (Submit, Steps)):
             session = self._connections.session(account.workspace, account.channel)
             return await session.send(order) if session else Result("retry", detail="not connected", after_s=5)
+        if isinstance(order, Calls):
+            for call in order.before:
+                await request(self._client, call)
+            order = order.call
         answer = await request(self._client, order)
         if isinstance(answer, Result):
             return answer

@@ -65,10 +65,14 @@ class ReceiveReceipt(Input, frozen=True, kw_only=True):
 
 
 class EndSession(Input, frozen=True, kw_only=True):
-    """The customer closed the session (chat), so that silence need not be waited for."""
+    """The customer closed the session (chat), so that silence need not be waited for.
+
+    `policy` is what may be answered from now on, where that is less than before.
+    """
 
     channel: str
     thread: Thread
+    policy: ReplyPolicy | None = None
 
 
 class ReceiveCall(Input, frozen=True, kw_only=True):

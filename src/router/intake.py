@@ -34,7 +34,7 @@ def receive_message(turn: Turn, wish: ReceiveMessage) -> Answer:
         contact = open_inbound(turn, channel, conversation, wish)
     add_message(turn, conversation, contact.id, wish)
     note_policy(turn, conversation, wish.policy)
-    copy_files(turn, conversation)
+    copy_files(turn, conversation, turn.input)
     if contact.id in turn.pool.contacts and contact.status == "parked":
         _wake(turn, contact)
     return Answer(contact=contact.id)
@@ -48,7 +48,7 @@ def _from_elsewhere(turn: Turn, conversation: Conversation | None, wish: Receive
     if external_key(wish.channel, wish.dedupe_key) in turn.pool.memory.externals:
         return Answer(code="duplicate", contact=contact)
     add_message(turn, conversation, contact, wish)
-    copy_files(turn, conversation)
+    copy_files(turn, conversation, turn.input)
     return Answer(contact=contact)
 
 
@@ -198,6 +198,8 @@ def end_session(turn: Turn, wish: EndSession) -> Answer:
     channel = open_channel(turn, wish.channel)
     conversation = turn.pool.conversations.get(conversation_id(channel.id, wish.thread))
     contact = turn.pool.contacts.get(conversation.contact or "") if conversation else None
+    if conversation is not None:
+        note_policy(turn, conversation, wish.policy)
     if contact is not None:
         customer_left(turn, contact)
     return OK

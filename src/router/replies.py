@@ -58,7 +58,7 @@ def note_policy(turn: Turn, conversation: Conversation, policy: ReplyPolicy | No
         turn.emit(events.ReplyPolicyChanged(conversation=conversation.id, policy=policy))
 
 
-def copy_files(turn: Turn, conversation: Conversation) -> None:
+def copy_files(turn: Turn, conversation: Conversation, message: str) -> None:
     """Files that lie with the provider are fetched before they vanish there."""
     if turn.content is not None and any(isinstance(part, Elsewhere) for part in turn.content.parts):
         turn.do(
@@ -66,7 +66,7 @@ def copy_files(turn: Turn, conversation: Conversation) -> None:
                 channel=conversation.channel,
                 conversation=conversation.id,
                 thread=conversation.thread,
-                message=turn.input,
+                message=message,
             )
         )
 
@@ -87,6 +87,8 @@ def revise(turn: Turn, wish: ReviseMessage) -> Answer:
             change=wish.change,
         )
     )
+    if wish.change == "edited":  # an edited caption comes with its picture, which lies with the provider again
+        copy_files(turn, conversation, message)
     return OK
 
 

@@ -97,15 +97,15 @@ class Email:
     def renewed(
         self, account: Account, kept: Mapping[str, str], status: int, body: bytes, now: float
     ) -> Token | Result:
-        said = loose.record(loose.decoded(body))
-        token = loose.text(said, "access_token", 20_000)
+        said = loose.fields(loose.decoded(body))
+        token = loose.text(said, "access_token", most=20_000)
         if not 200 <= status < 300 or not token:
-            words = f"{loose.text(said, 'error')} {loose.text(said, 'error_description')}".strip()
+            words = f"{loose.text(said, 'error', most=400)} {loose.text(said, 'error_description', most=400)}".strip()
             refused = Result("rejected", detail=f"{status} {words}"[:500])
             return by_status(status, words) if status >= 300 else refused
         life = said.get("expires_in")
         life_s = float(life) if isinstance(life, int | float) and 0 < life < 10 * 86400 else HOUR_S
-        newest = loose.text(said, "refresh_token", 20_000)
+        newest = loose.text(said, "refresh_token", most=20_000)
         if newest:
             return Token(
                 value=token,

@@ -68,7 +68,7 @@ class MailgunMail:
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
         token = _signature(webhook)[1]
         if webhook.path == "events":
-            data = loose.record(loose.decoded(webhook.body), "event-data")
+            data = loose.fields(loose.decoded(webhook.body), "event-data")
             return Reading(_event(account, data, token)) if data else Reading(reply=HookReply(422, "not an event"))
         raw = forms.fields(webhook.headers.get("content-type", ""), webhook.body).get("body-mime", b"")
         if not raw:
@@ -95,31 +95,35 @@ class MailgunMail:
         )
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = loose.record(loose.decoded(body))
-        external = loose.text(said, "id").strip("<>")
+        said = loose.fields(loose.decoded(body))
+        external = loose.text(said, "id", most=400).strip("<>")
         if not 200 <= status < 300:
-            return by_status(status, loose.text(said, "message"))
+            return by_status(status, loose.text(said, "message", most=400))
         return Result("accepted", (external,)) if external else Result("uncertain", detail=f"{status} without an id")
 
 
 def _signature(webhook: Webhook) -> tuple[str, str, str]:
     """(timestamp, token, signature) of an event's JSON, or of a route's form."""
     if webhook.path == "events":
-        said = loose.record(loose.decoded(webhook.body), "signature")
-        return loose.text(said, "timestamp", 20), loose.text(said, "token", 100), loose.text(said, "signature", 100)
+        said = loose.fields(loose.decoded(webhook.body), "signature")
+        return (
+            loose.text(said, "timestamp", most=20),
+            loose.text(said, "token", most=100),
+            loose.text(said, "signature", most=100),
+        )
     form = forms.fields(webhook.headers.get("content-type", ""), webhook.body)
     return forms.text(form, "timestamp", 20), forms.text(form, "token", 100), forms.text(form, "signature", 100)
 
 
 def _once(token: str, natural: str) -> str:
-    return loose.key("mailgun", token) if token else natural
+    return loose.joined("mailgun", token) if token else natural
 
 
 def _event(account: Account, data: dict[str, Any], token: str) -> tuple[Item, ...]:
-    status = STATUS.get(loose.text(data, "event"))
-    if status is None or (status == "failed" and loose.text(data, "severity") == "temporary"):
+    status = STATUS.get(loose.text(data, "event", most=400))
+    if status is None or (status == "failed" and loose.text(data, "severity", most=400) == "temporary"):
         return ()
-    external = loose.text(loose.record(data, "message", "headers"), "message-id").strip("<>")
+    external = loose.text(loose.fields(data, "message", "headers"), "message-id", most=400).strip("<>")
     if not external:
         return ()
     ours = letters.named_by_us(account, f"<{external}>")
@@ -128,11 +132,13 @@ def _event(account: Account, data: dict[str, Any], token: str) -> tuple[Item, ..
         body = ReceiveReceipt(message=ours[0], status=status, detail=words)
     else:
         body = ReceiveReceipt(channel=account.channel, external=external, status=status, detail=words)
-    return (Item(_once(token, loose.key(external, status)), body),)
+    return (Item(_once(token, loose.joined(external, status)), body),)
 
 
 def _why(data: dict[str, Any]) -> str | None:
-    told = loose.record(data, "delivery-status")
-    words = loose.text(told, "message") or loose.text(told, "description")
-    words = words or loose.text(loose.record(data, "reject"), "reason") or loose.text(data, "reason")
-    return f"{loose.text(told, 'code')} {words}".strip()[:300] or None
+    told = loose.fields(data, "delivery-status")
+    words = loose.text(told, "message", most=400) or loose.text(told, "description", most=400)
+    words = (
+        words or loose.text(loose.fields(data, "reject"), "reason", most=400) or loose.text(data, "reason", most=400)
+    )
+    return f"{loose.text(told, 'code', most=400)} {words}".strip()[:300] or None

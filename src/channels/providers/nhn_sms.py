@@ -68,7 +68,7 @@ class NhnSms:
             return Reading(reply=sms.NOT_JSON)
         if said.get("event") != "MESSAGE_RESULT_UPDATE":
             return Reading()
-        return Reading(tuple(item for hook in loose.records(said.get("hooks")) for item in _receipt(account, hook)))
+        return Reading(tuple(item for hook in loose.objects(said.get("hooks")) for item in _receipt(account, hook)))
 
     def policy(self, account: Account) -> ReplyPolicy:
         return sms.KOREAN
@@ -93,16 +93,16 @@ class NhnSms:
         return _call(account, "sender/sms" if kind == "SMS" else "sender/mms", body)
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = loose.record(loose.decoded(body))
+        said = loose.fields(loose.decoded(body))
         fault = _fault(status, said)
         if fault is not None:
             return fault
-        data = loose.record(said, "body", "data")
-        for one in loose.records(data.get("sendResultList")):
+        data = loose.fields(said, "body", "data")
+        for one in loose.objects(data.get("sendResultList")):
             if one.get("resultCode") not in (0, None):
-                words = f"{loose.text(one, 'resultCode')} {loose.text(one, 'resultMessage')}"
+                words = f"{loose.text(one, 'resultCode', most=400)} {loose.text(one, 'resultMessage', most=400)}"
                 return Result("rejected", detail=words[:500])
-        return sms.ended(status, (loose.text(data, "requestId"),), "")
+        return sms.ended(status, (loose.text(data, "requestId", most=400),), "")
 
     def upload(self, account: Account, file: File, now: float) -> Call:
         picture = base64.b64encode(sms.jpeg(file).body).decode()
@@ -111,26 +111,26 @@ class NhnSms:
         )
 
     def uploaded(self, account: Account, status: int, body: bytes) -> str | Result:
-        said = loose.record(loose.decoded(body))
-        name = loose.text(loose.record(said, "body", "data"), "fileId")
+        said = loose.fields(loose.decoded(body))
+        name = loose.text(loose.fields(said, "body", "data"), "fileId", most=400)
         return _fault(status, said) or (
             name if name.isdigit() else Result("retry", detail="a picture without a fileId")
         )
 
 
 def _receipt(account: Account, hook: dict[str, Any]) -> tuple[Item, ...]:
-    code = loose.text(hook, "resultCode", 20)
-    status = ENDED.get(loose.text(hook, "messageStatus"))
+    code = loose.text(hook, "resultCode", most=20)
+    status = ENDED.get(loose.text(hook, "messageStatus", most=400))
     if status == "delivered" and code != DELIVERED:
         status = "failed"
     # The documents spell the key rightly in the table and wrongly in their example.
-    ours = loose.text(hook, "recipientGroupingKey", 1000) or loose.text(hook, "recipientGropuingKey", 1000)
-    return sms.receipt(account, loose.text(hook, "requestId"), status, f"result {code}", ours)
+    ours = loose.text(hook, "recipientGroupingKey", most=1000) or loose.text(hook, "recipientGropuingKey", most=1000)
+    return sms.receipt(account, loose.text(hook, "requestId", most=400), status, f"result {code}", ours)
 
 
 def _fault(status: int, said: dict[str, Any]) -> Result | None:
-    header = loose.record(said, "header")
-    words = f"{loose.text(header, 'resultCode')} {loose.text(header, 'resultMessage')}".strip()
+    header = loose.fields(said, "header")
+    words = f"{loose.text(header, 'resultCode', most=400)} {loose.text(header, 'resultMessage', most=400)}".strip()
     if not 200 <= status < 300:
         return by_status(status, words)
     return None if header.get("isSuccessful") is True else Result("rejected", detail=words[:500] or "no success")

@@ -105,10 +105,10 @@ class PlivoSms:
         )
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = loose.record(loose.decoded(body))
+        said = loose.fields(loose.decoded(body))
         names = said.get("message_uuid")
         externals = tuple(one for one in names if isinstance(one, str) and one)[:10] if isinstance(names, list) else ()
-        return sms.ended(status, externals, loose.text(said, "error"))
+        return sms.ended(status, externals, loose.text(said, "error", most=400))
 
     def fetch(self, account: Account, ref: str) -> Call:
         return sms.fetch(ref, basic=_basic(account) if sms.of_host(ref, "plivo.com") else None)

@@ -78,7 +78,7 @@ class SendgridMail:
             events = loose.decoded(webhook.body)
             if not isinstance(events, list):
                 return Reading(reply=HookReply(422, "not a list of events"))
-            return Reading(tuple(item for event in loose.records(events) for item in _event(account, event)))
+            return Reading(tuple(item for event in loose.objects(events) for item in _event(account, event)))
         form = forms.fields(webhook.headers.get("content-type", ""), webhook.body)
         raw = form.get("email", b"")
         if not raw:
@@ -120,8 +120,10 @@ class SendgridMail:
 
     def outcome(self, status: int, body: bytes) -> Result:
         """A success says nothing; SendGrid's name of the mail stands in a header, ours in its events."""
-        error = next(iter(loose.records(loose.record(loose.decoded(body)).get("errors"))), {})
-        return by_status(status, f"{loose.text(error, 'field')} {loose.text(error, 'message')}".strip())
+        error = next(iter(loose.objects(loose.fields(loose.decoded(body)).get("errors"))), {})
+        return by_status(
+            status, f"{loose.text(error, 'field', most=400)} {loose.text(error, 'message', most=400)}".strip()
+        )
 
 
 def _is_signed(account: Account, webhook: Webhook) -> bool:
@@ -134,20 +136,23 @@ def _is_signed(account: Account, webhook: Webhook) -> bool:
 
 
 def _event(account: Account, event: dict[str, Any]) -> tuple[Item, ...]:
-    status = STATUS.get(loose.text(event, "event"))
-    ours = loose.text(event, OURS, 100)
+    status = STATUS.get(loose.text(event, "event", most=400))
+    ours = loose.text(event, OURS, most=100)
     if not ours:
-        named = letters.named_by_us(account, loose.text(event, "smtp-id", 500))
+        named = letters.named_by_us(account, loose.text(event, "smtp-id", most=500))
         ours = named[0] if named else ""
     if status is None or not ours:
         return ()  # what others sent through the same account is not ours
     words = None
     if status == "failed":
         words = (
-            " ".join(filter(None, (loose.text(event, "status", 20), loose.text(event, "reason")))).strip()[:300] or None
+            " ".join(
+                filter(None, (loose.text(event, "status", most=20), loose.text(event, "reason", most=400)))
+            ).strip()[:300]
+            or None
         )
-    external = loose.text(event, "sg_message_id").partition(".")[0] or ours
-    return (Item(loose.key(external, status), ReceiveReceipt(message=ours, status=status, detail=words)),)
+    external = loose.text(event, "sg_message_id", most=400).partition(".")[0] or ours
+    return (Item(loose.joined(external, status), ReceiveReceipt(message=ours, status=status, detail=words)),)
 
 
 def _verdicts(form: dict[str, bytes]) -> dict[str, str]:

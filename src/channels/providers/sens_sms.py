@@ -88,20 +88,20 @@ class SensSms:
         return _call(account, "POST", "messages", now, body)
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = loose.record(loose.decoded(body))
-        if 200 <= status < 300 and loose.text(said, "statusCode") not in ("202", ""):
+        said = loose.fields(loose.decoded(body))
+        if 200 <= status < 300 and loose.text(said, "statusCode", most=400) not in ("202", ""):
             return Result("rejected", detail=_words(said))
-        return sms.ended(status, (loose.text(said, "requestId"),), _words(said))
+        return sms.ended(status, (loose.text(said, "requestId", most=400),), _words(said))
 
     def upload(self, account: Account, file: File, now: float) -> Call:
         picture = base64.b64encode(sms.jpeg(file).body).decode()
         return _call(account, "POST", "files", now, {"fileName": "picture.jpg", "fileBody": picture})
 
     def uploaded(self, account: Account, status: int, body: bytes) -> str | Result:
-        said = loose.record(loose.decoded(body))
+        said = loose.fields(loose.decoded(body))
         if not 200 <= status < 300:
             return by_status(status, _words(said))
-        return loose.text(said, "fileId") or Result("retry", detail="a picture without a fileId", after_s=5)
+        return loose.text(said, "fileId", most=400) or Result("retry", detail="a picture without a fileId", after_s=5)
 
     def poll(self, account: Account, cursor: Mapping[str, Any], now: float) -> Call:
         start, end = _window(cursor, now)
@@ -115,11 +115,11 @@ class SensSms:
         if not 200 <= status < 300 or not isinstance(said, dict):
             if _texts(cursor, "next") and 400 <= status < 500:  # it knows that page no more: from the same time, anew
                 return Page(cursor={"from": cursor.get("from")}, again_s=EVERY_S)
-            return Page(fault=f"{status} {_words(loose.record(said))}"[:300], cursor=dict(cursor))
-        messages = loose.records(said.get("messages"))
+            return Page(fault=f"{status} {_words(loose.fields(said))}"[:300], cursor=dict(cursor))
+        messages = loose.objects(said.get("messages"))
         items = tuple(item for one in messages for item in _receipt(account, one))
         start, end = _window(cursor, now)
-        following = loose.text(said, "nextToken", 1_000)
+        following = loose.text(said, "nextToken", most=1_000)
         if following and messages:
             return Page(items=items, cursor={"from": start, "to": end, "next": following}, again_s=1)
         behind = now - end > OVERLAP_S
@@ -146,18 +146,21 @@ def _kst(at: float) -> str:
 
 
 def _receipt(account: Account, message: dict[str, Any]) -> tuple[Item, ...]:
-    if loose.text(message, "status") != "COMPLETED":
+    if loose.text(message, "status", most=400) != "COMPLETED":
         return ()
-    code = loose.text(message, "statusCode", 20)
-    arrived = code == "0" or (not code and loose.text(message, "statusName") == "success")
-    words = "" if arrived else f"{code} {loose.text(message, 'statusMessage')}"
-    return sms.receipt(account, loose.text(message, "requestId"), "delivered" if arrived else "failed", words)
+    code = loose.text(message, "statusCode", most=20)
+    arrived = code == "0" or (not code and loose.text(message, "statusName", most=400) == "success")
+    words = "" if arrived else f"{code} {loose.text(message, 'statusMessage', most=400)}"
+    return sms.receipt(account, loose.text(message, "requestId", most=400), "delivered" if arrived else "failed", words)
 
 
 def _words(said: dict[str, Any]) -> str:
-    error = loose.record(said, "error")
-    told = (loose.text(error, name) or loose.text(said, name) for name in ("errorCode", "message", "details"))
-    fallback = (loose.text(said, name) for name in ("statusCode", "statusName", "errorMessage"))
+    error = loose.fields(said, "error")
+    told = (
+        loose.text(error, name, most=400) or loose.text(said, name, most=400)
+        for name in ("errorCode", "message", "details")
+    )
+    fallback = (loose.text(said, name, most=400) for name in ("statusCode", "statusName", "errorMessage"))
     return (" ".join(filter(None, told)) or " ".join(filter(None, fallback)))[:500]
 
 

@@ -67,14 +67,14 @@ class SinchSms:
         return basic(given, account.setting("callback_user", "naru"), account.secrets.get("callback_password", ""))
 
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
-        said = loose.record(loose.decoded(webhook.body))
-        kind = loose.text(said, "type")
+        said = loose.fields(loose.decoded(webhook.body))
+        kind = loose.text(said, "type", most=400)
         if not kind:
             return Reading(reply=sms.NOT_JSON)
         if kind in ("recipient_delivery_report_sms", "recipient_delivery_report_mms"):
-            status = STATUS.get(loose.text(said, "status").lower())
-            ours, external = loose.text(said, "client_reference", 200), loose.text(said, "batch_id")
-            return Reading(sms.receipt(account, external, status, loose.text(said, "code"), ours))
+            status = STATUS.get(loose.text(said, "status", most=400).lower())
+            ours, external = loose.text(said, "client_reference", most=200), loose.text(said, "batch_id", most=400)
+            return Reading(sms.receipt(account, external, status, loose.text(said, "code", most=400), ours))
         if kind not in ("mo_text", "mo_binary", "mo_media"):
             return Reading()
         item = _message(account, said, kind)
@@ -104,8 +104,12 @@ class SinchSms:
         )
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = loose.record(loose.decoded(body))
-        return sms.ended(status, (loose.text(said, "id"),), f"{loose.text(said, 'code')} {loose.text(said, 'text')}")
+        said = loose.fields(loose.decoded(body))
+        return sms.ended(
+            status,
+            (loose.text(said, "id", most=400),),
+            f"{loose.text(said, 'code', most=400)} {loose.text(said, 'text', most=400)}",
+        )
 
     def fetch(self, account: Account, ref: str) -> Call:
         return sms.fetch(ref)
@@ -135,19 +139,23 @@ def _callback(account: Account) -> str:
 
 def _message(account: Account, said: dict[str, Any], kind: str) -> Item | None:
     body = said.get("body")
-    words = loose.text(said, "body", 20_000)
+    words = loose.text(said, "body", most=20_000)
     media: tuple[tuple[str, str], ...] = ()
     if kind == "mo_binary":
         words = _binary(words)
     elif kind == "mo_media":
-        told = loose.record(body)
-        words = "\n".join(filter(None, (loose.text(told, "subject"), loose.text(told, "message", 20_000))))
-        media = tuple(
-            (loose.text(one, "url", 2_000), loose.text(one, "content_type", 100))
-            for one in loose.records(told.get("media"))[: sms.MAX_MEDIA]
+        told = loose.fields(body)
+        words = "\n".join(
+            filter(None, (loose.text(told, "subject", most=400), loose.text(told, "message", most=20_000)))
         )
-    sender, to = (sms.e164(loose.text(said, name)) for name in ("from", "to"))
-    return sms.message(account, loose.text(said, "id"), sender, to, words, media, loose.time(said, "received_at"))
+        media = tuple(
+            (loose.text(one, "url", most=2_000), loose.text(one, "content_type", most=100))
+            for one in loose.objects(told.get("media"))[: sms.MAX_MEDIA]
+        )
+    sender, to = (sms.e164(loose.text(said, name, most=400)) for name in ("from", "to"))
+    return sms.message(
+        account, loose.text(said, "id", most=400), sender, to, words, media, loose.time(said, "received_at")
+    )
 
 
 def _binary(body: str) -> str:

@@ -63,8 +63,8 @@ class Solapi:
         said = loose.decoded(webhook.body)
         if not isinstance(said, list | dict):
             return Reading(reply=sms.NOT_JSON)
-        reports = loose.records(said if isinstance(said, list) else [said])
-        return Reading(tuple(item for report in reports for item in _receipt(account, loose.record(report, "data"))))
+        reports = loose.objects(said if isinstance(said, list) else [said])
+        return Reading(tuple(item for report in reports for item in _receipt(account, loose.fields(report, "data"))))
 
     def policy(self, account: Account) -> ReplyPolicy:
         return sms.KOREAN
@@ -92,16 +92,19 @@ class Solapi:
         return _call(account, "/messages/v4/send-many/detail", body, deliver.key, now)
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = loose.record(loose.decoded(body))
+        said = loose.fields(loose.decoded(body))
         if not 200 <= status < 300:
-            return by_status(status, f"{loose.text(said, 'errorCode')} {loose.text(said, 'errorMessage')}".strip())
-        failed = loose.records(said.get("failedMessageList"))
+            return by_status(
+                status,
+                f"{loose.text(said, 'errorCode', most=400)} {loose.text(said, 'errorMessage', most=400)}".strip(),
+            )
+        failed = loose.objects(said.get("failedMessageList"))
         if failed:
-            words = " ".join(loose.text(failed[0], name) for name in ("statusCode", "statusMessage"))
+            words = " ".join(loose.text(failed[0], name, most=400) for name in ("statusCode", "statusMessage"))
             return Result("rejected", detail=words.strip()[:500])
         known = said.get("messageList")
-        listed = loose.records(list(known.values()) if isinstance(known, dict) else known)
-        externals = tuple(filter(None, (loose.text(one, "messageId") for one in listed)))
+        listed = loose.objects(list(known.values()) if isinstance(known, dict) else known)
+        externals = tuple(filter(None, (loose.text(one, "messageId", most=400) for one in listed)))
         return sms.ended(status, externals, "")
 
     def upload(self, account: Account, file: File, now: float) -> Call:
@@ -110,18 +113,20 @@ class Solapi:
         return _call(account, "/storage/v1/files", body, hashlib.sha256(picture.body).hexdigest(), now)
 
     def uploaded(self, account: Account, status: int, body: bytes) -> str | Result:
-        said = loose.record(loose.decoded(body))
+        said = loose.fields(loose.decoded(body))
         name = loose.text(said, "fileId")
         if 200 <= status < 300:
             return name or Result("retry", detail="a picture without a fileId", after_s=5)
-        return by_status(status, f"{loose.text(said, 'errorCode')} {loose.text(said, 'errorMessage')}".strip())
+        return by_status(
+            status, f"{loose.text(said, 'errorCode', most=400)} {loose.text(said, 'errorMessage', most=400)}".strip()
+        )
 
 
 def _receipt(account: Account, data: dict[str, Any]) -> tuple[Item, ...]:
-    code = loose.text(data, "statusCode", 20)
-    words = f"{code} {loose.text(data, 'statusMessage')}"
-    ours = loose.text(loose.record(data, "customFields"), OURS, 200)
-    return sms.receipt(account, loose.text(data, "messageId"), _status(code), words, ours)
+    code = loose.text(data, "statusCode", most=20)
+    words = f"{code} {loose.text(data, 'statusMessage', most=400)}"
+    ours = loose.text(loose.fields(data, "customFields"), OURS, most=200)
+    return sms.receipt(account, loose.text(data, "messageId", most=400), _status(code), words, ours)
 
 
 def _status(code: str) -> SendStatus | None:

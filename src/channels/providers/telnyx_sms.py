@@ -60,25 +60,29 @@ class TelnyxSms:
         return any(telnyx(key, stamp, webhook.body, given) for key in account.setting("public_key").split())
 
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
-        data = loose.record(loose.decoded(webhook.body), "data")
-        payload = loose.record(data, "payload")
-        kind, external = loose.text(data, "event_type"), loose.text(payload, "id")
+        data = loose.fields(loose.decoded(webhook.body), "data")
+        payload = loose.fields(data, "payload")
+        kind, external = loose.text(data, "event_type", most=400), loose.text(payload, "id", most=400)
         if not data:
             return Reading(reply=sms.NOT_JSON)
-        to = next(iter(loose.records(payload.get("to"))), {})
+        to = next(iter(loose.objects(payload.get("to"))), {})
         if kind in ("message.sent", "message.finalized"):
-            error = next(iter(loose.records(payload.get("errors"))), {})
-            words = " ".join(loose.text(error, name) for name in ("code", "title", "detail"))
-            return Reading(sms.receipt(account, external, STATUS.get(loose.text(to, "status")), words))
+            error = next(iter(loose.objects(payload.get("errors"))), {})
+            words = " ".join(loose.text(error, name, most=400) for name in ("code", "title", "detail"))
+            return Reading(sms.receipt(account, external, STATUS.get(loose.text(to, "status", most=400)), words))
         if kind != "message.received":
             return Reading()
-        media = [(loose.text(one, "url", 2_000), loose.text(one, "content_type", 100)) for one in _media(payload)]
-        words = "\n".join(filter(None, (loose.text(payload, "subject"), loose.text(payload, "text", 20_000))))
+        media = [
+            (loose.text(one, "url", most=2_000), loose.text(one, "content_type", most=100)) for one in _media(payload)
+        ]
+        words = "\n".join(
+            filter(None, (loose.text(payload, "subject", most=400), loose.text(payload, "text", most=20_000)))
+        )
         item = sms.message(
             account,
             external,
-            sms.e164(loose.text(loose.record(payload, "from"), "phone_number")),
-            sms.e164(loose.text(to, "phone_number")),
+            sms.e164(loose.text(loose.fields(payload, "from"), "phone_number", most=400)),
+            sms.e164(loose.text(to, "phone_number", most=400)),
             words,
             tuple(media),
             loose.time(payload, "received_at"),
@@ -107,10 +111,10 @@ class TelnyxSms:
         )
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = loose.record(loose.decoded(body))
-        error = next(iter(loose.records(said.get("errors"))), {})
-        words = " ".join(loose.text(error, name) for name in ("code", "title", "detail"))
-        return sms.ended(status, (loose.text(loose.record(said, "data"), "id"),), words)
+        said = loose.fields(loose.decoded(body))
+        error = next(iter(loose.objects(said.get("errors"))), {})
+        words = " ".join(loose.text(error, name, most=400) for name in ("code", "title", "detail"))
+        return sms.ended(status, (loose.text(loose.fields(said, "data"), "id", most=400),), words)
 
     def fetch(self, account: Account, ref: str) -> Call:
         return sms.fetch(ref)
@@ -120,4 +124,4 @@ class TelnyxSms:
 
 
 def _media(payload: dict[str, object]) -> list[dict[str, object]]:
-    return loose.records(payload.get("media"))[: sms.MAX_MEDIA]
+    return loose.objects(payload.get("media"))[: sms.MAX_MEDIA]

@@ -80,7 +80,7 @@ class VonageSms:
         )
 
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
-        said = loose.record(loose.decoded(webhook.body))
+        said = loose.fields(loose.decoded(webhook.body))
         if not said:
             said = dict(_fields(webhook))
         if not said:
@@ -89,21 +89,21 @@ class VonageSms:
             return Reading(_old(account, said))
         if "status" in said or webhook.path == "status":
             return Reading(_receipt(account, said))
-        if loose.text(said, "channel") not in ("sms", "mms", ""):
+        if loose.text(said, "channel", most=400) not in ("sms", "mms", ""):
             return Reading()
         media = tuple(
-            (loose.text(found, "url", 2_000), kind)
+            (loose.text(found, "url", most=2_000), kind)
             for name, kind in MEDIA.items()
-            for found in (loose.record(said, name),)
+            for found in (loose.fields(said, name),)
             if found
         )
-        captions = [loose.text(loose.record(said, name), "caption", 2_000) for name in MEDIA]
+        captions = [loose.text(loose.fields(said, name), "caption", most=2_000) for name in MEDIA]
         item = sms.message(
             account,
-            loose.text(said, "message_uuid"),
-            sms.e164(loose.text(said, "from")),
-            sms.e164(loose.text(said, "to")),
-            "\n".join(filter(None, [loose.text(said, "text", 20_000), *captions])),
+            loose.text(said, "message_uuid", most=400),
+            sms.e164(loose.text(said, "from", most=400)),
+            sms.e164(loose.text(said, "to", most=400)),
+            "\n".join(filter(None, [loose.text(said, "text", most=20_000), *captions])),
             media,
             loose.time(said, "timestamp"),
         )
@@ -133,9 +133,9 @@ class VonageSms:
         )
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = loose.record(loose.decoded(body))
-        words = f"{loose.text(said, 'title')}: {loose.text(said, 'detail')}".strip(": ")
-        return sms.ended(status, (loose.text(said, "message_uuid"),), words)
+        said = loose.fields(loose.decoded(body))
+        words = f"{loose.text(said, 'title', most=400)}: {loose.text(said, 'detail', most=400)}".strip(": ")
+        return sms.ended(status, (loose.text(said, "message_uuid", most=400),), words)
 
     def fetch(self, account: Account, ref: str) -> Call:
         ours = sms.of_host(ref, "nexmo.com", "vonage.com")
@@ -155,7 +155,7 @@ def _is_signed(token: str, secret: str, webhook: Webhook) -> bool:
 
 def _fields(webhook: Webhook) -> dict[str, str]:
     """The parameters of the older API, in the body or in a JSON object of texts."""
-    said = loose.record(loose.decoded(webhook.body))
+    said = loose.fields(loose.decoded(webhook.body))
     if said:
         return {name: str(value) for name, value in said.items() if isinstance(value, str | int)}
     try:
@@ -165,21 +165,21 @@ def _fields(webhook: Webhook) -> dict[str, str]:
 
 
 def _old(account: Account, said: dict[str, object]) -> tuple[Item, ...]:
-    if loose.text(said, "status"):
+    if loose.text(said, "status", most=400):
         return _receipt(account, {**said, "message_uuid": said["messageId"]})
     item = sms.message(
         account,
-        loose.text(said, "messageId"),
-        sms.e164(loose.text(said, "msisdn")),
-        sms.e164(loose.text(said, "to")),
-        loose.text(said, "text", 20_000),
+        loose.text(said, "messageId", most=400),
+        sms.e164(loose.text(said, "msisdn", most=400)),
+        sms.e164(loose.text(said, "to", most=400)),
+        loose.text(said, "text", most=20_000),
     )
     return (item,) if item else ()
 
 
 def _receipt(account: Account, said: dict[str, object]) -> tuple[Item, ...]:
-    error = loose.record(said.get("error"))
-    words = f"{loose.text(error, 'title')} {loose.text(error, 'detail')}"
-    ours = loose.text(said, "client_ref", 100)
-    status = STATUS.get(loose.text(said, "status").lower())
-    return sms.receipt(account, loose.text(said, "message_uuid"), status, words, ours)
+    error = loose.fields(said.get("error"))
+    words = f"{loose.text(error, 'title', most=400)} {loose.text(error, 'detail', most=400)}"
+    ours = loose.text(said, "client_ref", most=100)
+    status = STATUS.get(loose.text(said, "status", most=400).lower())
+    return sms.receipt(account, loose.text(said, "message_uuid", most=400), status, words, ours)

@@ -1,0 +1,27 @@
+"""Files that lie with a provider (`model.Elsewhere`): whether a link leads to it, and what came of following it."""
+
+from urllib.parse import urlsplit
+
+from channels.base import File, Result
+
+
+def leads_to(url: str, *hosts: str, schemes: tuple[str, ...] = ("https",)) -> bool:
+    """Whether a link leads to one of these hosts, `.name` meaning all below it, and to none but a web server there.
+
+    What customers say may hold any link; nobody in our own network is asked for them, and no token goes astray.
+    """
+    try:
+        parts = urlsplit(url)
+        plain = parts.scheme in schemes and parts.port in (None, 80, 443) and parts.username is None
+    except ValueError:
+        return False
+    host = (parts.hostname or "").lower()
+    return plain and any(host.endswith(one) if one.startswith(".") else host == one for one in hosts)
+
+
+def arrived(status: int, media_type: str, body: bytes, whose: str, after_s: float = 10) -> File | Result:
+    """A file, or why there is none: not yet (202, too many requests, a fault of theirs), or never."""
+    if status == 200:
+        return File("", media_type, body)
+    later = status in (202, 408, 425, 429) or status >= 500
+    return Result("retry" if later else "rejected", detail=f"{whose} answered {status}", after_s=after_s)
