@@ -235,6 +235,7 @@ class World:
             dedupe_key=f"m{self._count}",
             language=dice.pick((None, *centers.LANGUAGES)),
             attributes={"vip": "yes"} if dice.chance(0.1) else {},
+            answer_by=self.t + 60.0 * (self._count % 40 - 5) if self._count % 7 == 0 else None,
         )
 
     def _writes(self) -> inputs.Input | None:
