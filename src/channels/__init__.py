@@ -4,13 +4,36 @@ CHANNELS is the registry, a list one can read. A provider is one file in `provid
 """
 
 from channels.base import Provider
+from channels.providers.alibaba_mail import AlibabaMail
+from channels.providers.cafe24 import Cafe24
+from channels.providers.coupang import Coupang
+from channels.providers.ebay import Ebay
 from channels.providers.email import Email
+from channels.providers.grip import Grip
+from channels.providers.naver_smartstore import NaverSmartStore
+from channels.providers.shopify import Shopify
+from channels.providers.tiktok_shop import TikTokShop
 from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
 from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
 
-CHANNELS: tuple[Provider, ...] = (Email(), SignedWebhook(), TwilioSms(), TwilioVoice(), WebChat())
+CHANNELS: tuple[Provider, ...] = (
+    Email(),
+    SignedWebhook(),
+    TwilioSms(),
+    TwilioVoice(),
+    WebChat(),
+    # malls
+    AlibabaMail(),
+    Cafe24(),
+    Coupang(),
+    Ebay(),
+    Grip(),
+    NaverSmartStore(),
+    Shopify(),
+    TikTokShop(),
+)
 
 
 def registry(providers: tuple[Provider, ...] = CHANNELS) -> dict[str, Provider]:
