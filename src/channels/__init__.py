@@ -17,6 +17,7 @@ from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
 from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
+from channels.providers.woocommerce import WooCommerce
 
 CHANNELS: tuple[Provider, ...] = (
     Email(),
@@ -33,6 +34,7 @@ CHANNELS: tuple[Provider, ...] = (
     NaverSmartStore(),
     Shopify(),
     TikTokShop(),
+    WooCommerce(),
 )
 
 
