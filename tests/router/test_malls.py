@@ -100,7 +100,7 @@ def test_an_answer_that_overwrites_may_be_given_again_and_the_agent_is_told(prov
 
 @pytest.mark.parametrize(
     ("provider", "name"),
-    [("shopify", "order_cancelled"), ("alibaba_mail", "inquiry")],
+    [("shopify", "order_cancelled"), ("alibaba_mail", "inquiry"), ("woocommerce", "reviews")],
 )
 def test_what_is_answered_by_a_link_is_not_answered_here(provider: str, name: str) -> None:
     story, contact = taken(message(provider, name))
