@@ -36,6 +36,7 @@ DAY_S = 86_400.0
 MAX_TEXT, MAX_NAME, MAX_KEY, MAX_FACT = 20_000, 200, 400, 1_000
 MAX_ROWS = 1_000
 MAX_PAGES = 200
+MAX_TOLD = 200
 LATEST = 32_503_680_000.0
 """The year 3000: what is later is no time."""
 BY_LINK = ReplyPolicy(allowed=False, reason="answer-by-link")
@@ -300,6 +301,21 @@ def place(cursor: Mapping[str, Any], now: float, first_s: float, most_s: float) 
         which=number if isinstance(number, int) and 0 <= number < 100 else 0,
         page=page if isinstance(page, int) and 0 < page <= MAX_PAGES else 1,
     )
+
+
+def names(cursor: Mapping[str, Any], name: str) -> list[str]:
+    """A list of names in a cursor."""
+    found = cursor.get(name)
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+
+
+def untold(cursor: Mapping[str, Any], items: list[Item]) -> tuple[tuple[Item, ...], list[str]]:
+    """(items, told): without what was answered in the mall's own pages and told before. Those whose question we never saw
+    are in no history, so they would be told again with every poll."""
+    told = names(cursor, "told")
+    new = [item for item in items if item.key not in told]
+    answers = [item.key for item in new if getattr(item.body, "author", "") == "external_console"]
+    return tuple(new), [*told, *answers][-MAX_TOLD:]
 
 
 def refused(cursor: Mapping[str, Any], status: int, said: Any) -> Page:

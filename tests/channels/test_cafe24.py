@@ -37,7 +37,7 @@ def test_each_board_is_asked_in_turn() -> None:
     first = page({}, {"articles": []})
     assert "/boards/9/articles" in CAFE24.poll(OURS, first.cursor, NOW).url
     rest = page(first.cursor, {"articles": []})
-    assert (rest.again_s, rest.cursor) == (60, {"since": NOW - malls.DAY_S})
+    assert (rest.again_s, rest.cursor) == (60, {"since": NOW - malls.DAY_S, "told": []})
     full = page({}, {"articles": [{"board_no": 6, "article_no": n} for n in range(1, 101)]})
     assert "offset=100" in CAFE24.poll(OURS, full.cursor, NOW).url
 
@@ -81,6 +81,13 @@ def test_our_own_article_is_known_when_it_is_read_on_the_board() -> None:
     assert (done.kind, done.externals) == ("accepted", ("6:503",))
     payload = next(p for p in payloads("cafe24") if p.path.stem == "answered_in_the_shop")
     assert payload.read(CAFE24).items[1].body.dedupe_key == done.externals[0]  # type: ignore[attr-defined]
+
+
+def test_a_question_that_was_known_is_told_of_its_answer_and_only_once() -> None:
+    answer = {"board_no": 6, "article_no": 9, "parent_article_no": 8, "member_id": "kshop", "content": "네"}
+    first = page({}, {"articles": [{"board_no": 6, "article_no": 8, "content": "?", "reply_status": "C"}, answer]})
+    assert [item.key for item in first.items] == ["6:9"]
+    assert page({**first.cursor, "which": 0}, {"articles": [answer]}).items == ()
 
 
 def test_what_another_customer_writes_below_is_a_customers() -> None:

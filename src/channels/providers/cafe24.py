@@ -1,10 +1,11 @@
 """Cafe24, where shops of one's own are rented: what customers write on the boards, and answers below it.
 
 Asked, board by board: GET /api/v2/admin/boards/{no}/articles {"articles": [{"article_no", "parent_article_no",
-"board_no", "title", "content": HTML, "writer", "member_id", "created_date", "product_no", "order_id", "secret", "reply",
-"notice", "deleted", "rating", "attach_file_urls": [{"name", "url"}]}]} (developers.cafe24.com, Boards articles). An
-answer is an article below the customer's (POST, `reply_article_no`). What the operator writes in the shop's own pages
-comes as well. The access token lives two hours; the refresh token is another with every renewal.
+"board_no", "title", "content": HTML, "writer", "member_id", "created_date", "product_no", "order_id", "secret",
+"reply_status": "C" when it is answered, "notice", "deleted", "rating", "attach_file_urls": [{"name", "url"}]}]}
+(developers.cafe24.com, Boards articles). An answer is an article below the customer's (POST, `reply_article_no`). What the
+operator writes in the shop's own pages comes as well. The access token lives two hours; the refresh token is another with
+every renewal.
 """
 
 import html
@@ -15,10 +16,14 @@ from urllib.parse import quote, urlencode
 from channels import mail, malls
 from channels.base import About, Account, Call, Item, Outgoing, Page, Result, Token, Transport, Unsendable
 from router.effects import AnyEffect
+from router.inputs import ReceiveMessage
 from router.model import Elsewhere, Identity, Kind, ReplyPolicy, Thread
 
 SIZE = 100
 FIRST_S, MOST_S, OVERLAP_S, PAUSE_S = 7 * malls.DAY_S, 30 * malls.DAY_S, malls.DAY_S, 60.0
+
+
+DONE = "C"
 
 
 class Cafe24(malls.Asked, malls.AtAddress):
@@ -62,9 +67,12 @@ class Cafe24(malls.Asked, malls.AtAddress):
             return malls.refused(cursor, status, said)
         rows = malls.rows(said.get("articles"))
         rows.sort(key=lambda row: malls.time(row.get("created_date")) or 0)  # a question before its answer
-        items = [item for row in rows if (item := self._article(account, row)) is not None]
+        found = [item for row in rows if (item := self._article(account, row)) is not None]
+        done = {_thread(item) for item in found if getattr(item.body, "author", "") == "external_console"}
+        waits = [item for item in found if item.key not in done]  # what was answered before we saw it asks nobody
+        items, told = malls.untold(cursor, waits)
         after, pause_s = at.on(len(rows) >= SIZE, len(_boards(account)), now, OVERLAP_S, PAUSE_S)
-        return Page(items=tuple(items), cursor=after, again_s=pause_s)
+        return Page(items=items, cursor={**after, "told": told}, again_s=pause_s)
 
     def _article(self, account: Account, row: dict[str, Any]) -> Item | None:
         board, number = malls.text(row.get("board_no"), 20), malls.text(row.get("article_no"), 20)
@@ -73,6 +81,8 @@ class Cafe24(malls.Asked, malls.AtAddress):
         parent = malls.text(row.get("parent_article_no"), 20).lstrip("0")
         member = malls.text(row.get("member_id"))
         by_operator = bool(parent) and member in ("", account.setting("operator_id"))
+        if row.get("reply_status") == DONE and not by_operator:
+            return None
         asked_at = malls.time(row.get("created_date"))
         thread = Thread(external=f"{board}:{parent or number}", kind="ticket")
         return malls.item(
@@ -139,6 +149,10 @@ class Cafe24(malls.Asked, malls.AtAddress):
         """`expires_at` is a time in Korea without a zone."""
         said = malls.decode(body)
         return malls.token(status, said, now, malls.time(malls.at(said, "expires_at")), account)
+
+
+def _thread(item: Item) -> str:
+    return item.body.thread.external if isinstance(item.body, ReceiveMessage) else ""
 
 
 def _boards(account: Account) -> list[str]:

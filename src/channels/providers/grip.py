@@ -45,7 +45,7 @@ class Grip(malls.Asked, malls.AtAddress):
         return OVERWRITES
 
     def poll(self, account: Account, cursor: Mapping[str, Any], now: float) -> Call:
-        todo = _names(cursor, "todo")
+        todo = malls.names(cursor, "todo")
         if todo:
             return self._call(account, "GET", f"/api/inquiry/{todo[0]}", None, now)
         at = malls.place(cursor, now, FIRST_S, MOST_S)
@@ -74,7 +74,7 @@ class Grip(malls.Asked, malls.AtAddress):
         )
 
     def page(self, account: Account, cursor: Mapping[str, Any], status: int, body: bytes, now: float) -> Page:
-        said, todo, known = malls.decode(body), _names(cursor, "todo"), _names(cursor, "known")
+        said, todo, known = malls.decode(body), malls.names(cursor, "todo"), malls.names(cursor, "known")
         if todo:
             if status in (401, 403, 429):
                 return msgspec.structs.replace(malls.refused(cursor, status, said), stale=False)
@@ -132,8 +132,3 @@ class Grip(malls.Asked, malls.AtAddress):
         """A status of 500 is how Grip used to refuse, and how it fails: nobody can tell which."""
         known = malls.outcome(status, malls.decode(body))
         return Result("rejected", detail=known.detail) if status == 401 else known
-
-
-def _names(cursor: Mapping[str, Any], name: str) -> list[str]:
-    found = cursor.get(name)
-    return [one for one in found if isinstance(one, str) and one.isdecimal()] if isinstance(found, list) else []

@@ -21,7 +21,6 @@ INQUIRIES, QNAS = 0, 1
 SIZE = 100
 FIRST_S, MOST_S, OVERLAP_S, PAUSE_S = 7 * malls.DAY_S, 7 * malls.DAY_S, 2 * malls.DAY_S, 60.0
 LATE_S = 24 * 3600.0
-TOLD = 200
 ALREADY = "ERR-NC-101010"
 ONE_ANSWER = ReplyPolicy(style="one_shot")
 OVERWRITES = ReplyPolicy(style="overwrite", public=True)
@@ -62,14 +61,12 @@ class NaverSmartStore(malls.Asked):
         said, at = malls.decode(body), malls.place(cursor, now, FIRST_S, MOST_S)
         if status != 200 or not isinstance(said, dict):
             return malls.refused(cursor, status, said)
-        told = [key for key in cursor.get("told", ()) if isinstance(key, str)] if "told" in cursor else []
         rows = malls.rows(said.get("contents" if at.which == QNAS else "content"))
         read = self._question if at.which == QNAS else self._inquiry
-        items = [item for row in rows if (item := read(account, row)) is not None and item.key not in told]
-        answers = [item.key for item in items if getattr(item.body, "author", "") == "external_console"]
+        items, told = malls.untold(cursor, [item for row in rows if (item := read(account, row)) is not None])
         more = len(rows) >= SIZE and said.get("last") is not True
         after, pause_s = at.on(more, 2, now, OVERLAP_S, PAUSE_S)
-        return Page(items=tuple(items), cursor={**after, "told": [*told, *answers][-TOLD:]}, again_s=pause_s)
+        return Page(items=items, cursor={**after, "told": told}, again_s=pause_s)
 
     def _inquiry(self, account: Account, row: dict[str, Any]) -> Item | None:
         """The inquiry while it has no answer; then the answer, which whoever answered in the seller's center gave."""

@@ -29,7 +29,7 @@ from router.effects import AnyEffect
 from router.model import Identity, Kind, ReplyPolicy, Thread
 
 STATES = "failed on-hold"
-SIZE, FIRST_S, MOST_S, OVERLAP_S, PAUSE_S = 100, 7 * malls.DAY_S, 365 * malls.DAY_S, 3600.0, 300.0
+SIZE, FIRST_S, MOST_S, OVERLAP_S, PAUSE_S = 100, 7 * malls.DAY_S, 365 * malls.DAY_S, malls.DAY_S, 300.0
 
 
 class WooCommerce:
