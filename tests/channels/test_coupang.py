@@ -105,6 +105,18 @@ def test_the_contact_center_is_answered_below_what_it_asked_last() -> None:
     assert written(COUPANG, OURS, "online:1", "x" * 1001)
 
 
+def test_of_several_wishes_of_the_contact_center_the_last_waits_and_each_is_a_message() -> None:
+    def asks(*numbers: int) -> dict[str, object]:
+        replies = [{"answerId": n, "partnerTransferStatus": "requestAnswer", "content": f"{n}?"} for n in numbers]
+        return {"code": 200, "data": {"content": [{"inquiryId": 5, "content": "배송", "replies": replies}]}}
+
+    [first], [second] = (page({"which": 1}, asks(*numbers)).items for numbers in ((78,), (78, 79)))
+    assert (first.key, second.key) == ("center:5:78", "center:5:79")
+    assert second.body.thread == first.body.thread  # type: ignore[attr-defined]
+    assert second.content is not None and second.content.headers == {"parent-answer-id": "79"}
+    assert second.content.text == "배송\n\n79?"
+
+
 @pytest.mark.parametrize("thread", ["online:", "online:1/2", "other:1", "1"])
 def test_what_is_no_inquiry_is_not_answered(thread: str) -> None:
     with pytest.raises(Unsendable):
