@@ -258,7 +258,13 @@ def token(
 
 
 class Asked:
-    """A provider that tells nothing by itself: no webhook is its."""
+    """A provider that tells nothing by itself: no webhook is its. Whether its credentials work, any poll shows."""
+
+    def poll(self, account: Account, cursor: Mapping[str, Any], now: float) -> Call:
+        raise NotImplementedError
+
+    def check(self, account: Account, now: float) -> Call:
+        return self.poll(account, {}, now)
 
     def verify(self, account: Account, webhook: Webhook) -> bool:
         return False

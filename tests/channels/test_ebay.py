@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from channels.base import Call, File, Result, Token, Unsendable, Vouched
+from channels.base import Call, Checks, File, Result, Token, Unsendable, Vouched
 from channels.providers.ebay import Ebay
 from router.effects import CopyFiles
 from router.model import Thread
@@ -140,6 +140,12 @@ def test_the_access_token_is_renewed() -> None:
     assert isinstance(refused, Result) and refused.kind == "rejected" and "invalid_grant" in (refused.detail or "")
     down = EBAY.renewed(OURS, {}, 503, b"<html>", NOW)
     assert isinstance(down, Result) and down.kind == "retry"
+
+
+def test_whether_the_credentials_work_is_seen_by_reading() -> None:
+    assert isinstance(EBAY, Checks)
+    call = EBAY.check(OURS, NOW)
+    assert (call.method, call.headers["authorization"], call.body) == ("GET", "Bearer t1", None)
 
 
 def test_a_file_is_fetched_from_its_address_without_our_token() -> None:

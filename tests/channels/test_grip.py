@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from channels.base import Call, Page, Unsendable
+from channels.base import Call, Checks, Page, Unsendable
 from channels.providers.grip import Grip
 from support.channel import NOW, account
 from support.malls import body, deliver, raw, said, written
@@ -84,3 +84,8 @@ def test_how_a_send_ended(status: int, kind: str) -> None:
     assert result.kind == kind
     if status == 400:
         assert result.detail == "400 COMMON_BAD_REQUEST 잘못된 정보입니다"
+
+
+def test_whether_the_keys_work_is_seen_by_a_poll() -> None:
+    assert isinstance(GRIP, Checks)
+    assert GRIP.check(OURS, NOW) == GRIP.poll(OURS, {}, NOW)

@@ -129,6 +129,12 @@ class Ebay(malls.AtAddress):
         said = malls.decode(body)
         return malls.outcome(status, said, (malls.text(malls.at(said, "messageId")),))
 
+    def check(self, account: Account, now: float) -> Call:
+        url = (
+            f"{account.setting('api_url', API)}/commerce/message/v1/conversation?conversation_type=FROM_MEMBERS&limit=1"
+        )
+        return Call(method="GET", url=url, headers=malls.bearer(account))
+
     def renew(self, account: Account, kept: Mapping[str, str], now: float) -> Call:
         return Call(
             url=f"{account.setting('api_url', API)}/identity/v1/oauth2/token",
