@@ -4,45 +4,61 @@ CHANNELS is the registry, a list one can read. A provider is one file in `provid
 """
 
 from channels.base import Provider
+from channels.providers.alibaba_mail import AlibabaMail
 from channels.providers.asterisk import Asterisk
+from channels.providers.cafe24 import Cafe24
+from channels.providers.coupang import Coupang
+from channels.providers.ebay import Ebay
 from channels.providers.email import Email
+from channels.providers.grip import Grip
 from channels.providers.instagram import Instagram
 from channels.providers.kakao_consult import KakaoConsult
 from channels.providers.line import Line
 from channels.providers.mailgun_mail import MailgunMail
 from channels.providers.messenger import Messenger
+from channels.providers.naver_smartstore import NaverSmartStore
 from channels.providers.naver_talktalk import NaverTalkTalk
 from channels.providers.nhn_sms import NhnSms
 from channels.providers.plivo_sms import PlivoSms
 from channels.providers.sendgrid_mail import SendgridMail
 from channels.providers.sens_sms import SensSms
+from channels.providers.shopify import Shopify
 from channels.providers.sinch_sms import SinchSms
 from channels.providers.slack import Slack
 from channels.providers.smpp import Smpp
 from channels.providers.solapi import Solapi
 from channels.providers.telegram import Telegram
 from channels.providers.telnyx_sms import TelnyxSms
+from channels.providers.tiktok_shop import TikTokShop
 from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
 from channels.providers.vonage_sms import VonageSms
 from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
 from channels.providers.whatsapp import WhatsApp
+from channels.providers.woocommerce import WooCommerce
 from channels.providers.x_messages import XMessages
 
 CHANNELS: tuple[Provider, ...] = (
+    AlibabaMail(),
     Asterisk(),
+    Cafe24(),
+    Coupang(),
+    Ebay(),
     Email(),
+    Grip(),
     Instagram(),
     KakaoConsult(),
     Line(),
     MailgunMail(),
     Messenger(),
+    NaverSmartStore(),
     NaverTalkTalk(),
     NhnSms(),
     PlivoSms(),
     SendgridMail(),
     SensSms(),
+    Shopify(),
     SignedWebhook(),
     SinchSms(),
     Slack(),
@@ -50,11 +66,13 @@ CHANNELS: tuple[Provider, ...] = (
     Solapi(),
     Telegram(),
     TelnyxSms(),
+    TikTokShop(),
     TwilioSms(),
     TwilioVoice(),
     VonageSms(),
     WebChat(),
     WhatsApp(),
+    WooCommerce(),
     XMessages(),
 )
 

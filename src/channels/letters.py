@@ -28,8 +28,6 @@ from router.inputs import ReceiveMessage
 from router.model import Content, Identity, Text, Thread
 
 OURS = re.compile(r"<([0-9a-f-]{36})\.([0-9a-z]{8,64})\.([0-9a-z]{12})@")
-MAX_FILES = 20
-MAX_FILES_BYTES = 25_000_000
 MAX_REFERENCES = 20
 UNKNOWN = "unknown@sender.invalid"
 """Who wrote a mail that names nobody (RFC 2606: a mail to it can reach no one)."""
@@ -70,7 +68,7 @@ def understood(account: Account, raw: bytes, attributes: Mapping[str, str]) -> R
         channel=account.channel,
         thread=Thread(external=_thread(account, message_id, references, raw), kind="email"),
         identity=Identity(scope="email", kind="email", value=sender, name=name or None),
-        dedupe_key=_key(message_id, raw),
+        dedupe_key=mail.key(message_id, raw),
         to=_addressed(account, message),
         attributes={**verdicts.of(message, account.setting("authserv_id")), **attributes},
     )
@@ -79,7 +77,7 @@ def understood(account: Account, raw: bytes, attributes: Mapping[str, str]) -> R
         subject=subject or None,
         headers={"message-id": message_id, "references": " ".join(references)},
     )
-    return Reading((Item(body.dedupe_key, body, content, (*_bounded(files), _original(raw)), late=True),))
+    return Reading((Item(body.dedupe_key, body, content, (*mail.bounded(files), mail.original(raw)), late=True),))
 
 
 def _references(message: Message) -> list[str]:
@@ -95,12 +93,6 @@ def _thread(account: Account, message_id: str, references: list[str], raw: bytes
             return ours[1]
     root = (references or [message_id])[0] or hashlib.sha256(raw).hexdigest()
     return hashlib.sha256(root.encode()).hexdigest()[:24]
-
-
-def _key(message_id: str, raw: bytes) -> str:
-    """A mail's identity: its Message-ID, which is not always unique, with what was said, whatever way it came."""
-    _, _, body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")
-    return hashlib.sha256(message_id.encode() + b"\n" + body).hexdigest()[:40]
 
 
 def _automatic(message: Message) -> bool:
@@ -145,30 +137,13 @@ def _unreadable(account: Account, raw: bytes) -> Reading:
         dedupe_key=key,
         to=account.setting("address").lower(),
     )
-    return Reading((Item(key, body, Content(parts=(Text(text=""),)), (_original(raw),), late=True),))
-
-
-def _original(raw: bytes) -> File:
-    return File("original.eml", "message/rfc822", raw, "original")
+    return Reading((Item(key, body, Content(parts=(Text(text=""),)), (mail.original(raw),), late=True),))
 
 
 def _addressed(account: Account, message: Message) -> str | None:
     known = [address for field in ("To", "Cc") for _, address in mail.addresses(mail.source(message, field))]
     own = account.setting("address").lower()
     return own if own in known else (known[0] if known else None)
-
-
-def _bounded(files: tuple[File, ...]) -> tuple[File, ...]:
-    kept: list[File] = []
-    size = 0
-    for file in files[:MAX_FILES]:
-        size += len(file.body)
-        if size <= MAX_FILES_BYTES:
-            kept.append(file)
-    return tuple(kept)
-
-
-# -- going out
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import base64
 import binascii
 import codecs
 import email
+import hashlib
 import html as entities
 import re
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ MAX_BOUNDARIES = 200
 MAX_TEXT = 200_000
 MAX_TAGS = 10_000
 """Cleaning takes time by the square of how deep the tags are nested."""
+MAX_FILES = 20
+MAX_FILES_BYTES = 25_000_000
 MAX_TEXT_BYTES = 200_000
 MAX_HTML_BYTES = 350_000
 """As JSON, so that text, HTML and headers together fit into one record of the log."""
@@ -160,6 +163,26 @@ def address(message: Message, name: str) -> tuple[str, str]:
             found = (match[1] or match[2]).lower()[:320]
             return words(text[: match.start()]).strip("'\" <,")[:200], found
     return "", ""
+
+
+def key(message_id: str, raw: bytes) -> str:
+    """A mail's identity: its Message-ID, which is not always unique, with what was said, whatever way it came."""
+    _, _, body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")
+    return hashlib.sha256(message_id.encode() + b"\n" + body).hexdigest()[:40]
+
+
+def original(raw: bytes) -> File:
+    return File("original.eml", "message/rfc822", raw, "original")
+
+
+def bounded(files: tuple[File, ...]) -> tuple[File, ...]:
+    kept: list[File] = []
+    size = 0
+    for file in files[:MAX_FILES]:
+        size += len(file.body)
+        if size <= MAX_FILES_BYTES:
+            kept.append(file)
+    return tuple(kept)
 
 
 def addresses(text: str) -> list[tuple[str, str]]:

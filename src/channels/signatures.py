@@ -334,6 +334,13 @@ def tiktok_shop(app_key: str, app_secret: str, body: bytes) -> str:
     return hex_mac(app_secret, app_key.encode() + body)
 
 
+def tiktok_shop_request(app_secret: str, path: str, params: Mapping[str, str], body: bytes) -> str:
+    """`sign` of a request of ours (partner.tiktokshop.com, sign your API request): path, each key and value, sorted, and
+    the body, with the secret before and behind."""
+    pairs = "".join(name + value for name, value in sorted(params.items()) if name not in ("sign", "access_token"))
+    return hex_mac(app_secret, (app_secret + path + pairs).encode() + body + app_secret.encode())
+
+
 def aop(app_secret: str, path: str, params: Mapping[str, str]) -> str:
     """`_aop_signature` of 1688's param2 protocol: the path from param2/ on, and each key and value, sorted."""
     text = path[path.find("param2/") :] if "param2/" in path else path

@@ -85,7 +85,8 @@ class ReceiptRecorded(Event, frozen=True, kw_only=True):
 
 
 class ContactOpened(Event, frozen=True, kw_only=True):
-    """`target_s` is the service level's target that was promised when it came in."""
+    """`target_s` is the service level's target that was promised when it came in; with `answer_by` its provider's clock
+    is the shorter, and orders it wherever it waits."""
 
     contact: str
     conversation: str
@@ -102,6 +103,7 @@ class ContactOpened(Event, frozen=True, kw_only=True):
     prefer_until: float | None = None
     follows: str | None = None
     rule: str | None = None
+    answer_by: float | None = None
 
 
 class ContactStepped(Event, frozen=True, kw_only=True):

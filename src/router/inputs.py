@@ -22,7 +22,7 @@ class ReceiveMessage(Input, frozen=True, kw_only=True):
     """A customer wrote. `dedupe_key` is the provider's id of the message, else the hash of its content.
 
     `policy` is what may be answered from now on. `author` is `external_console` for what a colleague answered in the
-    provider's own pages: it is shown, and asks nobody for anything.
+    provider's own pages: it is shown, and asks nobody for anything. `answer_by` is when the provider counts it as late.
     """
 
     channel: str
@@ -36,6 +36,7 @@ class ReceiveMessage(Input, frozen=True, kw_only=True):
     attributes: dict[str, str] = {}
     policy: ReplyPolicy | None = None
     author: Literal["customer", "external_console"] = "customer"
+    answer_by: float | None = None
 
 
 class ReviseMessage(Input, frozen=True, kw_only=True):

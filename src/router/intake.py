@@ -101,6 +101,10 @@ def open_inbound(
     )
     rules = turn.pool.lookup.queues.get(queue)
     enqueued_at = min(turn.now, max(turn.at, turn.now - OLDEST_INTAKE_S))
+    target_s = turn.pool.promise(queue, channel, enqueued_at)
+    answer_by = wish.answer_by if isinstance(wish, ReceiveMessage) else None
+    if answer_by is not None:
+        target_s = min(target_s, max(0.0, answer_by - enqueued_at))
     id_ = derive_id("contact", turn.input)
     turn.emit(
         events.ContactOpened(
@@ -108,7 +112,7 @@ def open_inbound(
             conversation=conversation.id,
             direction="inbound",
             queue=queue,
-            target_s=turn.pool.promise(queue, channel, enqueued_at),
+            target_s=target_s,
             enqueued_at=enqueued_at,
             tier=outcome.tier,
             head_start_s=outcome.head_start_s,
@@ -119,6 +123,7 @@ def open_inbound(
             prefer_until=turn.now + rules.prefer_for_s if prefers and rules else None,
             follows=conversation.last_contact if back else None,
             rule=rule,
+            answer_by=answer_by,
         )
     )
     contact = turn.pool.contacts[id_]

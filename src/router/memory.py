@@ -92,6 +92,8 @@ class Contact(msgspec.Struct, gc=False):
     participants: dict[str, Participant] = {}
     hand_tier: int | None = None
     """Where a supervisor has put it: before what its steps, its rule and its queue say."""
+    answer_by: float | None = None
+    """When its provider counts it as late, whatever queue it is in."""
 
     @property
     def is_outbound(self) -> bool:

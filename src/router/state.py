@@ -158,8 +158,10 @@ class Pool:
         return _after(self.hours(queue, channel.brand), enqueued_at, rules.target(channel.kind)) - enqueued_at
 
     def due_by(self, contact: Contact, target_s: float) -> float:
-        """When a contact should be answered: so many seconds of open time after it came in."""
-        return _after(self.hours(contact.queue, contact.brand), contact.enqueued_at, target_s)
+        """When a contact should be answered: so many seconds of open time after it came in, or when its provider's own
+        clock runs out, which knows no hours."""
+        due = _after(self.hours(contact.queue, contact.brand), contact.enqueued_at, target_s)
+        return due if contact.answer_by is None else min(due, contact.answer_by)
 
     def waited_until(self, contact: Contact, seconds: float) -> float:
         """When a contact will have waited so long in this queue, counted while it is open."""
@@ -596,6 +598,7 @@ def _contact_opened(pool: Pool, event: events.ContactOpened) -> None:
         tier=event.tier,
         head_start_s=float(event.head_start_s),  # a snapshot gives back floats, and what is told later must not differ
         target_s=float(event.target_s),
+        answer_by=None if event.answer_by is None else float(event.answer_by),
         waits_from=event.enqueued_at,
         requires=event.requires,
         attributes=dict(event.attributes),

@@ -238,6 +238,7 @@ class World:
             attributes={"vip": "yes"} if dice.chance(0.1) else {},
             policy=self._policy() if dice.chance(0.15) else None,
             author="external_console" if dice.chance(0.03) else "customer",
+            answer_by=self.t + 60.0 * (self._count % 40 - 5) if self._count % 7 == 0 else None,
         )
 
     def _policy(self) -> ReplyPolicy:
