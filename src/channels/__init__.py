@@ -5,12 +5,20 @@ CHANNELS is the registry, a list one can read. A provider is one file in `provid
 
 from channels.base import Provider
 from channels.providers.email import Email
+from channels.providers.facebook_comments import FacebookComments
 from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
 from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
 
-CHANNELS: tuple[Provider, ...] = (Email(), SignedWebhook(), TwilioSms(), TwilioVoice(), WebChat())
+CHANNELS: tuple[Provider, ...] = (
+    Email(),
+    FacebookComments(),
+    SignedWebhook(),
+    TwilioSms(),
+    TwilioVoice(),
+    WebChat(),
+)
 
 
 def registry(providers: tuple[Provider, ...] = CHANNELS) -> dict[str, Provider]:
