@@ -6,6 +6,7 @@ CHANNELS is the registry, a list one can read. A provider is one file in `provid
 from channels.base import Provider
 from channels.providers.email import Email
 from channels.providers.facebook_comments import FacebookComments
+from channels.providers.instagram_comments import InstagramComments
 from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
 from channels.providers.webchat import WebChat
@@ -14,6 +15,7 @@ from channels.providers.webhook import SignedWebhook
 CHANNELS: tuple[Provider, ...] = (
     Email(),
     FacebookComments(),
+    InstagramComments(),
     SignedWebhook(),
     TwilioSms(),
     TwilioVoice(),
