@@ -11,6 +11,7 @@ from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
 from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
+from channels.providers.youtube_comments import YouTubeComments
 
 CHANNELS: tuple[Provider, ...] = (
     Email(),
@@ -20,6 +21,7 @@ CHANNELS: tuple[Provider, ...] = (
     TwilioSms(),
     TwilioVoice(),
     WebChat(),
+    YouTubeComments(),
 )
 
 
