@@ -7,6 +7,7 @@ from channels.base import Provider
 from channels.providers.email import Email
 from channels.providers.facebook_comments import FacebookComments
 from channels.providers.instagram_comments import InstagramComments
+from channels.providers.linkedin_comments import LinkedInComments
 from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
 from channels.providers.webchat import WebChat
@@ -17,6 +18,7 @@ CHANNELS: tuple[Provider, ...] = (
     Email(),
     FacebookComments(),
     InstagramComments(),
+    LinkedInComments(),
     SignedWebhook(),
     TwilioSms(),
     TwilioVoice(),
