@@ -6,6 +6,7 @@ CHANNELS is the registry, a list one can read. A provider is one file in `provid
 from channels.base import Provider
 from channels.providers.email import Email
 from channels.providers.facebook_comments import FacebookComments
+from channels.providers.flickr_comments import FlickrComments
 from channels.providers.instagram_comments import InstagramComments
 from channels.providers.linkedin_comments import LinkedInComments
 from channels.providers.twilio_sms import TwilioSms
@@ -17,6 +18,7 @@ from channels.providers.youtube_comments import YouTubeComments
 CHANNELS: tuple[Provider, ...] = (
     Email(),
     FacebookComments(),
+    FlickrComments(),
     InstagramComments(),
     LinkedInComments(),
     SignedWebhook(),
