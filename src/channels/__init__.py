@@ -13,6 +13,7 @@ from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
 from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
+from channels.providers.x_mentions import XMentions
 from channels.providers.youtube_comments import YouTubeComments
 
 CHANNELS: tuple[Provider, ...] = (
@@ -25,6 +26,7 @@ CHANNELS: tuple[Provider, ...] = (
     TwilioSms(),
     TwilioVoice(),
     WebChat(),
+    XMentions(),
     YouTubeComments(),
 )
 
