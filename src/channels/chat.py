@@ -1,8 +1,8 @@
 """The customer's chat: one socket per open page, resumed without loss by visitor token and message number.
 
-A visitor is known by a token only we can make; the thread is the visitor's. What the customer says is acknowledged
-once it is durable, and the same `client_id` is the same message however often it is sent. Several pages of one
-visitor show the same thread, at whichever gateways they are open.
+Who a visitor is, `channels.visitors` says; the thread is the visitor's. What the customer says is acknowledged once it
+is durable, and the same `client_id` is the same message however often it is sent. Several pages of one visitor show the
+same thread, at whichever gateways they are open.
 """
 
 import asyncio
@@ -14,14 +14,16 @@ import msgspec
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response, UploadFile, WebSocket, WebSocketDisconnect
 
+from channels import visitors
 from channels.accounts import Accounts
 from channels.base import Account, Item
 from channels.gateway import Intake
 from channels.ports import Bus, Files, Unavailable
+from channels.visitors import Visitor
 from router import events
 from router.inputs import EndSession, ReceiveMessage
 from router.memory import Contact
-from router.model import Content, Identity, Media, Part, Text, Thread, conversation_id
+from router.model import Content, Media, Part, Text, Thread, conversation_id
 from router.state import Pool
 
 log = structlog.get_logger("channels.chat")
@@ -74,10 +76,10 @@ class Transcript(Protocol):
 class Session:
     """One visitor's thread on one channel, with the pages that show it."""
 
-    def __init__(self, account: Account, visitor: str) -> None:
+    def __init__(self, account: Account, visitor: Visitor) -> None:
         self.account = account
         self.visitor = visitor
-        self.thread = Thread(external=visitor)
+        self.thread = Thread(external=visitor.id)
         self.conversation = conversation_id(account.channel, self.thread)
         self.pages: set[Page] = set()
         self.state: dict[str, Any] = {}
@@ -212,11 +214,11 @@ class Chats:
         known = pool.conversations.get(conversation) if pool else None
         account = self._accounts.of(workspace, known.channel) if known else None
         if known is not None and account is not None:
-            await self._end(Session(account, known.thread.external), f"left:{contact}")
+            await self._end(Session(account, Visitor(id=known.thread.external)), f"left:{contact}")
 
     async def _end(self, session: Session, key: str) -> None:
         body = EndSession(channel=session.account.channel, thread=session.thread)
-        await self._bus.take(session.account.workspace, f"visitor:{session.visitor}", key, body)
+        await self._bus.take(session.account.workspace, f"visitor:{session.visitor.id}", key, body)
 
     def _tell_state(self, session: Session, pool: Pool, positions: dict[str, int] | None = None) -> None:
         state = state_of(pool, session.conversation, positions)
@@ -227,7 +229,7 @@ class Chats:
     def _shown(self, session: Session, pool: Pool | None, said: Said) -> ChatMessage:
         own = said.author == "customer"
         profile = pool.profile(said.agent or "") if pool else None
-        client_id = said.key.partition(":")[2] if own and said.key else None
+        client_id = said.key.removeprefix(f"{session.visitor.id}:") if own and said.key else None
         content = said.content or Content()
         shown_files = tuple(
             {
@@ -264,8 +266,13 @@ class Chats:
         if account is None or account.kind != "chat" or not self._from_allowed_origin(socket, account):
             await _close(socket, 4404, "unknown channel")
             return
-        visitor = self._visitor(account, hello.get("visitor")) or self._chance()
-        key = (account.workspace, conversation_id(account.channel, Thread(external=visitor)))
+        try:
+            given = hello.get("visitor"), hello.get("user_token")
+            visitor = visitors.welcome(account, *given, self._chance(), self._clock())
+        except visitors.Refused as error:
+            await _close(socket, 4401, str(error))
+            return
+        key = (account.workspace, conversation_id(account.channel, Thread(external=visitor.id)))
         session = self._sessions.setdefault(key, Session(account, visitor))
         page = Page(socket, self._clock())
         try:
@@ -287,14 +294,6 @@ class Chats:
             return "*" in allowed or origin in allowed
         return origin.split("://", 1)[-1] == socket.headers.get("host")
 
-    def _visitor(self, account: Account, token: Any) -> str | None:
-        """The visitor a token stands for; None when we did not make it."""
-        if not isinstance(token, str):
-            return None
-        visitor, _, mac = token.rpartition(".")
-        good = hmac.compare_digest(account.sign(f"visitor {visitor}").encode(), mac.encode())
-        return visitor if good and visitor else None
-
     async def _welcome(self, session: Session, page: Page, hello: dict[str, Any]) -> None:
         """History after the number the page has, then everything from the journal, without a gap between."""
         account = session.account
@@ -307,7 +306,7 @@ class Chats:
         session.state = state_of(pool, session.conversation) if pool else {"status": "none"}
         welcome = {
             "type": "welcome",
-            "visitor": f"{session.visitor}.{account.sign(f'visitor {session.visitor}')}",
+            "visitor": visitors.token(account, session.visitor.id),
             "session": session.conversation,
             "server_now": self._clock(),
             "brand": brand.name if brand else account.brand,
@@ -370,17 +369,13 @@ class Chats:
         if isinstance(content, str):
             page.send(encode({"type": "error", "code": content, "client_id": client_id}))
             return
-        name = hello.get("name")
+        visitor, channel = session.visitor, session.account.channel
         body = ReceiveMessage(
-            channel=session.account.channel,
+            channel=channel,
             thread=session.thread,
-            identity=Identity(
-                scope=session.account.channel,
-                kind="visitor",
-                value=session.visitor,
-                name=name[:100] if isinstance(name, str) and name.strip() else f"Visitor {session.visitor[:4]}",
-            ),
-            dedupe_key=f"{session.visitor}:{client_id}",
+            identity=visitor.identity(channel, hello.get("name")),
+            dedupe_key=f"{visitor.id}:{client_id}",
+            customer={"email": visitor.email} if visitor.email else {},
             attributes=_page_facts(hello),
         )
         try:
@@ -417,7 +412,7 @@ class Chats:
         @router.post("/chat/files", operation_id="create_chat_file", status_code=201)
         async def upload(request: Request, file: UploadFile) -> dict[str, Any]:
             account = self._accounts.at(request.headers.get("x-naru-channel", ""))
-            if account is None or self._visitor(account, request.headers.get("x-naru-visitor")) is None:
+            if account is None or visitors.named(account, request.headers.get("x-naru-visitor")) is None:
                 raise HTTPException(403, "unknown-visitor")
             body = await file.read(MAX_FILE_BYTES + 1)
             if len(body) > MAX_FILE_BYTES:
