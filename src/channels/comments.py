@@ -11,10 +11,23 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from channels.base import File, Item, Outgoing, Result, Unsendable, by_status
+from channels.base import (
+    Account,
+    File,
+    HookReply,
+    Item,
+    Look,
+    Outgoing,
+    Reading,
+    Result,
+    Transport,
+    Unsendable,
+    Webhook,
+    by_status,
+)
 from router.effects import AnyEffect, Deliver
 from router.inputs import ReceiveMessage, ReviseMessage
-from router.model import Content, Elsewhere, Identity, ReplyPolicy, Text, Thread
+from router.model import Content, Elsewhere, Identity, Kind, ReplyPolicy, Text, Thread
 
 MAX_ID, MAX_NAME, MAX_TEXT = 200, 200, 20_000
 MAX_ITEMS = 1_000
@@ -88,6 +101,23 @@ def fetched(status: int, media_type: str, body: bytes) -> File | Result:
     if status == 200 and media_type.startswith("image/"):
         return File("", media_type, body)
     return by_status(status, "the picture") if status >= 300 else Result("rejected", detail="it is no picture")
+
+
+class Polled:
+    """What providers share whose comments are asked for, never told. `answers` is what may be answered, always."""
+
+    kinds: tuple[Kind, ...] = ("social",)
+    transport: Transport = "poll"
+    answers = ReplyPolicy(public=True)
+
+    def verify(self, account: Account, webhook: Webhook) -> bool:
+        return False
+
+    def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
+        return Reading(reply=HookReply(404))
+
+    def policy(self, account: Account) -> ReplyPolicy:
+        return self.answers
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):

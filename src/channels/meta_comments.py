@@ -11,10 +11,10 @@ from urllib.parse import quote
 import msgspec
 
 from channels import signatures
-from channels.base import Account, Call, HookReply, Outgoing, Result, Unsendable, Webhook, by_status
+from channels.base import Account, Call, HookReply, Outgoing, Result, Transport, Unsendable, Webhook, by_status
 from channels.comments import answer, child, name_of, parsed, words
 from router.effects import AnyEffect
-from router.model import ReplyPolicy
+from router.model import Kind, ReplyPolicy
 
 VERSION = "v25.0"
 PRIVATE_S = 7 * 86_400.0
@@ -23,17 +23,37 @@ TOO_MANY = (4, 17, 32, 613, 80001, 80002, 80006)
 TOO_MANY_S = 60.0
 
 
-def verify(account: Account, webhook: Webhook) -> bool:
-    given = webhook.headers.get("x-hub-signature-256", "")
-    secrets = account.secrets["app_secret"].split()
-    return any(signatures.same(signatures.meta(one, webhook.body), given) for one in secrets)
+class MetaComments:
+    """What its two providers share."""
 
+    kinds: tuple[Kind, ...] = ("social",)
+    transport: Transport = "webhook"
+    required_secrets: tuple[str, ...] = ("app_secret", "verify_token", "access_token")
 
-def handshake(account: Account, webhook: Webhook) -> HookReply:
-    asked, token = webhook.query, account.secrets["verify_token"]
-    if asked.get("hub.mode") == "subscribe" and signatures.same(asked.get("hub.verify_token", ""), token):
-        return HookReply(200, asked.get("hub.challenge", "")[:500])
-    return HookReply(403, "wrong verify_token")
+    def verify(self, account: Account, webhook: Webhook) -> bool:
+        given = webhook.headers.get("x-hub-signature-256", "")
+        secrets = account.secrets["app_secret"].split()
+        return any(signatures.same(signatures.meta(one, webhook.body), given) for one in secrets)
+
+    def handshake(self, account: Account, webhook: Webhook) -> HookReply:
+        asked, token = webhook.query, account.secrets["verify_token"]
+        if asked.get("hub.mode") == "subscribe" and signatures.same(asked.get("hub.verify_token", ""), token):
+            return HookReply(200, asked.get("hub.challenge", "")[:500])
+        return HookReply(403, "wrong verify_token")
+
+    def outcome(self, status: int, body: bytes) -> Result:
+        """The comment's or message's name, or Meta's code and words. An error may come with status 200."""
+        said = parsed(body)
+        error = child(said, "error")
+        detail = " ".join(filter(None, (words(error, n, 300) for n in ("code", "error_subcode", "message"))))
+        if error.get("code") in TOO_MANY:
+            return Result("retry", detail=detail, after_s=TOO_MANY_S)
+        if error and status < 400:
+            return Result("rejected", detail=detail or "an error without words")
+        name = name_of(said, "id") or name_of(said, "message_id")
+        if 200 <= status < 300 and not name:
+            return Result("uncertain", detail=f"{status} without an id")
+        return by_status(status, detail, tuple(dict.fromkeys((name, tail(name)))) if name else ())
 
 
 def is_private(account: Account) -> bool:
@@ -73,22 +93,6 @@ def write(
         raise Unsendable("there is no comment that this could answer in private")
     body = {"recipient": {"comment_id": comment}, "message": {"text": text}}
     return post(account, url, f"{quote(owner)}/messages", body)
-
-
-def outcome(status: int, body: bytes) -> Result:
-    """The comment's or message's name, or Meta's code and words. An error may come with status 200."""
-    said = parsed(body)
-    error = child(said, "error")
-    detail = " ".join(filter(None, (words(error, n, 300) for n in ("code", "error_subcode", "message"))))
-    code = error.get("code")
-    if code in TOO_MANY:
-        return Result("retry", detail=detail, after_s=TOO_MANY_S)
-    if error and status < 400:
-        return Result("rejected", detail=detail or "an error without words")
-    name = name_of(said, "id") or name_of(said, "message_id")
-    if 200 <= status < 300 and not name:
-        return Result("uncertain", detail=f"{status} without an id")
-    return by_status(status, detail, tuple(dict.fromkeys((name, tail(name)))) if name else ())
 
 
 def tail(name: str) -> str:

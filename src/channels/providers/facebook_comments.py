@@ -10,13 +10,11 @@ from channels.base import (
     Account,
     Call,
     File,
-    HookReply,
     Item,
     Look,
     Outgoing,
     Reading,
     Result,
-    Transport,
     Webhook,
 )
 from channels.comments import (
@@ -33,15 +31,16 @@ from channels.comments import (
     seconds,
     words,
 )
+from channels.meta_comments import MetaComments
 from router.effects import AnyEffect
-from router.model import Kind, ReplyPolicy
+from router.model import ReplyPolicy
 
 GRAPH = "https://graph.facebook.com"
 LONGEST, LONGEST_PRIVATE = 8_000, 2_000
 PHOTOS = ".fbcdn.net"
 
 
-class FacebookComments:
+class FacebookComments(MetaComments):
     name = "facebook_comments"
     about = About(
         title="Facebook page, comments",
@@ -53,16 +52,7 @@ class FacebookComments:
         evidence="published vectors",
         verified_against="Meta's documents, and the signature vectors",
     )
-    kinds: tuple[Kind, ...] = ("social",)
-    transport: Transport = "webhook"
     required_settings: tuple[str, ...] = ("page_id",)
-    required_secrets: tuple[str, ...] = ("app_secret", "verify_token", "access_token")
-
-    def verify(self, account: Account, webhook: Webhook) -> bool:
-        return meta_comments.verify(account, webhook)
-
-    def handshake(self, account: Account, webhook: Webhook) -> HookReply:
-        return meta_comments.handshake(account, webhook)
 
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
         page = account.setting("page_id")
@@ -105,9 +95,6 @@ class FacebookComments:
     def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Call:
         page, policy = account.setting("page_id"), self.policy(account)
         return meta_comments.write(account, effect, message, GRAPH, "comments", page, policy)
-
-    def outcome(self, status: int, body: bytes) -> Result:
-        return meta_comments.outcome(status, body)
 
     def fetch(self, account: Account, ref: str) -> Call:
         return Call(method="GET", url=ref)

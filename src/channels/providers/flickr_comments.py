@@ -14,20 +14,15 @@ from channels.base import (
     About,
     Account,
     Call,
-    HookReply,
     Item,
-    Look,
     Outgoing,
     Page,
-    Reading,
     Result,
-    Transport,
-    Webhook,
     by_status,
 )
-from channels.comments import JsonObject, Said, answer, child, children, item, name_of, parsed, seconds, words
+from channels.comments import JsonObject, Polled, Said, answer, child, children, item, name_of, parsed, seconds, words
 from router.effects import AnyEffect
-from router.model import Kind, ReplyPolicy
+from router.model import ReplyPolicy
 
 API = "https://www.flickr.com/services/rest"
 EVERY_S = 3_600.0
@@ -42,7 +37,7 @@ UNAVAILABLE, UNCLEAR = "105", ("106",)
 """Flickr's codes: the service is unavailable; a write failed (each method's page)."""
 
 
-class FlickrComments:
+class FlickrComments(Polled):
     name = "flickr_comments"
     about = About(
         title="Flickr, comments",
@@ -53,19 +48,9 @@ class FlickrComments:
         evidence="published vectors",
         verified_against="Flickr's documents, and a published OAuth 1.0a signature",
     )
-    kinds: tuple[Kind, ...] = ("social",)
-    transport: Transport = "poll"
+    answers = POLICY
     required_settings: tuple[str, ...] = ("user_id", "consumer_key")
     required_secrets: tuple[str, ...] = ("consumer_secret", "token", "token_secret")
-
-    def verify(self, account: Account, webhook: Webhook) -> bool:
-        return False  # comments are asked for, never told
-
-    def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
-        return Reading(reply=HookReply(404))
-
-    def policy(self, account: Account) -> ReplyPolicy:
-        return POLICY
 
     def poll(self, account: Account, cursor: Mapping[str, Any], now: float) -> Call:
         """`photos` are still to be asked for comments since `since`; when there are none, which have news."""

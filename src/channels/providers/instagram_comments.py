@@ -9,24 +9,22 @@ from channels.base import (
     About,
     Account,
     Call,
-    HookReply,
     Item,
     Look,
     Outgoing,
     Reading,
-    Result,
-    Transport,
     Webhook,
 )
 from channels.comments import JsonObject, Said, child, children, item, name_of, parsed, seconds, words
+from channels.meta_comments import MetaComments
 from router.effects import AnyEffect
-from router.model import Kind, ReplyPolicy
+from router.model import ReplyPolicy
 
 GRAPH = "https://graph.instagram.com"
 LONGEST, LONGEST_PRIVATE_BYTES = 300, 1_000
 
 
-class InstagramComments:
+class InstagramComments(MetaComments):
     name = "instagram_comments"
     about = About(
         title="Instagram, comments",
@@ -37,16 +35,7 @@ class InstagramComments:
         evidence="published vectors",
         verified_against="Meta's documents, and the signature vectors",
     )
-    kinds: tuple[Kind, ...] = ("social",)
-    transport: Transport = "webhook"
     required_settings: tuple[str, ...] = ("account_id",)
-    required_secrets: tuple[str, ...] = ("app_secret", "verify_token", "access_token")
-
-    def verify(self, account: Account, webhook: Webhook) -> bool:
-        return meta_comments.verify(account, webhook)
-
-    def handshake(self, account: Account, webhook: Webhook) -> HookReply:
-        return meta_comments.handshake(account, webhook)
 
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
         ours = account.setting("account_id")
@@ -65,9 +54,6 @@ class InstagramComments:
     def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Call:
         ours, policy = account.setting("account_id"), self.policy(account)
         return meta_comments.write(account, effect, message, GRAPH, "replies", ours, policy)
-
-    def outcome(self, status: int, body: bytes) -> Result:
-        return meta_comments.outcome(status, body)
 
 
 def _comment(account: Account, value: JsonObject, at: float | None) -> Item | None:

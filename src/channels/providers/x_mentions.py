@@ -17,19 +17,15 @@ from channels.base import (
     Account,
     Call,
     File,
-    HookReply,
     Item,
-    Look,
     Outgoing,
     Page,
-    Reading,
     Result,
-    Transport,
-    Webhook,
     by_status,
 )
 from channels.comments import (
     JsonObject,
+    Polled,
     Said,
     answer,
     child,
@@ -43,7 +39,7 @@ from channels.comments import (
     words,
 )
 from router.effects import AnyEffect
-from router.model import Kind, ReplyPolicy
+from router.model import ReplyPolicy
 
 API = "https://api.x.com"
 PICTURES = ".twimg.com"
@@ -62,7 +58,7 @@ FIELDS = (
 )
 
 
-class XMentions:
+class XMentions(Polled):
     name = "x_mentions"
     about = About(
         title="X, public mentions",
@@ -74,19 +70,9 @@ class XMentions:
         evidence="published vectors",
         verified_against="X's documents, and the OAuth 1.0a signature they publish",
     )
-    kinds: tuple[Kind, ...] = ("social",)
-    transport: Transport = "poll"
+    answers = POLICY
     required_settings: tuple[str, ...] = ("user_id", "consumer_key")
     required_secrets: tuple[str, ...] = ("consumer_secret", "token", "token_secret")
-
-    def verify(self, account: Account, webhook: Webhook) -> bool:
-        return False  # mentions are asked for, never told
-
-    def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
-        return Reading(reply=HookReply(404))
-
-    def policy(self, account: Account) -> ReplyPolicy:
-        return POLICY
 
     def poll(self, account: Account, cursor: Mapping[str, Any], now: float) -> Call:
         since, page = words(dict(cursor), "since", 20), words(dict(cursor), "page", 500)

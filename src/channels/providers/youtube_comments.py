@@ -16,20 +16,16 @@ from channels.base import (
     About,
     Account,
     Call,
-    HookReply,
     Item,
-    Look,
     Outgoing,
     Page,
-    Reading,
     Result,
     Token,
-    Transport,
-    Webhook,
     by_status,
 )
 from channels.comments import (
     JsonObject,
+    Polled,
     Said,
     answer,
     child,
@@ -42,7 +38,7 @@ from channels.comments import (
     words,
 )
 from router.effects import AnyEffect
-from router.model import Kind, ReplyPolicy
+from router.model import ReplyPolicy
 
 API = "https://www.googleapis.com/youtube/v3"
 TOKENS = "https://oauth2.googleapis.com/token"
@@ -54,7 +50,7 @@ THREADS, ASKED, KEPT = 100, 3, 500
 NO_UNITS = ("quotaExceeded", "dailyLimitExceeded", "rateLimitExceeded", "userRateLimitExceeded")
 
 
-class YouTubeComments:
+class YouTubeComments(Polled):
     name = "youtube_comments"
     about = About(
         title="YouTube, comments",
@@ -65,19 +61,9 @@ class YouTubeComments:
         evidence="documents",
         verified_against="Google's documents",
     )
-    kinds: tuple[Kind, ...] = ("social",)
-    transport: Transport = "poll"
+    answers = POLICY
     required_settings: tuple[str, ...] = ("channel_id", "client_id")
     required_secrets: tuple[str, ...] = ("client_secret", "refresh_token")
-
-    def verify(self, account: Account, webhook: Webhook) -> bool:
-        return False  # comments are asked for, never told
-
-    def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
-        return Reading(reply=HookReply(404))
-
-    def policy(self, account: Account) -> ReplyPolicy:
-        return POLICY
 
     def renew(self, account: Account, kept: Mapping[str, str], now: float) -> Call:
         return oauth.renew(account.setting("token_url", TOKENS), account, kept)
