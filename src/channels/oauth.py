@@ -37,17 +37,25 @@ def renew(url: str, account: Account, kept: Mapping[str, str]) -> Call:
 
 
 def renewed(account: Account, kept: Mapping[str, str], status: int, body: bytes, now: float) -> Token | Result:
+    """What rotated is kept; else what was kept before."""
+    token = granted(status, body, now)
+    if isinstance(token, Result):
+        return token
+    known = {**token.kept, "of": _mark(account.secrets["refresh_token"])} if token.kept else dict(kept)
+    return msgspec.structs.replace(token, kept=known)
+
+
+def granted(status: int, body: bytes, now: float) -> Token | Result:
+    """The answer of a token endpoint (RFC 6749, 5); `kept` has the refresh token that came with it, if one did."""
     try:
-        granted = msgspec.json.decode(body, type=_Granted)
+        said = msgspec.json.decode(body, type=_Granted)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return _refusal(status, body)
-    if status >= 300 or not granted.access_token:
+    if status >= 300 or not said.access_token:
         return by_status(max(status, 300), "no access token")
-    lives_s = min(max(granted.expires_in, SHORTEST_S), LONGEST_S)
-    rotated = {"refresh_token": granted.refresh_token, "of": _mark(account.secrets["refresh_token"])}
-    return Token(
-        value=granted.access_token, expires_at=now + lives_s, kept=rotated if granted.refresh_token else dict(kept)
-    )
+    lives_s = min(max(said.expires_in, SHORTEST_S), LONGEST_S)
+    kept = {"refresh_token": said.refresh_token} if said.refresh_token else {}
+    return Token(value=said.access_token, expires_at=now + lives_s, kept=kept)
 
 
 def _refusal(status: int, body: bytes) -> Result:
