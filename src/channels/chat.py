@@ -7,7 +7,7 @@ same thread, at whichever gateways they are open.
 
 import asyncio
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -18,7 +18,9 @@ from channels import visitors
 from channels.accounts import Accounts
 from channels.base import Account, Item
 from channels.gateway import Intake
+from channels.looking import Looking
 from channels.ports import Bus, Files, Unavailable
+from channels.push import Notice, notice, vapid_key
 from channels.visitors import Visitor
 from router import events
 from router.inputs import EndSession, ReceiveMessage
@@ -31,10 +33,10 @@ log = structlog.get_logger("channels.chat")
 HELLO_S = 5.0
 PING_S = 20.0
 SILENT_S = 60.0
-LEFT_S = 60.0
-"""How long a waiting customer may be without a page, at any gateway, before the contact counts as abandoned."""
-SAY_S = 15.0
-"""How often a gateway tells the others which waiting customers have a page open with it."""
+ASLEEP_S = 1.5 * PING_S
+"""A page that has not answered for so long shows nothing: the phone has put its app to sleep."""
+FRESH_S = 60.0
+"""What was said longer ago is not pushed any more: we have just begun, or the log was away."""
 SEND_FRAMES = 256
 MAX_FRAME_BYTES = 60_000
 MAX_TEXT = 5_000
@@ -127,13 +129,12 @@ class Chats:
         transcript: Transcript,
         clock: Callable[[], float],
         chance: Callable[[], str],
-        minds: Callable[[str], bool] = lambda conversation: True,
-        tell: Callable[[list[str]], None] = lambda conversations: None,
+        looking: Looking,
+        push: Callable[[Account, Notice], None] = lambda account, notice: None,
     ) -> None:
-        """`minds(conversation)`: whether we are the gateway that ends it when its customer has left; `tell` lets the
-        other gateways know whose pages are open here."""
-        self._minds = minds
-        self._tell = tell
+        """`push` tells a customer's devices, when nobody looks."""
+        self._looking = looking
+        self._push = push
         self._accounts = accounts
         self._bus = bus
         self._intake = intake
@@ -142,8 +143,6 @@ class Chats:
         self._clock = clock
         self._chance = chance
         self._sessions: dict[tuple[str, str], Session] = {}
-        self._seen: dict[str, float] = {}  # waiting conversations: when a page of theirs was last known to be open
-        self._said_at = 0.0
         self.draining = asyncio.Event()
         self.dropped: Callable[[], None] = lambda: None
 
@@ -158,6 +157,8 @@ class Chats:
                 if session is not None:
                     said = Said(event.number, event.message, event.author, t, event.agent, event.key, content)
                     session.send({"type": "message", "message": self._shown(session, pool, said)})
+                if event.author != "customer" and self._clock() - t < FRESH_S:
+                    self._tell_devices(workspace, pool, event.conversation, content)
         for contact in {getattr(event, "contact", None) for event in happened} - {None}:
             found = pool.contacts.get(contact or "")
             key = (workspace, found.conversation) if found else None
@@ -174,40 +175,34 @@ class Chats:
                     positions[owner] = pool.positions()
                 self._tell_state(session, pool, positions[owner])
 
+    def _tell_devices(self, workspace: str, pool: Pool, conversation: str, content: Content | None) -> None:
+        """Where nobody looks."""
+        known = pool.conversations.get(conversation)
+        account = self._accounts.of(workspace, known.channel) if known else None
+        session = self._sessions.get((workspace, conversation))
+        if account is None or account.kind != "chat" or (session is not None and self._is_awake(session)):
+            return
+        if not self._looking.elsewhere(conversation) and self._looking.minds(conversation):
+            self._push(account, notice(account, pool, conversation, content))
+
     # -- who has left
 
-    def seen(self, conversations: Iterable[str]) -> None:
-        """Another gateway says that these have a page open with it."""
-        now = self._clock()
-        for conversation in conversations:
-            if conversation in self._seen:
-                self._seen[conversation] = now
-
     async def expire(self, pools: dict[str, Pool]) -> None:
-        """End the contacts of those who wait without a page; what cannot be told now is told next time.
-
-        Whoever is not known yet (we have just begun, or the contact is new) is given the whole time to come.
-        """
-        now = self._clock()
+        """End the contacts of those who wait without a page; what cannot be told now is told next time."""
         waiting = {c.conversation: (w, c.id) for w, pool in list(pools.items()) for c in self._waiting(w, pool)}
-        self._seen = {conversation: self._seen.get(conversation, now) for conversation in waiting}
-        here = [conversation for conversation, (w, _) in waiting.items() if self._open(w, conversation)]
-        self._seen.update(dict.fromkeys(here, now))
-        if here and now - self._said_at >= SAY_S:
-            self._said_at = now
-            self._tell(here)
-        for conversation, seen_at in self._seen.items():
-            if now - seen_at > LEFT_S and self._minds(conversation):
-                workspace, contact = waiting[conversation]
-                await self._left(workspace, conversation, contact)
+        pages = {key[1]: self._is_awake(session) for key, session in list(self._sessions.items()) if session.pages}
+        for conversation in self._looking.left(waiting, pages):
+            workspace, contact = waiting[conversation]
+            await self._left(workspace, conversation, contact)
+
+    def _is_awake(self, session: Session) -> bool:
+        """Whether somebody may be looking."""
+        now = self._clock()
+        return any(now - page.heard < ASLEEP_S for page in session.pages)
 
     def _waiting(self, workspace: str, pool: Pool) -> list[Contact]:
         found = [c for c in pool.contacts.values() if c.kind == "chat" and c.status in ("queued", "offered")]
         return [contact for contact in found if self._accounts.of(workspace, contact.channel) is not None]
-
-    def _open(self, workspace: str, conversation: str) -> bool:
-        session = self._sessions.get((workspace, conversation))
-        return session is not None and bool(session.pages)
 
     async def _left(self, workspace: str, conversation: str, contact: str) -> None:
         pool = self._bus.pool(workspace)
@@ -314,6 +309,8 @@ class Chats:
             "state": session.state,
             "limits": {"file_bytes": MAX_FILE_BYTES, "text_chars": MAX_TEXT},
         }
+        if key := vapid_key(account):
+            welcome["vapid_key"] = key
         await page.socket.send_text(encode(welcome).decode())
 
     async def _talk(self, session: Session, page: Page, hello: dict[str, Any]) -> None:

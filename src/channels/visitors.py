@@ -79,7 +79,8 @@ def _user(account: Account, given: Any, now: float) -> Visitor:
         raise Refused("exp is missing")
     if not now - LEEWAY_S < expires <= now + MAX_LIFE_S + LEEWAY_S:
         raise Refused("expired" if expires <= now else "exp is more than an hour ahead")
-    digest = hashlib.sha256(sub.encode("utf-8", "replace")).hexdigest()[:40]
+    where = f"{account.workspace}\x1f{account.channel}\x1f{sub}"
+    digest = hashlib.sha256(where.encode("utf-8", "replace")).hexdigest()[:40]
     return Visitor(id=USER + digest, sub=sub, name=_claim(claims, "name", 100), email=_claim(claims, "email", 254))
 
 

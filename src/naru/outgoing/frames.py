@@ -131,7 +131,10 @@ class ChatState(msgspec.Struct):
 
 
 class ChatWelcome(msgspec.Struct, tag="welcome"):
-    """`messages` are those after the number that `hello` named. Keep `visitor` to come back."""
+    """`messages` are those after the number that `hello` named. Keep `visitor` to come back.
+
+    `vapid_key` is what a browser subscribes to pushes with, where the channel has it.
+    """
 
     visitor: str
     session: str
@@ -140,6 +143,7 @@ class ChatWelcome(msgspec.Struct, tag="welcome"):
     messages: list[ChatMessage]
     state: ChatState
     limits: dict[str, Any]
+    vapid_key: str | None = None
 
 
 class ChatSaid(msgspec.Struct, tag="message"):
