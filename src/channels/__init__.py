@@ -10,10 +10,14 @@ from channels.providers.cafe24 import Cafe24
 from channels.providers.coupang import Coupang
 from channels.providers.ebay import Ebay
 from channels.providers.email import Email
+from channels.providers.facebook_comments import FacebookComments
+from channels.providers.flickr_comments import FlickrComments
 from channels.providers.grip import Grip
 from channels.providers.instagram import Instagram
+from channels.providers.instagram_comments import InstagramComments
 from channels.providers.kakao_consult import KakaoConsult
 from channels.providers.line import Line
+from channels.providers.linkedin_comments import LinkedInComments
 from channels.providers.mailgun_mail import MailgunMail
 from channels.providers.messenger import Messenger
 from channels.providers.naver_smartstore import NaverSmartStore
@@ -37,7 +41,9 @@ from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
 from channels.providers.whatsapp import WhatsApp
 from channels.providers.woocommerce import WooCommerce
+from channels.providers.x_mentions import XMentions
 from channels.providers.x_messages import XMessages
+from channels.providers.youtube_comments import YouTubeComments
 
 CHANNELS: tuple[Provider, ...] = (
     AlibabaMail(),
@@ -46,10 +52,14 @@ CHANNELS: tuple[Provider, ...] = (
     Coupang(),
     Ebay(),
     Email(),
+    FacebookComments(),
+    FlickrComments(),
     Grip(),
     Instagram(),
+    InstagramComments(),
     KakaoConsult(),
     Line(),
+    LinkedInComments(),
     MailgunMail(),
     Messenger(),
     NaverSmartStore(),
@@ -73,7 +83,9 @@ CHANNELS: tuple[Provider, ...] = (
     WebChat(),
     WhatsApp(),
     WooCommerce(),
+    XMentions(),
     XMessages(),
+    YouTubeComments(),
 )
 
 

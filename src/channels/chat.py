@@ -1,27 +1,31 @@
 """The customer's chat: one socket per open page, resumed without loss by visitor token and message number.
 
-A visitor is known by a token only we can make; the thread is the visitor's. What the customer says is acknowledged
-once it is durable, and the same `client_id` is the same message however often it is sent. Several pages of one
-visitor show the same thread, at whichever gateways they are open.
+Who a visitor is, `channels.visitors` says; the thread is the visitor's. What the customer says is acknowledged once it
+is durable, and the same `client_id` is the same message however often it is sent. Several pages of one visitor show the
+same thread, at whichever gateways they are open.
 """
 
 import asyncio
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response, UploadFile, WebSocket, WebSocketDisconnect
 
+from channels import visitors
 from channels.accounts import Accounts
 from channels.base import Account, Item
 from channels.gateway import Intake
+from channels.looking import Looking
 from channels.ports import Bus, Files, Unavailable
+from channels.push import Notice, notice, vapid_key
+from channels.visitors import Visitor
 from router import events
 from router.inputs import EndSession, ReceiveMessage
 from router.memory import Contact
-from router.model import Content, Identity, Media, Part, Text, Thread, conversation_id
+from router.model import Content, Media, Part, Text, Thread, conversation_id
 from router.state import Pool
 
 log = structlog.get_logger("channels.chat")
@@ -29,10 +33,10 @@ log = structlog.get_logger("channels.chat")
 HELLO_S = 5.0
 PING_S = 20.0
 SILENT_S = 60.0
-LEFT_S = 60.0
-"""How long a waiting customer may be without a page, at any gateway, before the contact counts as abandoned."""
-SAY_S = 15.0
-"""How often a gateway tells the others which waiting customers have a page open with it."""
+ASLEEP_S = 1.5 * PING_S
+"""A page that has not answered for so long shows nothing: the phone has put its app to sleep."""
+FRESH_S = 60.0
+"""What was said longer ago is not pushed any more: we have just begun, or the log was away."""
 SEND_FRAMES = 256
 MAX_FRAME_BYTES = 60_000
 MAX_TEXT = 5_000
@@ -74,10 +78,10 @@ class Transcript(Protocol):
 class Session:
     """One visitor's thread on one channel, with the pages that show it."""
 
-    def __init__(self, account: Account, visitor: str) -> None:
+    def __init__(self, account: Account, visitor: Visitor) -> None:
         self.account = account
         self.visitor = visitor
-        self.thread = Thread(external=visitor)
+        self.thread = Thread(external=visitor.id)
         self.conversation = conversation_id(account.channel, self.thread)
         self.pages: set[Page] = set()
         self.state: dict[str, Any] = {}
@@ -125,13 +129,12 @@ class Chats:
         transcript: Transcript,
         clock: Callable[[], float],
         chance: Callable[[], str],
-        minds: Callable[[str], bool] = lambda conversation: True,
-        tell: Callable[[list[str]], None] = lambda conversations: None,
+        looking: Looking,
+        push: Callable[[Account, Notice], None] = lambda account, notice: None,
     ) -> None:
-        """`minds(conversation)`: whether we are the gateway that ends it when its customer has left; `tell` lets the
-        other gateways know whose pages are open here."""
-        self._minds = minds
-        self._tell = tell
+        """`push` tells a customer's devices, when nobody looks."""
+        self._looking = looking
+        self._push = push
         self._accounts = accounts
         self._bus = bus
         self._intake = intake
@@ -140,8 +143,6 @@ class Chats:
         self._clock = clock
         self._chance = chance
         self._sessions: dict[tuple[str, str], Session] = {}
-        self._seen: dict[str, float] = {}  # waiting conversations: when a page of theirs was last known to be open
-        self._said_at = 0.0
         self.draining = asyncio.Event()
         self.dropped: Callable[[], None] = lambda: None
 
@@ -164,6 +165,8 @@ class Chats:
                 if session is not None:
                     said = Said(event.number, event.message, event.author, t, event.agent, event.key, content())
                     session.send({"type": "message", "message": self._shown(session, pool, said)})
+                if event.author != "customer" and self._clock() - t < FRESH_S:
+                    self._tell_devices(workspace, pool, event.conversation, content)
         for contact in {getattr(event, "contact", None) for event in happened} - {None}:
             found = pool.contacts.get(contact or "")
             key = (workspace, found.conversation) if found else None
@@ -180,51 +183,45 @@ class Chats:
                     positions[owner] = pool.positions()
                 self._tell_state(session, pool, positions[owner])
 
+    def _tell_devices(self, workspace: str, pool: Pool, conversation: str, content: Content | None) -> None:
+        """Where nobody looks."""
+        known = pool.conversations.get(conversation)
+        account = self._accounts.of(workspace, known.channel) if known else None
+        session = self._sessions.get((workspace, conversation))
+        if account is None or account.kind != "chat" or (session is not None and self._is_awake(session)):
+            return
+        if not self._looking.elsewhere(conversation) and self._looking.minds(conversation):
+            self._push(account, notice(account, pool, conversation, content))
+
     # -- who has left
 
-    def seen(self, conversations: Iterable[str]) -> None:
-        """Another gateway says that these have a page open with it."""
-        now = self._clock()
-        for conversation in conversations:
-            if conversation in self._seen:
-                self._seen[conversation] = now
-
     async def expire(self, pools: dict[str, Pool]) -> None:
-        """End the contacts of those who wait without a page; what cannot be told now is told next time.
-
-        Whoever is not known yet (we have just begun, or the contact is new) is given the whole time to come.
-        """
-        now = self._clock()
+        """End the contacts of those who wait without a page; what cannot be told now is told next time."""
         waiting = {c.conversation: (w, c.id) for w, pool in list(pools.items()) for c in self._waiting(w, pool)}
-        self._seen = {conversation: self._seen.get(conversation, now) for conversation in waiting}
-        here = [conversation for conversation, (w, _) in waiting.items() if self._open(w, conversation)]
-        self._seen.update(dict.fromkeys(here, now))
-        if here and now - self._said_at >= SAY_S:
-            self._said_at = now
-            self._tell(here)
-        for conversation, seen_at in self._seen.items():
-            if now - seen_at > LEFT_S and self._minds(conversation):
-                workspace, contact = waiting[conversation]
-                await self._left(workspace, conversation, contact)
+        pages = {key[1]: self._is_awake(session) for key, session in list(self._sessions.items()) if session.pages}
+        for conversation in self._looking.left(waiting, pages):
+            workspace, contact = waiting[conversation]
+            await self._left(workspace, conversation, contact)
+
+    def _is_awake(self, session: Session) -> bool:
+        """Whether somebody may be looking."""
+        now = self._clock()
+        return any(now - page.heard < ASLEEP_S for page in session.pages)
 
     def _waiting(self, workspace: str, pool: Pool) -> list[Contact]:
         found = [c for c in pool.contacts.values() if c.kind == "chat" and c.status in ("queued", "offered")]
         return [contact for contact in found if self._accounts.of(workspace, contact.channel) is not None]
-
-    def _open(self, workspace: str, conversation: str) -> bool:
-        session = self._sessions.get((workspace, conversation))
-        return session is not None and bool(session.pages)
 
     async def _left(self, workspace: str, conversation: str, contact: str) -> None:
         pool = self._bus.pool(workspace)
         known = pool.conversations.get(conversation) if pool else None
         account = self._accounts.of(workspace, known.channel) if known else None
         if known is not None and account is not None:
-            await self._end(Session(account, known.thread.external), f"left:{contact}")
+            await self._end(Session(account, Visitor(id=known.thread.external)), f"left:{contact}")
 
     async def _end(self, session: Session, key: str) -> None:
         body = EndSession(channel=session.account.channel, thread=session.thread)
-        await self._bus.take(session.account.workspace, f"visitor:{session.visitor}", key, body)
+        await self._bus.take(session.account.workspace, f"visitor:{session.visitor.id}", key, body)
 
     def _tell_state(self, session: Session, pool: Pool, positions: dict[str, int] | None = None) -> None:
         state = state_of(pool, session.conversation, positions)
@@ -235,7 +232,7 @@ class Chats:
     def _shown(self, session: Session, pool: Pool | None, said: Said) -> ChatMessage:
         own = said.author == "customer"
         profile = pool.profile(said.agent or "") if pool else None
-        client_id = said.key.partition(":")[2] if own and said.key else None
+        client_id = said.key.removeprefix(f"{session.visitor.id}:") if own and said.key else None
         content = said.content or Content()
         shown_files = tuple(
             {
@@ -272,8 +269,13 @@ class Chats:
         if account is None or account.kind != "chat" or not self._from_allowed_origin(socket, account):
             await _close(socket, 4404, "unknown channel")
             return
-        visitor = self._visitor(account, hello.get("visitor")) or self._chance()
-        key = (account.workspace, conversation_id(account.channel, Thread(external=visitor)))
+        try:
+            given = hello.get("visitor"), hello.get("user_token")
+            visitor = visitors.welcome(account, *given, self._chance(), self._clock())
+        except visitors.Refused as error:
+            await _close(socket, 4401, str(error))
+            return
+        key = (account.workspace, conversation_id(account.channel, Thread(external=visitor.id)))
         session = self._sessions.setdefault(key, Session(account, visitor))
         page = Page(socket, self._clock())
         try:
@@ -295,14 +297,6 @@ class Chats:
             return "*" in allowed or origin in allowed
         return origin.split("://", 1)[-1] == socket.headers.get("host")
 
-    def _visitor(self, account: Account, token: Any) -> str | None:
-        """The visitor a token stands for; None when we did not make it."""
-        if not isinstance(token, str):
-            return None
-        visitor, _, mac = token.rpartition(".")
-        good = hmac.compare_digest(account.sign(f"visitor {visitor}").encode(), mac.encode())
-        return visitor if good and visitor else None
-
     async def _welcome(self, session: Session, page: Page, hello: dict[str, Any]) -> None:
         """History after the number the page has, then everything from the journal, without a gap between."""
         account = session.account
@@ -315,7 +309,7 @@ class Chats:
         session.state = state_of(pool, session.conversation) if pool else {"status": "none"}
         welcome = {
             "type": "welcome",
-            "visitor": f"{session.visitor}.{account.sign(f'visitor {session.visitor}')}",
+            "visitor": visitors.token(account, session.visitor.id),
             "session": session.conversation,
             "server_now": self._clock(),
             "brand": brand.name if brand else account.brand,
@@ -323,6 +317,8 @@ class Chats:
             "state": session.state,
             "limits": {"file_bytes": MAX_FILE_BYTES, "text_chars": MAX_TEXT},
         }
+        if key := vapid_key(account):
+            welcome["vapid_key"] = key
         await page.socket.send_text(encode(welcome).decode())
 
     async def _talk(self, session: Session, page: Page, hello: dict[str, Any]) -> None:
@@ -378,17 +374,13 @@ class Chats:
         if isinstance(content, str):
             page.send(encode({"type": "error", "code": content, "client_id": client_id}))
             return
-        name = hello.get("name")
+        visitor, channel = session.visitor, session.account.channel
         body = ReceiveMessage(
-            channel=session.account.channel,
+            channel=channel,
             thread=session.thread,
-            identity=Identity(
-                scope=session.account.channel,
-                kind="visitor",
-                value=session.visitor,
-                name=name[:100] if isinstance(name, str) and name.strip() else f"Visitor {session.visitor[:4]}",
-            ),
-            dedupe_key=f"{session.visitor}:{client_id}",
+            identity=visitor.identity(channel, hello.get("name")),
+            dedupe_key=f"{visitor.id}:{client_id}",
+            customer={"email": visitor.email} if visitor.email else {},
             attributes=_page_facts(hello),
         )
         try:
@@ -425,7 +417,7 @@ class Chats:
         @router.post("/chat/files", operation_id="create_chat_file", status_code=201)
         async def upload(request: Request, file: UploadFile) -> dict[str, Any]:
             account = self._accounts.at(request.headers.get("x-naru-channel", ""))
-            if account is None or self._visitor(account, request.headers.get("x-naru-visitor")) is None:
+            if account is None or visitors.named(account, request.headers.get("x-naru-visitor")) is None:
                 raise HTTPException(403, "unknown-visitor")
             body = await file.read(MAX_FILE_BYTES + 1)
             if len(body) > MAX_FILE_BYTES:

@@ -5,13 +5,13 @@ is used. Whoever holds the channel renews it, so there is one who does.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import httpx2
 import msgspec
 import structlog
 
-from channels.base import Account, Provider, Renews, Result, Token
+from channels.base import Account, Renews, Result, Token
 from channels.http import request
 from channels.ports import Contents
 
@@ -23,9 +23,11 @@ NEEDLESS = Token(value="", expires_at=float("inf"))
 
 
 class Tokens:
+    """Of the `providers` by name, those that renew theirs (`Renews`)."""
+
     def __init__(
         self,
-        providers: dict[str, Provider],
+        providers: Mapping[str, object],
         contents: Contents,
         client: httpx2.AsyncClient,
         clock: Callable[[], float],

@@ -17,6 +17,7 @@ from fastapi import FastAPI, HTTPException
 
 import agents.gateway
 import agents.ports
+import channels.devices
 import channels.ports
 import naru.admin.channels
 import naru.admin.routes
@@ -33,6 +34,8 @@ from channels.connections import Connections
 from channels.copying import Copying
 from channels.gateway import Intake, hook_routes, nowhere
 from channels.keys import Keys
+from channels.looking import Looking
+from channels.push import FcmTokens, Pusher
 from channels.tokens import Tokens
 from channels.worker import Worker
 from naru import __version__, probes, retention, web
@@ -62,6 +65,7 @@ from naru.runtime import Owner
 from naru.settings import Settings
 from naru.store import migrate
 from naru.store.database import HOUSE, Database, StoreUnavailable, translated
+from naru.store.devices import StoredDevices
 from naru.store.files import FolderBodies, StoredFiles, TableBodies
 from naru.store.history import StoredHistory
 from naru.store.projector import Overtaken, Projector, load_cursor
@@ -308,6 +312,17 @@ class Naru:
             lives=lambda name: name in self.members.living("channels"),
         )
         self.checkup = Checkup(self.channels, tokens, self.connections, self.history, self.client, self.clock)
+        self.looking = Looking(
+            self.clock, lambda conversation: self.members.mine("gateway", conversation), self.hints.tell_pages
+        )
+        self.devices = StoredDevices(self.database, self.keyring, self.clock)
+        self.pusher = Pusher(
+            self.devices,
+            httpx2.AsyncClient(http2=True, timeout=15, follow_redirects=False, cookies=no_cookies),
+            Tokens({"webchat": FcmTokens()}, self.history, self.client, self.clock),
+            self.clock,
+            chance_source.token_bytes,
+        )
         self.chats = Chats(
             self.channels,
             bus,
@@ -316,8 +331,8 @@ class Naru:
             self.history,
             self.clock,
             new_token,
-            minds=lambda conversation: self.members.mine("gateway", conversation),
-            tell=self.hints.tell_pages,
+            self.looking,
+            self.pusher.tell,
         )
         self.leases = Leases(desk_bus, self.clock, name)
         self.desks = Desks(desk_bus, Desk(desk_bus, self.files), self.accounts, self.clock, name)
@@ -389,6 +404,7 @@ class Naru:
             app.include_router(naru.reports.routes.routes(self.accounts, self.history, self.clock))
             app.include_router(naru.outgoing.routes.routes(self.accounts, self.configurations, self.deliverer))
             app.include_router(self.chats.routes())
+            app.include_router(channels.devices.routes(self.channels, self.devices))
             app.include_router(socket_routes(self.desks, self.boards))
         app.include_router(probes.routes(self))
         web.install(app, self.metrics, self.fold.reach)
@@ -623,7 +639,7 @@ class Naru:
 
     def _hinted(self, hint: Hint) -> None:
         if isinstance(hint, PagesOpen):
-            self.chats.seen(hint.conversations)
+            self.looking.told(hint.conversations, hint.are_open)
         else:
             self.tasks["secrets"] = asyncio.create_task(self._secrets(hint.workspace))
 
@@ -712,6 +728,7 @@ class Naru:
                 writer = SnapshotWriter(self.fold, self.snapshots, SNAPSHOT_S, SNAPSHOT_RECORDS)
                 for shard in range(self.settings.shards):
                     await writer.save(shard)
+        await self.pusher.close()
         await self.client.aclose()
         await self.sender.close()
         await self.log.close()

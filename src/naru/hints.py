@@ -17,9 +17,10 @@ log = structlog.get_logger("naru.hints")
 
 
 class PagesOpen(msgspec.Struct, frozen=True, tag="pages"):
-    """Customers who wait, and have a page open at one of the gateways."""
+    """Customers who have a page open at one of the gateways; or, where `are_open` is not so, have none there any more."""
 
     conversations: list[str]
+    are_open: bool = True
 
 
 class SecretsChanged(msgspec.Struct, frozen=True, tag="secrets"):
@@ -49,9 +50,9 @@ class Hints:
         self._saying.add(task)
         task.add_done_callback(self._saying.discard)
 
-    def tell_pages(self, conversations: list[str]) -> None:
+    def tell_pages(self, conversations: list[str], are_open: bool = True) -> None:
         for start in range(0, len(conversations), MAX_CONVERSATIONS):
-            self.tell(PagesOpen(conversations[start : start + MAX_CONVERSATIONS]))
+            self.tell(PagesOpen(conversations[start : start + MAX_CONVERSATIONS], are_open))
 
     async def run(self) -> None:
         """Pass on what the others tell. Raises LogUnavailable."""

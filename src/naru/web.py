@@ -41,7 +41,8 @@ SECURITY = {
 }
 CROSS_ORIGIN = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Headers": "X-Naru-Channel, X-Naru-Visitor",
+    "Access-Control-Allow-Headers": "Content-Type, X-Naru-Channel, X-Naru-Visitor",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 """The widget runs on its brand's own site. It sends a visitor's token and never a cookie."""

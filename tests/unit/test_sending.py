@@ -1,18 +1,14 @@
 """Where webhooks may go: nowhere in our own network, to no redirect, and to the address that was looked at."""
 
-import datetime as dt
 import ipaddress
 import ssl
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from naru.outgoing.sending import Outcome, Sender, may_reach
 from support.receiver import OTHER_SECRET, SECRET, Receiver
+from support.tls import certificate
 
 NOW = 1_000_000.0
 BODY = b'{"id":"e1"}'
@@ -138,33 +134,6 @@ async def test_each_secret_signs_so_that_either_is_good_while_it_is_rotated() ->
 
 
 # -- TLS: the certificate is that of the name, not of the address
-
-
-def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """(server, client) contexts of a certificate for this name that only this client trusts."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    day = dt.timedelta(days=1)
-    today = dt.datetime.now(dt.UTC)  # noqa: TID251 - certificates live by the wall's clock
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(today - day)
-        .not_valid_after(today + day)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, private = folder / f"{name}.pem", folder / f"{name}.key"
-    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.NoEncryption()
-    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(pem, private)
-    return server, ssl.create_default_context(cafile=str(pem))
 
 
 async def test_over_tls_the_name_is_asked_for_and_its_certificate_is_checked(tmp_path: Path) -> None:

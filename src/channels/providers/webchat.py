@@ -20,7 +20,7 @@ from router.model import Kind, ReplyPolicy
 class WebChat:
     name = "webchat"
     about = About(
-        title="Web chat, our widget",
+        title="Web chat, our widget and your app",
         family="chat",
         receives="texts, files",
         sends="texts, files",

@@ -95,10 +95,14 @@ ClientId = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class ChatHello(msgspec.Struct, tag="hello"):
-    """The first frame. `channel` is the hook key, `visitor` the token from an earlier welcome, `after` a number."""
+    """The first frame. `channel` is the hook key, `visitor` the token from an earlier welcome, `after` a number.
+
+    `user_token` is a JWT by which the shop's server vouches for a user of its app.
+    """
 
     channel: str
     visitor: str | None = None
+    user_token: str | None = None
     after: int = 0
     name: str | None = None
     locale: str | None = None
@@ -127,7 +131,10 @@ class ChatState(msgspec.Struct):
 
 
 class ChatWelcome(msgspec.Struct, tag="welcome"):
-    """`messages` are those after the number that `hello` named. Keep `visitor` to come back."""
+    """`messages` are those after the number that `hello` named. Keep `visitor` to come back.
+
+    `vapid_key` is what a browser subscribes to pushes with, where the channel has it.
+    """
 
     visitor: str
     session: str
@@ -136,6 +143,7 @@ class ChatWelcome(msgspec.Struct, tag="welcome"):
     messages: list[ChatMessage]
     state: ChatState
     limits: dict[str, Any]
+    vapid_key: str | None = None
 
 
 class ChatSaid(msgspec.Struct, tag="message"):

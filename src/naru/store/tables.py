@@ -192,6 +192,17 @@ channel_cursors = Table(
     Column("channel", String, primary_key=True),
     Column("cursor", JSON, nullable=False),
 )
+devices = Table(
+    "devices",
+    metadata,
+    _workspace(),
+    Column("channel", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("conversation", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Index("devices_by_conversation", "workspace", "conversation"),
+)
 deliveries = Table(
     "deliveries",
     metadata,

@@ -1,0 +1,33 @@
+"""Deliveries and messages of ours for the tests of public comments, and what every provider of them must refuse."""
+
+import pytest
+
+from channels.base import Account, File, Outgoing, Provider, Unsendable
+from router.effects import Deliver, EndCaller
+from router.model import Content, Identity, Text, Thread
+from support.channel import NOW
+
+
+def deliver(thread: str, key: str = "m1") -> Deliver:
+    return Deliver(
+        channel="c",
+        key=key,
+        conversation="v",
+        contact="k",
+        thread=Thread(external=thread, kind="public_comment"),
+        identity=Identity(scope="s", kind="external", value="ann"),
+    )
+
+
+def said(text: str, headers: dict[str, str] | None = None) -> Outgoing:
+    return Outgoing(Content(parts=(Text(text=text),)), last_headers=headers or {}, last_at=NOW)
+
+
+def refuses_what_is_no_comment(provider: Provider, ours: Account, thread: str, longest: int) -> None:
+    file = Outgoing(Content(parts=(Text(text="x"),)), (File("a.png", "image/png", b"1"),))
+    with pytest.raises(Unsendable, match="not a message"):
+        provider.write(ours, EndCaller(channel="c", call="x"), None, NOW)
+    for message in (said("  "), said("x" * (longest + 1)), file):
+        with pytest.raises(Unsendable, match=r"needs text|at most|no files"):
+            provider.write(ours, deliver(thread), message, NOW)
+    assert provider.write(ours, deliver(thread), said("x" * longest), NOW)
