@@ -332,13 +332,18 @@ class Fetches(Protocol):
 
 
 class Dial(msgspec.Struct, frozen=True, kw_only=True):
-    """A WebSocket to be opened, and how long it may be silent before it is taken for dead."""
+    """A WebSocket to be opened, and how long it may be silent before it is taken for dead.
+
+    `beat` is said every `beat_s` seconds, where the provider expects a sign of life in frames of its own.
+    """
 
     url: str
     headers: Mapping[str, str] = {}
     subprotocols: tuple[str, ...] = ()
     say: tuple[str, ...] = ()
     silent_s: float = 60.0
+    beat: str = ""
+    beat_s: float = 25.0
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
