@@ -20,6 +20,7 @@ import agents.gateway
 import agents.ports
 import channels.ports
 import naru.admin.routes
+import naru.live
 import naru.outgoing.routes
 import naru.reports.routes
 from agents.desk import Desk
@@ -30,8 +31,9 @@ from channels.accounts import Accounts as ChannelAccounts
 from channels.chat import Chats
 from channels.connections import Connections
 from channels.copying import Copying
-from channels.gateway import Intake, hook_routes, nowhere
+from channels.gateway import Intake, hook_routes
 from channels.keys import Keys
+from channels.live import Rooms
 from channels.tokens import Tokens
 from channels.worker import Worker
 from naru import __version__, probes, retention, web
@@ -283,12 +285,14 @@ class Naru:
         self.oidc = Oidc(Issuers(self.client, self.clock), self.secrets.resolve, self.keyring.token, self.clock)
         tokens = Tokens(self.channels.providers, self.history, self.client, self.clock)
         self.keys = Keys(self.client, tokens, self.clock)
+        providers = self.channels.providers
+        self.rooms = Rooms(bus, self.clock, lambda account: providers[account.provider].policy(account))
         self.connections = Connections(
             self.channels,
             bus,
             self.history,
             self.intake,
-            nowhere,
+            self.rooms.take,
             self.client,
             tokens,
             self.clock,
@@ -383,7 +387,10 @@ class Naru:
             )
             app.include_router(naru.reports.routes.routes(self.accounts, self.history, self.clock))
             app.include_router(naru.outgoing.routes.routes(self.accounts, self.configurations, self.deliverer))
-            app.include_router(hook_routes(self.channels, self.intake, self.bus, self.clock, keys=self.keys))
+            app.include_router(
+                hook_routes(self.channels, self.intake, self.bus, self.clock, self.rooms.take, keys=self.keys)
+            )
+            app.include_router(naru.live.routes(self.accounts, self.configurations, self.rooms, self._holds))
             app.include_router(self.chats.routes())
             app.include_router(socket_routes(self.desks, self.boards))
         app.include_router(probes.routes(self))
@@ -451,6 +458,8 @@ class Naru:
             self._supervise("remembered", self._remember, StoreUnavailable)
         if "projector" in self.roles:
             self._run_house()
+        if self.roles & {"channels", "gateway"}:
+            self._supervise("rooms", self.rooms.run)
         if "channels" in self.roles:
             await self._run_channels()
         if "gateway" in self.roles:
