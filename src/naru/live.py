@@ -51,7 +51,7 @@ def routes(
         if not rooms.hears(who.workspace, channel) and not holds(who.workspace, channel):
             raise HTTPException(409, "held-elsewhere")
 
-    @router.get("/channels/{id_}/live", operation_id="get_live")
+    @router.get("/channels/{id_}/live", operation_id="get_live_rooms")
     async def live(who: Who, id_: str, response: Response) -> Live:
         """What is being said, as this process hears it."""
         await heard_here(who, id_)
