@@ -127,12 +127,14 @@ class Outgoing(msgspec.Struct, frozen=True):
 class Reading(msgspec.Struct, frozen=True):
     """What a webhook said, and how it is answered once that is durable.
 
-    With `refused` the first item is asked rather than taken, and a refusal is answered so.
+    With `refused` the first item is asked rather than taken, and a refusal is answered so; what is not decided in time
+    is answered by `late`, where that is another answer.
     """
 
     items: tuple[Item, ...] = ()
     reply: HookReply = HookReply()
     refused: HookReply | None = None
+    late: HookReply | None = None
     comments: tuple[Comment, ...] = ()
 
 
