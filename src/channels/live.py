@@ -36,7 +36,8 @@ Key = tuple[str, str, str]
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """A group, as a supervisor sees it."""
+    """Comments that say the same, `similar` in number, as a supervisor sees them; `id` names the first. `picked_by` is a
+    rule, or `hand`."""
 
     id: str
     room: str

@@ -5,36 +5,15 @@ webhook, each gateway what came to it. Another process says `held-elsewhere`.
 """
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Response
-from pydantic import BaseModel
 
 from agents.auth import Accounts, Principal, authenticate, require
 from channels.live import NotPickable, Rooms
 from channels.ports import Unavailable
 from naru.admin.config import Configurations
-
-
-class SaidLive(BaseModel):
-    """Comments that say the same, `similar` in number; `id` names the first. `picked_by` is a rule, or `hand`."""
-
-    id: str
-    room: str
-    author: str
-    name: str | None
-    text: str
-    at: float
-    value: float
-    similar: int
-    picked_by: str | None
-
-
-class Live(BaseModel):
-    """The last 200 groups of each room, the newest first, and what was counted since the room was first heard."""
-
-    items: list[SaidLive]
-    counts: dict[str, dict[str, int]]
 
 
 def routes(
@@ -52,12 +31,13 @@ def routes(
             raise HTTPException(409, "held-elsewhere")
 
     @router.get("/channels/{id_}/live", operation_id="get_live_rooms")
-    async def live(who: Who, id_: str, response: Response) -> Live:
-        """What is being said, as this process hears it."""
+    async def live(who: Who, id_: str, response: Response) -> dict[str, Any]:
+        """What is being said, as this process hears it: the last 200 groups of each room, the newest first, and what was
+        counted since the room was first heard."""
         await heard_here(who, id_)
         response.headers["Cache-Control"] = "no-store"
-        items = [SaidLive.model_validate(one, from_attributes=True) for one in rooms.sample(who.workspace, id_)]
-        return Live(items=items, counts=rooms.counts(who.workspace, id_))
+        items = msgspec.to_builtins(rooms.sample(who.workspace, id_))
+        return {"items": items, "counts": rooms.counts(who.workspace, id_)}
 
     @router.post("/channels/{id_}/live/{comment}/pick", operation_id="pick_comment", status_code=202)
     async def pick(who: Who, id_: str, comment: str) -> None:

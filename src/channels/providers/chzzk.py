@@ -48,7 +48,7 @@ class Chzzk:
         sends="public comments",
         policy="public, 100 characters",
         evidence="documents",
-        verified_against="Chzzk's documents",
+        verified_against="Chzzk's documents; the stream by hand against python-socketio 4.6.1's server",
     )
     kinds: tuple[Kind, ...] = ("social",)
     transport: Transport = "stream"
