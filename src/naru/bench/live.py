@@ -104,7 +104,8 @@ class Outside:
 
     def begin(self, life: Coroutine[Any, Any, None]) -> None:
         if self._closed:
-            return life.close()
+            life.close()
+            return
         task = asyncio.create_task(self._lived(life))
         self._people.add(task)
         task.add_done_callback(self._people.discard)
