@@ -7,6 +7,7 @@ from channels.base import Provider
 from channels.providers.alibaba_mail import AlibabaMail
 from channels.providers.asterisk import Asterisk
 from channels.providers.cafe24 import Cafe24
+from channels.providers.chzzk import Chzzk
 from channels.providers.coupang import Coupang
 from channels.providers.ebay import Ebay
 from channels.providers.email import Email
@@ -36,6 +37,7 @@ from channels.providers.telnyx_sms import TelnyxSms
 from channels.providers.tiktok_shop import TikTokShop
 from channels.providers.twilio_sms import TwilioSms
 from channels.providers.twilio_voice import TwilioVoice
+from channels.providers.twitch import Twitch
 from channels.providers.vonage_sms import VonageSms
 from channels.providers.webchat import WebChat
 from channels.providers.webhook import SignedWebhook
@@ -44,11 +46,13 @@ from channels.providers.woocommerce import WooCommerce
 from channels.providers.x_mentions import XMentions
 from channels.providers.x_messages import XMessages
 from channels.providers.youtube_comments import YouTubeComments
+from channels.providers.youtube_live import YouTubeLive
 
 CHANNELS: tuple[Provider, ...] = (
     AlibabaMail(),
     Asterisk(),
     Cafe24(),
+    Chzzk(),
     Coupang(),
     Ebay(),
     Email(),
@@ -79,6 +83,7 @@ CHANNELS: tuple[Provider, ...] = (
     TikTokShop(),
     TwilioSms(),
     TwilioVoice(),
+    Twitch(),
     VonageSms(),
     WebChat(),
     WhatsApp(),
@@ -86,6 +91,7 @@ CHANNELS: tuple[Provider, ...] = (
     XMentions(),
     XMessages(),
     YouTubeComments(),
+    YouTubeLive(),
 )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from channels.base import Account, Chooses, Provider
+from channels.picking import picking
 from router.config import Channel, Config
 
 log = structlog.get_logger("channels.accounts")
@@ -55,6 +56,10 @@ class Accounts:
         missing += [name for name in _secrets_of(provider, channel) if not secrets.get(name)]
         if missing:
             return f"missing: {', '.join(missing)}"
+        try:
+            picking(channel.settings)
+        except ValueError as error:
+            return str(error)
         hook = self.hook(workspace, channel.id)
         return Account(
             workspace=workspace,

@@ -136,12 +136,14 @@ class Outgoing(msgspec.Struct, frozen=True):
 class Reading(msgspec.Struct, frozen=True):
     """What a webhook said, and how it is answered once that is durable.
 
-    With `refused` the first item is asked rather than taken, and a refusal is answered so.
+    With `refused` the first item is asked rather than taken, and a refusal is answered so; what is not decided in time
+    is answered by `late`, where that is another answer.
     """
 
     items: tuple[Item, ...] = ()
     reply: HookReply = HookReply()
     refused: HookReply | None = None
+    late: HookReply | None = None
     comments: tuple[Comment, ...] = ()
 
 
@@ -385,13 +387,18 @@ class Uploads(Protocol):
 
 
 class Dial(msgspec.Struct, frozen=True, kw_only=True):
-    """A WebSocket to be opened, and how long it may be silent before it is taken for dead."""
+    """A WebSocket to be opened, and how long it may be silent before it is taken for dead.
+
+    `beat` is said every `beat_s` seconds, where the provider expects a sign of life in frames of its own.
+    """
 
     url: str
     headers: Mapping[str, str] = {}
     subprotocols: tuple[str, ...] = ()
     say: tuple[str, ...] = ()
     silent_s: float = 60.0
+    beat: str = ""
+    beat_s: float = 25.0
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):

@@ -157,8 +157,6 @@ class Chats:
         t: float,
     ) -> None:
         """A record was folded: show it to the customers whose pages are open here. `content` gives what was said."""
-        if not self._sessions:
-            return
         for event in happened:
             if isinstance(event, events.MessageAdded) and not event.private:
                 session = self._sessions.get((workspace, event.conversation))
@@ -166,7 +164,7 @@ class Chats:
                     said = Said(event.number, event.message, event.author, t, event.agent, event.key, content())
                     session.send({"type": "message", "message": self._shown(session, pool, said)})
                 if event.author != "customer" and self._clock() - t < FRESH_S:
-                    self._tell_devices(workspace, pool, event.conversation, content)
+                    self._tell_devices(workspace, pool, event.conversation, content())
         for contact in {getattr(event, "contact", None) for event in happened} - {None}:
             found = pool.contacts.get(contact or "")
             key = (workspace, found.conversation) if found else None

@@ -22,6 +22,7 @@ from channels.base import (
     Large,
     Look,
     Provider,
+    Reading,
     Webhook,
 )
 from channels.keys import Keys
@@ -31,6 +32,9 @@ from router.model import Content
 from router.turn import Answer
 
 log = structlog.get_logger("channels.gateway")
+
+NOT_TAKEN = "not-taken"
+"""The router's word for a call that found its queue full or closed."""
 
 
 class Intake:
@@ -147,9 +151,7 @@ def hook_routes(
             reading = provider.read(account, webhook, look)
         try:
             if reading.refused is not None and reading.items:
-                answer = await intake.ask(account, reading.items[0])
-                refused = answer is None or answer.status >= 400
-                return _response(reading.refused if refused else reading.reply)
+                return _response(_decided(reading, await intake.ask(account, reading.items[0])) or reading.reply)
             for item in reading.items:
                 await intake.take(account, item)
             if reading.comments:
@@ -159,6 +161,13 @@ def hook_routes(
         return _response(reading.reply)
 
     return router
+
+
+def _decided(reading: Reading, answer: Answer | None) -> HookReply | None:
+    """How what was asked is answered if not by the reading's usual reply."""
+    if answer is None:
+        return reading.late or reading.refused
+    return reading.refused if answer.status >= 400 or answer.code == NOT_TAKEN else None
 
 
 async def _with_key(keys: Keys | None, account: Account, provider: Provider, webhook: Webhook) -> Account:

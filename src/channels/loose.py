@@ -22,6 +22,11 @@ def decoded(body: bytes) -> Any:
         return None
 
 
+def record_of(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body; empty for what is none."""
+    return fields(decoded(body))
+
+
 def at(value: Any, *path: str | int) -> Any:
     """What lies at a path of names and positions; None where there is nothing."""
     for step in path:

@@ -2,38 +2,32 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import msgspec
 
-from channels import signatures
+from channels import loose, signatures
 from channels.base import Account, Call, Result, Token, by_status
 
-SHORTEST_S, LONGEST_S = 300.0, 366 * 86_400.0
-
-
-class _Granted(msgspec.Struct, frozen=True):
-    access_token: str
-    expires_in: float = 3600.0
-    refresh_token: str = ""
-
-
-class _Refused(msgspec.Struct, frozen=True):
-    error: str = ""
-    error_description: str = ""
+SHORTEST_S, LONGEST_S, DEFAULT_S = 60.0, 366 * 86_400.0, 3600.0
 
 
 def renew(url: str, account: Account, kept: Mapping[str, str]) -> Call:
     """With what was kept, or the secret `refresh_token` at first and whenever the owner has entered another one."""
-    first = account.secrets["refresh_token"]
-    known = kept.get("refresh_token") if kept.get("of") == _mark(first) else None
     fields = {
         "grant_type": "refresh_token",
-        "refresh_token": known or first,
+        "refresh_token": refresh_token(account, kept),
         "client_id": account.setting("client_id"),
-        "client_secret": account.secrets["client_secret"].split()[0],
+        "client_secret": (account.secrets.get("client_secret", "").split() or [""])[0],
     }
     return Call(url=url, form=tuple(fields.items()))
+
+
+def refresh_token(account: Account, kept: Mapping[str, str]) -> str:
+    """The refresh token in force: the newest of those that came of the owner's secret."""
+    first = account.secrets.get("refresh_token", "")
+    return kept.get("refresh_token", first) if kept.get("of") == _mark(first) else first
 
 
 def renewed(account: Account, kept: Mapping[str, str], status: int, body: bytes, now: float) -> Token | Result:
@@ -41,33 +35,36 @@ def renewed(account: Account, kept: Mapping[str, str], status: int, body: bytes,
     token = granted(status, body, now)
     if isinstance(token, Result):
         return token
-    known = {**token.kept, "of": _mark(account.secrets["refresh_token"])} if token.kept else dict(kept)
+    known = {**token.kept, "of": _mark(account.secrets.get("refresh_token", ""))} if token.kept else dict(kept)
     return msgspec.structs.replace(token, kept=known)
 
 
 def granted(status: int, body: bytes, now: float) -> Token | Result:
-    """The answer of a token endpoint (RFC 6749, 5); `kept` has the refresh token that came with it, if one did."""
-    try:
-        said = msgspec.json.decode(body, type=_Granted)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return _refusal(status, body)
-    if status >= 300 or not said.access_token:
-        return by_status(max(status, 300), "no access token")
-    lives_s = min(max(said.expires_in, SHORTEST_S), LONGEST_S)
-    kept = {"refresh_token": said.refresh_token} if said.refresh_token else {}
-    return Token(value=said.access_token, expires_at=now + lives_s, kept=kept)
+    """The answer of a token endpoint (RFC 6749, 5); `kept` has the refresh token that came with it, if one did.
+
+    Providers differ in letters only: access_token or accessToken, alone or in `content`.
+    """
+    said = loose.fields(loose.decoded(body))
+    said = loose.fields(said, "content") or said
+    value = loose.text(said, "access_token", most=8_000) or loose.text(said, "accessToken", most=8_000)
+    if status >= 300 or not value:
+        return by_status(status if status >= 300 else 502, f"no access token: {words(said)}"[:300])
+    given = loose.number(said, "expires_in") or loose.number(said, "expiresIn") or DEFAULT_S
+    again = loose.text(said, "refresh_token", most=8_000) or loose.text(said, "refreshToken", most=8_000)
+    kept = {"refresh_token": again} if again else {}
+    return Token(value=value, expires_at=now + min(max(given, SHORTEST_S), LONGEST_S), kept=kept)
 
 
-def _refusal(status: int, body: bytes) -> Result:
-    try:
-        said = msgspec.json.decode(body, type=_Refused)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        said = _Refused()
-    return by_status(status if status >= 300 else 502, f"{said.error} {said.error_description}".strip()[:300])
+def words(said: Mapping[str, Any]) -> str:
+    """What an error answer says of itself, of the places where providers say it."""
+    error = said.get("error")
+    inner = error if isinstance(error, dict) else said
+    found = (inner.get(name) for name in ("code", "reason", "status", "error", "error_description", "message"))
+    return " ".join(str(each)[:200] for each in found if isinstance(each, (str, int)) and each != "")
 
 
 def _mark(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()[:12]
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def signed(call: Call, account: Account, nonce: str, now: float) -> Call:

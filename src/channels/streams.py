@@ -5,7 +5,8 @@ state says how often that has happened.
 """
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx2
@@ -81,13 +82,16 @@ class Stream:
 
     async def _listen(self, dial: Dial) -> Dial | None:
         """Until it is over; then where to go on, if the provider has said where."""
-        async with connect(
-            dial.url,
-            additional_headers=dict(dial.headers),
-            subprotocols=list(dial.subprotocols) or None,  # type: ignore[arg-type]
-            open_timeout=OPEN_S,
-            max_size=MAX_FRAME_BYTES,
-        ) as socket:
+        async with (
+            connect(
+                dial.url,
+                additional_headers=dict(dial.headers),
+                subprotocols=list(dial.subprotocols) or None,  # type: ignore[arg-type]
+                open_timeout=OPEN_S,
+                max_size=MAX_FRAME_BYTES,
+            ) as socket,
+            self._beating(socket, dial),
+        ):
             for said in dial.say:
                 await socket.send(said)
             self.gaps += 1
@@ -102,6 +106,23 @@ class Stream:
                 self.state = "ok"
                 if heard.dial is not None or heard.over:
                     return heard.dial
+
+    @contextlib.asynccontextmanager
+    async def _beating(self, socket: ClientConnection, dial: Dial) -> AsyncIterator[None]:
+        """Meanwhile the signs of life are given. A socket that does not take one is found broken by who listens."""
+
+        async def beat() -> None:
+            with contextlib.suppress(WebSocketException, OSError):
+                while dial.beat:
+                    await self._line.sleep(dial.beat_s)
+                    await socket.send(dial.beat)
+
+        task = asyncio.create_task(beat())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _act(self, socket: ClientConnection, heard: Heard) -> None:
         for item in heard.items:

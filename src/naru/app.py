@@ -21,6 +21,7 @@ import channels.devices
 import channels.ports
 import naru.admin.channels
 import naru.admin.routes
+import naru.live
 import naru.outgoing.routes
 import naru.reports.routes
 from agents.desk import Desk
@@ -32,8 +33,9 @@ from channels.chat import Chats
 from channels.checkup import Checkup
 from channels.connections import Connections
 from channels.copying import Copying
-from channels.gateway import Intake, hook_routes, nowhere
+from channels.gateway import Intake, hook_routes
 from channels.keys import Keys
+from channels.live import Rooms
 from channels.looking import Looking
 from channels.push import FcmTokens, Pusher
 from channels.tokens import Tokens
@@ -286,12 +288,14 @@ class Naru:
         self.oidc = Oidc(Issuers(self.client, self.clock), self.secrets.resolve, self.keyring.token, self.clock)
         tokens = Tokens(self.channels.providers, self.history, self.client, self.clock)
         self.keys = Keys(self.client, tokens, self.clock)
+        providers = self.channels.providers
+        self.rooms = Rooms(bus, self.clock, lambda account: providers[account.provider].policy(account))
         self.connections = Connections(
             self.channels,
             bus,
             self.history,
             self.intake,
-            nowhere,
+            self.rooms.take,
             self.client,
             tokens,
             self.clock,
@@ -374,7 +378,9 @@ class Naru:
         base = self.settings.base_url
         if "gateway" in self.roles:
             # What comes most often is looked for first.
-            app.include_router(hook_routes(self.channels, self.intake, self.bus, self.clock, keys=self.keys))
+            app.include_router(
+                hook_routes(self.channels, self.intake, self.bus, self.clock, self.rooms.take, keys=self.keys)
+            )
             app.include_router(
                 agents.gateway.routes(
                     self.desk_bus,
@@ -403,6 +409,7 @@ class Naru:
             )
             app.include_router(naru.reports.routes.routes(self.accounts, self.history, self.clock))
             app.include_router(naru.outgoing.routes.routes(self.accounts, self.configurations, self.deliverer))
+            app.include_router(naru.live.routes(self.accounts, self.configurations, self.rooms, self._holds))
             app.include_router(self.chats.routes())
             app.include_router(channels.devices.routes(self.channels, self.devices))
             app.include_router(socket_routes(self.desks, self.boards))
@@ -471,6 +478,8 @@ class Naru:
             self._supervise("remembered", self._remember, StoreUnavailable)
         if "projector" in self.roles:
             self._run_house()
+        if self.roles & {"channels", "gateway"}:
+            self._supervise("rooms", self.rooms.run)
         if "channels" in self.roles:
             await self._run_channels()
         if "gateway" in self.roles:

@@ -584,6 +584,21 @@ def bench_sockets(
     show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
 
 
+@bench_app.command("live")
+def bench_live(
+    minutes: Annotated[float, typer.Option(min=0.1, max=60, help="Of real time, twice.")] = 5,
+    calls: Annotated[float, typer.Option(min=0.1, max=50, help="Calls a second.")] = 5,
+    comments: Annotated[float, typer.Option(min=1, max=1000, help="Comments a second.")] = 200,
+    shared: Annotated[bool, typer.Option("--shared", help="Who takes calls answers the broadcast too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The calls' service level with and without a live broadcast beside them, at real pace."""
+    from naru.bench.live import live
+
+    found = _run(live(minutes, calls, comments, shared))
+    show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
+
+
 @bench_app.command("router")
 def bench_router(
     agents: Annotated[str, typer.Option(help="Numbers of agents, with commas.")] = "1000,30000",

@@ -17,6 +17,8 @@ from naru.fold import Applied, Fold
 from router import events
 
 MAX_QUEUES = 500
+MAX_NUMBERS = 200
+"""Called numbers that are told apart, those with the most who wait; the rest are `other`."""
 HIDDEN = ("password", "token", "secret", "authorization", "cookie", "text", "content", "body", "email", "phone", "key")
 WAITS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1800, 3600, 14400, 86400)
 FAST = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1)
@@ -130,14 +132,23 @@ class _Center(Collector):
         longest = GaugeMetricFamily("naru_contacts_longest_wait_seconds", "Longest wait now.", labels=labels)
         level = GaugeMetricFamily("naru_service_level_ratio", "Today's service level.", labels=labels)
         people = GaugeMetricFamily("naru_agents", "Agents by presence.", labels=["workspace", "presence"])
+        calls = GaugeMetricFamily(
+            "naru_calls_waiting", "Calls waiting, by called number.", labels=["workspace", "called"]
+        )
         ignored = GaugeMetricFamily("naru_journal_ignored_records", "Zombies' records that readers ignored.")
         ignored.add_metric([], self._fold.ignored)
         now = self._clock()
         for workspace, pool in self._fold.pools.items():
             since: dict[str, list[float]] = {}
+            called: dict[str, int] = {}
             for contact in pool.contacts.values():
                 if contact.status in ("queued", "offered"):
                     since.setdefault(contact.queue, []).append(contact.enqueued_at)
+                    number = contact.attributes.get("called") if contact.kind == "voice" else None
+                    if number is not None:
+                        called[number] = called.get(number, 0) + 1
+            for number, count in _most(called):
+                calls.add_metric([workspace, number], count)
             for queue in pool.memory.config.queues[:MAX_QUEUES]:
                 mine = since.get(queue.id, [])
                 waiting.add_metric([workspace, queue.id], len(mine))
@@ -151,7 +162,15 @@ class _Center(Collector):
                 counts[agent.presence] = counts.get(agent.presence, 0) + 1
             for presence, count in sorted(counts.items()):
                 people.add_metric([workspace, presence], count)
-        yield from (waiting, longest, level, people, ignored)
+        yield from (waiting, longest, level, people, calls, ignored)
+
+
+def _most(counts: dict[str, int]) -> Iterator[tuple[str, int]]:
+    """The largest by name, and what the others come to."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    yield from ordered[:MAX_NUMBERS]
+    if len(ordered) > MAX_NUMBERS:
+        yield "other", sum(count for _, count in ordered[MAX_NUMBERS:])
 
 
 def hide(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

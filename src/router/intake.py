@@ -3,7 +3,7 @@
 Deduplication is by the provider's id of the message within its conversation, so a second delivery changes nothing.
 """
 
-from router import events
+from router import events, redial
 from router.capacity import INTERRUPTIBLE, cost
 from router.config import REOPEN_WITHIN_S, Channel
 from router.eligible import fits, has_offer, reachable, signed_in
@@ -100,7 +100,9 @@ def open_inbound(
         else ()
     )
     rules = turn.pool.lookup.queues.get(queue)
-    enqueued_at = min(turn.now, max(turn.at, turn.now - OLDEST_INTAKE_S))
+    before = redial.kept(turn.pool.memory, conversation, queue, turn.now)
+    came_at = before.enqueued_at if before else turn.at
+    enqueued_at = min(turn.now, max(came_at, turn.now - OLDEST_INTAKE_S))
     target_s = turn.pool.promise(queue, channel, enqueued_at)
     answer_by = wish.answer_by if isinstance(wish, ReceiveMessage) else None
     if answer_by is not None:
@@ -117,11 +119,11 @@ def open_inbound(
             tier=outcome.tier,
             head_start_s=outcome.head_start_s,
             requires=outcome.requires,
-            attributes={**wish.attributes, **outcome.attributes},
+            attributes={**_called(wish), **wish.attributes, **outcome.attributes},
             language=wish.language or conversation.language,
             prefers=prefers,
             prefer_until=turn.now + rules.prefer_for_s if prefers and rules else None,
-            follows=conversation.last_contact if back else None,
+            follows=before.contact if before else conversation.last_contact if back else None,
             rule=rule,
             answer_by=answer_by,
         )
@@ -133,6 +135,11 @@ def open_inbound(
     elif is_full:
         end(turn, contact, "overflowed")
     return contact
+
+
+def _called(wish: ReceiveMessage | ReceiveCall) -> dict[str, str]:
+    """The number that was called: it says for whom, or for what on television."""
+    return {"called": wish.to} if isinstance(wish, ReceiveCall) and wish.to else {}
 
 
 def _is_full(turn: Turn, queue: str) -> bool:

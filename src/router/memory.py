@@ -163,6 +163,14 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     contact: str | None = None
 
 
+class Abandoned(msgspec.Struct, frozen=True, gc=False):
+    """A call that was hung up while it waited: its place is kept for a while (`redial`)."""
+
+    contact: str
+    enqueued_at: float
+    t: float
+
+
 class Stats(msgspec.Struct, gc=False):
     """One queue's day so far. Service level = answered_in_target / (answered + abandoned)."""
 
@@ -193,6 +201,8 @@ class Memory(msgspec.Struct):
     seen: dict[str, Seen] = {}
     day: str = ""
     stats: dict[str, Stats] = {}
+    abandoned: dict[str, Abandoned] = {}
+    """Calls hung up lately, by caller and queue, oldest first (`redial`)."""
 
 
 def external_key(channel: str, external: str) -> str:

@@ -11,7 +11,7 @@ import zoneinfo
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from router import calendar, events
+from router import calendar, events, redial
 from router.calendar import Hours
 from router.cells import CLOSED, Lanes
 from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S, Brand, Channel, Lookup, Queue
@@ -617,6 +617,7 @@ def _contact_opened(pool: Pool, event: events.ContactOpened) -> None:
     conversation.contact = contact.id
     if event.direction == "inbound":
         pool._stats(contact).arrived += 1
+        redial.used(pool.memory, conversation, event.queue)
     pool.touch(contact)
 
 
@@ -876,6 +877,7 @@ def _contact_completed(pool: Pool, event: events.ContactCompleted) -> None:
     contact = pool.contacts[event.contact]
     if event.outcome == "abandoned" and not contact.answered and contact.direction == "inbound":
         pool._stats(contact).abandoned += 1
+        redial.remember(pool.memory, contact, pool.conversations[contact.conversation])
     owned = contact.agent is not None
     agent = pool._release(contact)
     del pool.contacts[contact.id]

@@ -109,7 +109,10 @@ def _incoming(account: Account, fields: dict[str, str], call: str) -> Reading:
         f"<Enqueue waitUrl={quoteattr(_url(account, 'wait'))} action={quoteattr(_url(account, 'left'))}>"
         f"{escape(account.channel)}</Enqueue>"
     )
-    return Reading((Item(call, body),), _twiml(enqueue))
+    item, reply = Item(call, body), _twiml(enqueue)
+    if account.settings.get("refuse_when_full") is True:  # before it is answered: nobody pays for a call that is busy
+        return Reading((item,), reply, refused=_twiml('<Reject reason="busy"/>'), late=reply)
+    return Reading((item,), reply)
 
 
 def _wait(account: Account, call: CallView | None) -> HookReply:
