@@ -73,6 +73,7 @@ def test_only_the_networks_that_are_named_may_call(allowed: Any, peer: str, open
         ("https://a.b.naver.net/x", True),
         ("https://naver.net/x", False),
         ("https://evilnaver.net/x", False),
+        ("https://evilfiles.slack.com/a", False),
         ("http://files.slack.com/a", False),
         ("https://files.slack.com.evil.example/a", False),
         ("https://files.slack.com:8443/a", False),
