@@ -444,7 +444,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     ask: Callable[[Item], Awaitable[Answer | None]]
     comments: Callable[[tuple[Comment, ...]], Awaitable[None]]
     look: Look
-    calls: Callable[[], tuple[str, ...]]
+    calls: Callable[[], tuple[str, ...]] = tuple
     """The calls and legs of this channel that the engine believes to be there, as their provider names them."""
     cursor: Callable[[], Awaitable[dict[str, Any]]]
     move_cursor: Callable[[dict[str, Any]], Awaitable[None]]

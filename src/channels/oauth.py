@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
 from channels import loose, signatures
 from channels.base import Account, Call, Result, Token, by_status
 
+OAUTH1 = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
 SHORTEST_S, LONGEST_S, DEFAULT_S = 60.0, 366 * 86_400.0, 3600.0
 
 
@@ -73,19 +74,33 @@ def signed(call: Call, account: Account, nonce: str, now: float) -> Call:
     `nonce` is anything that does not come twice within a second. Setting `consumer_key`; secrets `consumer_secret`,
     `token`, `token_secret`.
     """
-    own = {
-        "oauth_consumer_key": account.setting("consumer_key"),
-        "oauth_nonce": hashlib.sha256(f"{nonce} {now}".encode()).hexdigest()[:32],
+    secrets = {
+        "consumer_key": account.setting("consumer_key"),
+        "consumer_secret": account.secrets["consumer_secret"],
+        "access_token": account.secrets["token"],
+        "access_token_secret": account.secrets["token_secret"],
+    }
+    once = hashlib.sha256(f"{nonce} {now}".encode()).hexdigest()[:32]
+    proof = authorization(secrets, call.method, call.url, once, now, call.form)
+    return msgspec.structs.replace(call, headers={**call.headers, "authorization": proof})
+
+
+def authorization(
+    secrets: Mapping[str, str], method: str, url: str, nonce: str, now: float, params: Iterable[tuple[str, str]] = ()
+) -> str:
+    """OAuth 1.0a's header. `params` are those of a form; those of the URL's query are added, a JSON body is not signed
+    (3.4.1.3). `nonce` must differ from request to request; `secrets` are called as in OAUTH1."""
+    ours = {
+        "oauth_consumer_key": secrets["consumer_key"],
+        "oauth_nonce": nonce,
         "oauth_signature_method": "HMAC-SHA1",
-        "oauth_timestamp": str(int(now)),
-        "oauth_token": account.secrets["token"],
+        "oauth_timestamp": f"{now:.0f}",
+        "oauth_token": secrets["access_token"],
         "oauth_version": "1.0",
     }
-    asked = parse_qsl(urlsplit(call.url).query, keep_blank_values=True)
-    secrets = account.secrets["consumer_secret"], account.secrets["token_secret"]
-    own["oauth_signature"] = signatures.oauth1(call.method, call.url, [*own.items(), *asked, *call.form], *secrets)
-    said = ", ".join(f'{name}="{quote(value, safe="-._~")}"' for name, value in own.items())
-    return msgspec.structs.replace(call, headers={**call.headers, "authorization": f"OAuth {said}"})
+    keys = secrets["consumer_secret"], secrets["access_token_secret"]
+    ours["oauth_signature"] = signatures.oauth1(method, url, [*ours.items(), *params], *keys)
+    return "OAuth " + ", ".join(f'{name}="{quote(value, safe="-._~")}"' for name, value in sorted(ours.items()))
 
 
 def query(pairs: Iterable[tuple[str, str]]) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote
 import pytest
 from oauthlib.oauth1 import Client
 
-from channels import oauth1, signatures
+from channels import oauth, signatures
 from channels.base import Unsendable
 from channels.providers.x_messages import XMessages
 from support.channel import NOW, account, hook
@@ -82,7 +82,7 @@ def test_the_published_vector_of_a_form_is_signed_alike() -> None:
     }
     nonce, at = params.pop("oauth_nonce"), float(params.pop("oauth_timestamp"))
     form = [(name, value) for name, value in params.items() if not name.startswith("oauth_")]
-    header = oauth1.authorization(secrets, inputs["method"], inputs["url"], nonce, at, form)
+    header = oauth.authorization(secrets, inputs["method"], inputs["url"], nonce, at, form)
     assert VECTORS["oauth1-hmac-sha1"]["expected"] in unquote(header)
 
 

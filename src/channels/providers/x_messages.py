@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from channels import loose, oauth1
+from channels import loose, oauth
 from channels.base import (
     About,
     Account,
@@ -53,7 +53,7 @@ class XMessages:
     kinds: tuple[Kind, ...] = ("social",)
     transport: Transport = "webhook"
     required_settings: tuple[str, ...] = ("user_id",)
-    required_secrets: tuple[str, ...] = oauth1.NAMES
+    required_secrets: tuple[str, ...] = oauth.OAUTH1
 
     def verify(self, account: Account, webhook: Webhook) -> bool:
         given = webhook.headers.get("x-twitter-webhooks-signature", "")
@@ -88,8 +88,8 @@ class XMessages:
         url += f"/{quote(deliver.identity.value, safe='')}/messages"
         nonce = hashlib.sha256(f"{deliver.key} {now}".encode()).hexdigest()[:32]
         token = account.secrets.get("oauth2_token")
-        signed = {name: account.secrets[name].split()[0] for name in oauth1.NAMES}
-        proof = f"Bearer {token}" if token else oauth1.authorization(signed, "POST", url, nonce, now)
+        signed = {name: account.secrets[name].split()[0] for name in oauth.OAUTH1}
+        proof = f"Bearer {token}" if token else oauth.authorization(signed, "POST", url, nonce, now)
         headers = {"authorization": proof, "content-type": "application/json"}
         return Call(url=url, headers=headers, body=msgspec.json.encode({"text": text}))
 
