@@ -74,6 +74,7 @@ def test_the_link_to_the_talk_is_the_best_and_others_lead_nowhere() -> None:
             "https://www.alibaba.com/help",
             "https://biz.alibaba.com/ta/detail.htm?orderId=77",
             "https://message.alibaba.com/detail.htm?inquiryId=3",
+            "https://message.alibaba.com/detail.htm?inquiryId=3&lang=en",  # as good, but the second
             "http://[bad",
         )
     )
