@@ -49,7 +49,7 @@ def granted(status: int, body: bytes, now: float) -> Token | Result:
     said = loose.fields(said, "content") or said
     value = loose.text(said, "access_token", most=8_000) or loose.text(said, "accessToken", most=8_000)
     if status >= 300 or not value:
-        return by_status(status if status >= 300 else 502, f"no access token: {words(said)}"[:300])
+        return by_status(status if status >= 300 else 502, words(said)[:300] or "no access token")
     given = loose.number(said, "expires_in") or loose.number(said, "expiresIn") or DEFAULT_S
     again = loose.text(said, "refresh_token", most=8_000) or loose.text(said, "refreshToken", most=8_000)
     kept = {"refresh_token": again} if again else {}

@@ -81,7 +81,8 @@ class Gateway:
             author=author,  # type: ignore[arg-type]
             private=private,
         )
-        self.chats.applied("ws", self.pool, (event,), Content(parts=(Text(text="x"),)), self.now - ago_s)
+        content = Content(parts=(Text(text="x"),))
+        self.chats.applied("ws", self.pool, (event,), lambda: content, self.now - ago_s)
         return len(self.pushed) - before
 
     async def second(self) -> None:
