@@ -412,7 +412,7 @@ def test_what_became_of_a_guests_message_is_told_to_both() -> None:
 
     def told(wish: inputs.Input) -> list[tuple[str, str]]:
         happened = tuple(story.tell(wish).events)
-        frames = frames_of(story.pool, happened, None, story.pool.t, "0.1", audience)
+        frames = frames_of(story.pool, happened, lambda: None, story.pool.t, "0.1", audience)
         return [(who, f"{frame.message.id}") for who, frame in frames if isinstance(frame, MessageFrame)] + [
             (who, frame.status) for who, frame in frames if isinstance(frame, StatusFrame)
         ]
