@@ -115,6 +115,15 @@ def test_whatever_is_written_is_read_as_it_was(text: str) -> None:
         assert read == text.encode("utf-16", "replace").decode("utf-16")
 
 
+@pytest.mark.parametrize(
+    ("text", "coding"), [("x" + "😀" * 99, "auto"), ("x" + "{" * 199, "auto"), ("x" + "가" * 199, "euckr")]
+)
+def test_no_letter_is_cut_in_two(text: str, coding: str) -> None:
+    written = wire.written(text, coding)
+    assert written is not None and len(written.pieces()) > 1
+    assert "".join(wire.text(piece, written.data_coding) for piece in written.pieces()) == text
+
+
 def test_a_text_takes_the_least_parts_that_its_alphabet_allows() -> None:
     assert len(ordered("x" * 160)) == 1 and len(ordered("x" * 161)) == 2
     assert len(ordered("가" * 70)) == 1 and len(ordered("가" * 71)) == 2
@@ -310,9 +319,12 @@ class House:
         self.refuses = 0
         self.unkept = 0
         self.order: list[str] = []
+        self.busy: asyncio.Event | None = None
 
     async def _take(self, item: Item) -> None:
         self.takes += 1
+        if self.busy is not None:
+            await self.busy.wait()
         if self.refuses:
             self.refuses -= 1
             raise Unavailable("planted")
@@ -470,6 +482,25 @@ async def test_parts_that_do_not_come_are_waited_for_and_then_missed() -> None:
     (text,) = house.texts
     assert text.startswith("[…]") and text.endswith("[…]") and text.removeprefix("[…]").removesuffix("[…]") in LONG
     assert house.clock.now - NOW > 30
+
+
+async def test_a_part_that_comes_while_its_message_is_given_up_is_not_lost() -> None:
+    house = House()
+    one, other = parts_of("가" * 100)
+    async with bound(house, parts_wait_s=30) as (_, peer):
+        house.busy = asyncio.Event()
+        peer.raw(one)
+        await peer.responses(1)
+        async with asyncio.timeout(20):
+            while not house.takes:
+                await asyncio.sleep(0.001)
+        peer.raw(other)
+        await peer.responses(2)
+        house.busy.set()
+        async with asyncio.timeout(20):
+            while len(house.texts) < 2:
+                await asyncio.sleep(0.001)
+    assert sorted(house.texts) == ["[…]" + "가" * 33, "가" * 67 + "[…]"]
 
 
 async def test_another_long_text_under_the_same_number_does_not_mix() -> None:
