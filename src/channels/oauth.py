@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
@@ -84,9 +84,8 @@ def signed(call: Call, account: Account, nonce: str, now: float) -> Call:
         "oauth_token": account.secrets["token"],
         "oauth_version": "1.0",
     }
-    asked = parse_qsl(urlsplit(call.url).query, keep_blank_values=True)
     secrets = account.secrets["consumer_secret"], account.secrets["token_secret"]
-    own["oauth_signature"] = signatures.oauth1(call.method, call.url, [*own.items(), *asked, *call.form], *secrets)
+    own["oauth_signature"] = signatures.oauth1(call.method, call.url, [*own.items(), *call.form], *secrets)
     said = ", ".join(f'{name}="{quote(value, safe="-._~")}"' for name, value in own.items())
     return msgspec.structs.replace(call, headers={**call.headers, "authorization": f"OAuth {said}"})
 
