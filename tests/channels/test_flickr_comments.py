@@ -3,9 +3,11 @@
 import json
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
+
 from channels.providers.flickr_comments import FlickrComments
 from support.channel import NOW, account
-from support.comments import deliver, refuses_what_is_no_comment, said
+from support.comments import deliver, refuses_what_is_no_comment, said, signed_rightly
 
 IT = FlickrComments()
 OURS = account(
@@ -59,5 +61,7 @@ def test_an_answer_is_a_comment_on_the_photo() -> None:
     fields = dict(call.form)
     assert (call.method, call.url) == ("POST", "https://www.flickr.com/services/rest")
     assert (fields["method"], fields["photo_id"]) == ("flickr.photos.comments.addComment", "109722179")
-    assert fields["comment_text"] == "네, 팝니다." and "oauth_signature=" in call.headers["authorization"]
+    assert fields["comment_text"] == "네, 팝니다."
+    assert signed_rightly(call)
+    assert not signed_rightly(msgspec.structs.replace(call, form=call.form[:-1]))
     refuses_what_is_no_comment(IT, OURS, "1:2", 5000)

@@ -1,27 +1,16 @@
 """Mentions on X: which pages are asked for, and how an answer is signed."""
 
 import json
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from channels import signatures
 from channels.base import Call
 from channels.providers.x_mentions import XMentions
 from support.channel import NOW, account
-from support.comments import deliver, refuses_what_is_no_comment, said
+from support.comments import deliver, refuses_what_is_no_comment, said, signed_rightly
 
 IT = XMentions()
 SECRETS = {"consumer_secret": "cs", "token": "370-t", "token_secret": "ts"}
 OURS = account(IT, {"user_id": "2244", "consumer_key": "ck"}, SECRETS)
-
-
-def signed_rightly(call: Call) -> bool:
-    """As a server does it: the signature is made anew from the request and the header's own parameters."""
-    fields = dict(pair.split("=", 1) for pair in call.headers["authorization"].removeprefix("OAuth ").split(", "))
-    own = {name: unquote(value.strip('"')) for name, value in fields.items()}
-    given = own.pop("oauth_signature")
-    asked = [(name, value) for name, values in parse_qs(urlsplit(call.url).query).items() for value in values]
-    url = call.url.partition("?")[0]
-    return given == signatures.oauth1(call.method, url, [*own.items(), *asked, *call.form], "cs", "ts")
 
 
 def test_the_first_poll_looks_back_a_day_and_the_next_ones_from_the_newest() -> None:

@@ -1,8 +1,11 @@
 """Deliveries and messages of ours for the tests of public comments, and what every provider of them must refuse."""
 
+from urllib.parse import parse_qs, unquote, urlsplit
+
 import pytest
 
-from channels.base import Account, File, Outgoing, Provider, Unsendable
+from channels import signatures
+from channels.base import Account, Call, File, Outgoing, Provider, Unsendable
 from router.effects import Deliver, EndCaller
 from router.model import Content, Identity, Text, Thread
 from support.channel import NOW
@@ -31,3 +34,13 @@ def refuses_what_is_no_comment(provider: Provider, ours: Account, thread: str, l
         with pytest.raises(Unsendable, match=r"needs text|at most|no files"):
             provider.write(ours, deliver(thread), message, NOW)
     assert provider.write(ours, deliver(thread), said("x" * longest), NOW)
+
+
+def signed_rightly(call: Call) -> bool:
+    """As a server does it: the signature is made anew from the request and the header's own parameters."""
+    fields = dict(pair.split("=", 1) for pair in call.headers["authorization"].removeprefix("OAuth ").split(", "))
+    own = {name: unquote(value.strip('"')) for name, value in fields.items()}
+    given = own.pop("oauth_signature")
+    asked = [(name, value) for name, values in parse_qs(urlsplit(call.url).query).items() for value in values]
+    url = call.url.partition("?")[0]
+    return given == signatures.oauth1(call.method, url, [*own.items(), *asked, *call.form], "cs", "ts")
