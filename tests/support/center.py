@@ -4,6 +4,8 @@
 """
 
 import asyncio
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -39,7 +41,31 @@ agents:
 HOOK_SECRET = "whsec_" + "dGVzdC1zZWNyZXQtdGVzdC1zZWNyZXQtdGVzdC1zZWM="
 
 
+PORTS = range(10_000, 32_000)
+"""Below those that Linux gives to whoever connects, or a client might sit on a port before its server starts."""
+_next = itertools.count(os.getpid() * 97)
+
+
 def free_port() -> int:
+    """A port of this process's own, for as long as it lives, among all tests that run beside each other.
+
+    What marks it as taken is an abstract socket of its name: it needs no clearing away.
+    """
+    if sys.platform != "linux":
+        return _any_port()
+    for number in itertools.islice(_next, len(PORTS)):
+        port = PORTS[number % len(PORTS)]
+        mark = socket.socket(socket.AF_UNIX)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            mark.bind(f"\0naru-test-port-{port}")
+            probe.bind(("127.0.0.1", port))
+            mark.detach()
+            return port
+        mark.close()
+    raise AssertionError("no port is free")
+
+
+def _any_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
