@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 PASSWORD = "a long enough password"
 PICTURES = Path(os.environ.get("NARU_TEST_PICTURES", "/tmp/naru-pictures"))
-WAIT_MS = 15_000
+WAIT_MS = 30_000
 
 CONFIG = """\
 version: 1

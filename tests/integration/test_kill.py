@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 LAUNCHER = [sys.executable, str(Path(__file__).parent.parent / "support" / "crash_launcher.py")]
 AT_POINTS, AT_RANDOM, CONTACTS = 30, 30, 1000
-START_S, POINT_S, SELDOM_S, ENOUGH_S, DRAIN_S = 30.0, 5.0, 30.0, 120.0, 60.0
+START_S, POINT_S, SELDOM_S, ENOUGH_S, DRAIN_S = 60.0, 5.0, 30.0, 300.0, 120.0
 AGENTS = ("mina", "jun", "sora", "tae")
 CONFIG = """\
 version: 1
@@ -241,7 +241,7 @@ class Lives:
             await asyncio.gather(*self.world.customers)
         await self.drained(drain_s)
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 20) == 0, self.world.center.log_tail()
+        assert await asyncio.wait_for(process.wait(), 30) == 0, self.world.center.log_tail()
 
     async def drained(self, limit_s: float) -> None:
         """Wait until nothing is left to do; what is not done in time the ledger will name."""
@@ -389,7 +389,7 @@ async def test_a_planted_acknowledge_before_append_is_caught(tmp_path: Path) -> 
                 while not world.ledger.acks.empty():
                     world.ledger.acks.get_nowait()
                 # The lie is told, and its append is half a second away: that is the moment.
-                await asyncio.wait_for(world.ledger.acks.get(), 20)
+                await asyncio.wait_for(world.ledger.acks.get(), 30)
                 await lives.ended(process, 0)
             del world.center.env["PLANT"]
             await lives.finish(0, drain_s=3)

@@ -19,7 +19,7 @@ from typing import Any
 import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 
-START_S = 30.0
+START_S = 60.0
 
 CONFIG = """\
 version: 1
@@ -154,7 +154,7 @@ class Center:
             return self.process.returncode if self.process else 0
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(15)
+            return self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
@@ -173,7 +173,7 @@ class Center:
 
     def request(self, method: str, path: str, key: str | None = None, **more: Any) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {key or self.owner_key}", **more.pop("headers", {})}
-        return httpx2.request(method, self.url + path, headers=headers, timeout=10, **more)
+        return httpx2.request(method, self.url + path, headers=headers, timeout=30, **more)
 
     def agent_key(self, agent: str, role: str = "agent") -> str:
         body = {"name": f"test {agent}", "role": role, "agent": agent}
@@ -205,7 +205,7 @@ class Frames:
         self.sent.append(frame)
         await self.socket.send(json.dumps(frame))
 
-    async def next(self, kind: str, timeout_s: float = 10, **fields: Any) -> dict[str, Any]:
+    async def next(self, kind: str, timeout_s: float = 30, **fields: Any) -> dict[str, Any]:
         """The first frame of this type, not asked for before, whose fields are so; pings are answered on the way."""
 
         def fits(frame: dict[str, Any]) -> bool:

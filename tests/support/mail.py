@@ -26,8 +26,8 @@ from support.center import free_port
 HOST = "127.0.0.1"
 PASSWORD = "secret"
 USERS = ("help@shop.test", "mina.kim@customer.test")
-START_LIMIT_S = 20.0
-STOP_LIMIT_S = 5.0
+START_LIMIT_S = 60.0
+STOP_LIMIT_S = 30.0
 
 POSTFIX = Path("/usr/lib/postfix/sbin/master")
 DOVECOT = Path("/usr/sbin/dovecot")

@@ -14,7 +14,7 @@ import httpx2
 from support.center import free_port
 
 SOURCES = Path(__file__).parent / "oidc"
-START_S = 30.0
+START_S = 60.0
 INSTALL_S = 180.0
 
 ACCOUNTS: dict[str, dict[str, Any]] = {

@@ -176,7 +176,7 @@ class Gateway(Center):
         return self._key
 
 
-async def until(true: object, limit_s: float = 20) -> None:
+async def until(true: object, limit_s: float = 30) -> None:
     """Wait for something that others do; asked every 20 ms."""
     async with asyncio.timeout(limit_s):
         while not true():  # type: ignore[operator]
