@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from naru import probes
 from naru.app import Naru, create_app
 from naru.settings import BadSettings, Settings, load
-from support.center import CONFIG, AgentDesk, Center, ChatPage, Frames, free_port
+from support.center import CONFIG, FRESH, AgentDesk, Center, ChatPage, Frames, free_port
 
 REQUIRE_ALL = os.environ.get("NARU_TEST_REQUIRE") == "all"
 NARU = [sys.executable, "-m", "naru.cli"]
@@ -33,7 +33,7 @@ PASSWORD = "marker-9c2e-only-in-the-password"
 
 @pytest.fixture(scope="module")
 def center(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Center]:
-    with Center(tmp_path_factory.mktemp("ops") / "data") as center:
+    with Center(tmp_path_factory.mktemp("ops") / "data", launcher=FRESH) as center:
         yield center
 
 

@@ -19,6 +19,8 @@ from typing import Any
 import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 
+from support import nursery
+
 START_S = 60.0
 
 CONFIG = """\
@@ -38,6 +40,8 @@ agents:
 - {id: mina, name: Mina, brands: [shop], email: mina@shop.test}
 - {id: jun, name: Jun, brands: [shop], email: jun@shop.test}
 """
+FRESH = [sys.executable, "-m", "naru.cli"]
+"""The launcher that pays for its imports, where the start of the program itself is to be proved."""
 HOOK_SECRET = "whsec_" + "dGVzdC1zZWNyZXQtdGVzdC1zZWNyZXQtdGVzdC1zZWM="
 
 
@@ -74,6 +78,7 @@ def _any_port() -> int:
 
 class Center:
     """`launcher` replaces the program that runs, for tests that plant faults in it; it gets the CLI's arguments.
+    Without one, and with nothing around it, the program comes out of the nursery.
 
     With `config` None the folder is left as it is: somebody else has filled it.
     """
@@ -96,9 +101,9 @@ class Center:
             "PYTHONUNBUFFERED": "1",
             **(env or {}),
         }
-        self.launcher = launcher or [sys.executable, "-m", "naru.cli"]
+        self.launcher = launcher or (FRESH if wrapper else [])
         self.wrapper = wrapper or []
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: nursery.Running | None = None
         self.log_path = folder.parent / f"{folder.name}.log"
         folder.mkdir(parents=True, exist_ok=True)
         if config is not None:
@@ -108,15 +113,16 @@ class Center:
 
     def cli(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """The command line on this center's data folder."""
-        command = [sys.executable, "-m", "naru.cli", *args, "--data", str(self.folder)]
-        return subprocess.run(command, env=self.env, check=check, capture_output=True, text=True, timeout=60)
+        return nursery.run([*args, "--data", str(self.folder)], self.env, 60, check)
 
     def start(self) -> "Center":
         args = ["serve", "--data", str(self.folder), "--port", str(self.port)]
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.wrapper, *self.launcher, *args], env=self.env, stdout=log, stderr=log
-            )
+            if self.launcher:
+                command = [*self.wrapper, *self.launcher, *args]
+                self.process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
+            else:
+                self.process = nursery.begin(args, self.env, log)
         try:
             self.wait_ready()
         except BaseException:
