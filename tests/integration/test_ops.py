@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -305,12 +305,14 @@ def create_app_early(house: Naru) -> Any:
 
 
 def test_help_comes_at_once() -> None:
+    """Half a second of computing at the most, however long it had to wait for a core."""
     took: list[float] = []
     script = Path(sys.executable).with_name("naru")
     for _ in range(5):
-        began = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([str(script), "--help"], capture_output=True, text=True, env=plain_environment())
-        took.append(time.perf_counter() - began)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
         assert done.returncode == 0 and "serve" in done.stdout
     print(f"naru --help: best of 5 {min(took):.3f} s")
     assert min(took) < 0.5

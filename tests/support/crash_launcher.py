@@ -15,6 +15,7 @@ has in memory either way, but the imports, most of a start's time, need not be p
 import asyncio
 import contextvars
 import functools
+import gc
 import json
 import os
 import select
@@ -231,6 +232,7 @@ def main() -> None:
 
 def nursery() -> None:
     """One center at a time, until stdin ends; a center that still runs then dies too."""
+    gc.freeze()  # a center that collects once it has started does not look at what was there before it
     while line := sys.stdin.readline():
         birth = json.loads(line)
         pid = os.fork()
