@@ -9,6 +9,7 @@ unset PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX="${PYTHONPYCACHEPREFIX:-$PWD/.venv/pycache}"
 report=$(mktemp)
 trap 'kill "$row" 2>/dev/null; rm -f "$report"' EXIT
+trap 'exit 130' INT TERM
 nice -n 5 "$1" -q -n 2 --dist worksteal $computing >"$report" 2>&1 &
 row=$!
 "$1" -q -n 2 --dist loadfile --no-loadscope-reorder $(for folder in $computing; do echo "--ignore=$folder"; done)
