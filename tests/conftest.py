@@ -20,6 +20,12 @@ from support.provider import installed
 from support.tansu import Tansu
 
 CHROMIUM = "/usr/bin/chromium"
+LONGEST = ("test_kill.py", "test_scaled.py", "test_wall.py", "test_ops.py", "test_move.py", "test_events.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, or in the end all would wait for it alone."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -587,9 +587,9 @@ ODD = {
 @pytest.mark.parametrize("name", ODD)
 def test_odd_mails_are_read_in_time_and_fit_the_log(name: str) -> None:
     raw = ODD[name]
-    began = time.perf_counter()
+    began = time.process_time()
     found = item(raw)
-    assert time.perf_counter() - began < 5  # far beyond what any takes; a pattern that runs away takes minutes
+    assert time.process_time() - began < 15  # far beyond what any takes; a pattern that runs away takes minutes
     assert found.files[-1].body == raw
     assert found.content is not None
     assert "\x00" not in found.content.text

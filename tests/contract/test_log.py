@@ -76,7 +76,7 @@ async def log(open_log: Open) -> Log:
 
 async def take(log: Log, topic: str, count: int, start: int = 0, part: int = 0) -> list[Stored]:
     found: list[Stored] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for batch in log.read(topic, part, start):
             found += batch
             if len(found) >= count:

@@ -17,7 +17,7 @@ from support.center import AgentDesk, Center, ChatPage, free_port
 ROOT = Path(__file__).parents[2]
 CADDYFILE = ROOT / "deploy" / "Caddyfile"
 PREFIX = "http://"
-START_S = 20.0
+START_S = 60.0
 
 
 def wait_open(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -122,7 +122,7 @@ async def test_history_built_anew_from_an_older_journal_is_what_was_there(kept: 
     log = SqliteLog(folder / "log.sqlite", lambda: 0.0)
     projector = Projector(log, new, 0, Outbox())
     running = asyncio.create_task(projector.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while projector.cursor.offset < await log.end(JOURNAL, 0):
             await asyncio.sleep(0)
     running.cancel()
@@ -194,7 +194,7 @@ async def test_readers_and_owners_refuse_what_a_newer_release_has_written(what: 
     log = SqliteLog(folder / "log.sqlite", lambda: 0.0)
     owner = Owner(log, 0, release.keyring(), release.NoSnapshots(), "w", lambda: 0.0, lambda: "mine")
     with pytest.raises(msgspec.ValidationError):
-        await asyncio.wait_for(owner.run(), 10)
+        await asyncio.wait_for(owner.run(), 30)
     await log.close()
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 PASSWORD = "a long enough password"
 PICTURES = Path(os.environ.get("NARU_TEST_PICTURES", "/tmp/naru-pictures"))
-WAIT_MS = 15_000
+WAIT_MS = 30_000
 
 CONFIG = """\
 version: 1
@@ -236,9 +236,9 @@ async def test_a_closed_desk_gives_its_offer_back(people: People) -> None:
         loop = asyncio.get_running_loop()
         closed = loop.time()
         await context.close()
-        offer: dict[str, Any] = (await jun.next("offer", 15))["offer"]
+        offer: dict[str, Any] = (await jun.next("offer"))["offer"]  # long before the offer's own end, and the lease's
         assert offer["contact"] == contact
-        assert 4 < loop.time() - closed < 10
+        assert loop.time() - closed > 4, "not before it is sure that she is gone"
         assert (await jun.do("accept", offer=offer["id"]))["status"] == 200
         await jun.do("message", contact=contact, text="네, 준입니다")
         await expect(at(customer, "naru-message").last).to_contain_text("네, 준입니다", timeout=WAIT_MS)

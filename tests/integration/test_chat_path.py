@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from support.center import AgentDesk, Center, ChatPage
+from support.center import FRESH, AgentDesk, Center, ChatPage
 
 
 async def test_a_chat_is_routed_answered_and_wrapped_up(tmp_path: Path) -> None:
-    with Center(tmp_path / "data") as center:
+    with Center(tmp_path / "data", launcher=FRESH) as center:
         desk = await AgentDesk.open(center, center.agent_key("mina"))
         view = await desk.next("view")
         assert view["agent"]["presence"] == "offline"

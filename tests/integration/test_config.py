@@ -57,7 +57,7 @@ class House:
     def __init__(self, center: Center) -> None:
         self.center = center
         self.client = httpx2.Client(
-            base_url=center.url, timeout=15, headers={"Authorization": f"Bearer {center.owner_key}"}
+            base_url=center.url, timeout=30, headers={"Authorization": f"Bearer {center.owner_key}"}
         )
 
     def export(self) -> str:
@@ -87,7 +87,7 @@ def same_document(house: House) -> Iterator[None]:
     yield
 
 
-def until(probe: Callable[[], Any], timeout_s: float = 5) -> Any:
+def until(probe: Callable[[], Any], timeout_s: float = 30) -> Any:
     end = time.perf_counter() + timeout_s
     while not (found := probe()):
         assert time.perf_counter() < end, "it did not happen"
@@ -201,7 +201,7 @@ async def test_what_waits_in_a_deleted_queue_moves_in_its_old_place(house: House
     assert [contact["since"] for contact in after] == [contact["since"] for contact in before]
     for page, place in zip(pages, (1, 2, 3, 4), strict=True):
         state = page.seen[-1]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while state.get("type") != "state" or state["state"]["position"] != place:
                 state = next((f for f in page.seen if f.get("state", {}).get("position") == place), None) or (
                     await page.next("state")
@@ -301,7 +301,7 @@ def test_changes_at_the_same_moment_do_not_undo_each_other(house: House) -> None
     def make(number: int) -> int:
         body = {"id": f"skill-{number}", "name": "x"}
         headers = {"Authorization": f"Bearer {house.center.owner_key}"}
-        return httpx2.post(f"{house.center.url}/v1/skills", json=body, headers=headers, timeout=15).status_code
+        return httpx2.post(f"{house.center.url}/v1/skills", json=body, headers=headers, timeout=30).status_code
 
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(make, range(8)))

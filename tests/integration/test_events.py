@@ -48,7 +48,7 @@ def center_of(folder: Path, *webhooks: dict[str, Any], reply_url: str | None = N
     return Center(folder / "data", yaml.safe_dump(config), env, [sys.executable, "-c", HURRY])
 
 
-async def until(probe: Callable[[], Any], timeout_s: float = 20) -> Any:
+async def until(probe: Callable[[], Any], timeout_s: float = 30) -> Any:
     """Bounded polling for what another process does in its own time."""
     async with asyncio.timeout(timeout_s):
         while not (found := probe()):

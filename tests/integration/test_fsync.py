@@ -65,7 +65,7 @@ async def speak(center: Center) -> tuple[list[str], list[str]]:
     hook, web = center.hook("hook"), center.hook("web")
     webhooks = [f"proof-hook-{number:04}" for number in range(MESSAGES)]
     chats = [f"proof-chat-{number:04}" for number in range(MESSAGES // 2)]
-    async with httpx2.AsyncClient(base_url=center.url, timeout=20) as http:
+    async with httpx2.AsyncClient(base_url=center.url, timeout=30) as http:
         for id_ in webhooks:
             body = f'{{"thread": "{id_}", "from": {{"value": "c"}}, "text": "hello"}}'
             answer = await http.post(f"/hooks/{hook}", content=body, headers=signed(id_, body))

@@ -29,7 +29,9 @@ pytestmark = pytest.mark.slow
 
 LAUNCHER = [sys.executable, str(Path(__file__).parent.parent / "support" / "crash_launcher.py")]
 AT_POINTS, AT_RANDOM, CONTACTS = 30, 30, 1000
-START_S, POINT_S, SELDOM_S, ENOUGH_S, DRAIN_S = 30.0, 5.0, 30.0, 120.0, 60.0
+START_S, POINT_S, SELDOM_S, ENOUGH_S, DRAIN_S = 60.0, 5.0, 30.0, 300.0, 60.0
+LIGHTER_S = (0.5, 2.0, 8.0, 30.0)
+"""Pauses of a client between one customer and the next."""
 AGENTS = ("mina", "jun", "sora", "tae")
 CONFIG = """\
 version: 1
@@ -62,18 +64,18 @@ MAIL = """\
 """
 # Every fail-point with how often it is passed before the kill, at the least and at the most.
 POINTS = {
-    "append:naru.in:before": (1, 60),
-    "append:naru.in:after": (1, 60),
-    "append:naru.journal:before": (1, 60),
-    "append:naru.journal:after": (1, 60),
+    "append:naru.in:before": (1, 30),
+    "append:naru.in:after": (1, 30),
+    "append:naru.journal:before": (1, 30),
+    "append:naru.journal:after": (1, 30),
     "open:before": (1, 1),
     "open:after": (1, 1),
-    "take:appended": (1, 40),
-    "ask:appended": (2, 60),
-    "ask:answered": (2, 40),
-    "fold:before": (3, 120),
-    "store:projector:before": (1, 30),
-    "store:projector:after": (1, 30),
+    "take:appended": (1, 20),
+    "ask:appended": (2, 30),
+    "ask:answered": (2, 20),
+    "fold:before": (3, 60),
+    "store:projector:before": (1, 15),
+    "store:projector:after": (1, 15),
     "store:snapshot:before": (1, 1),
     "store:snapshot:after": (1, 1),
     "store:worker:before": (1, 1),  # only where nothing is being sent: not every life has such a moment
@@ -162,7 +164,7 @@ class Lives:
         """A center that begins to start: forked with its imports done, or the whole program `fresh`."""
         center = self.world.center
         args = ["serve", "--data", str(center.folder), "--port", str(center.port)]
-        env = {**center.env, "CRASH_TOLD": str(self.told), "SNAPSHOT_RECORDS": "400", **env}
+        env = {**center.env, "CRASH_TOLD": str(self.told), "SNAPSHOT_RECORDS": "400", "LOST_CHAT_S": "3600", **env}
         with center.log_path.open("ab") as log:
             if fresh:
                 self.process = await asyncio.create_subprocess_exec(
@@ -241,16 +243,19 @@ class Lives:
             await asyncio.gather(*self.world.customers)
         await self.drained(drain_s)
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 20) == 0, self.world.center.log_tail()
+        assert await asyncio.wait_for(process.wait(), 30) == 0, self.world.center.log_tail()
 
-    async def drained(self, limit_s: float) -> None:
-        """Wait until nothing is left to do; what is not done in time the ledger will name."""
-        world = self.world
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                while _undone(world.center.folder, len(world.ledger.acknowledged)):
-                    world.failed()
-                    await asyncio.sleep(0.1)
+    async def drained(self, standstill_s: float) -> None:
+        """Wait until nothing is left to do, for as long as anything is done; what is left then the ledger will name."""
+        world, loop = self.world, asyncio.get_running_loop()
+        before, since = None, loop.time()
+        while any(left := _undone(world.center.folder, len(world.ledger.acknowledged))):
+            world.failed()
+            if left != before:
+                before, since = left, loop.time()
+            if loop.time() - since > standstill_s:
+                return
+            await asyncio.sleep(0.1)
 
 
 def _count(folder: Path, *queries: str) -> list[int]:
@@ -262,14 +267,15 @@ def _contacts(folder: Path) -> int:
     return _count(folder, "SELECT COUNT(*) FROM contacts")[0]
 
 
-def _undone(folder: Path, acknowledged: int) -> bool:
+def _undone(folder: Path, acknowledged: int) -> tuple[int, int, int]:
+    """Messages that are not there yet, contacts that are not over, answers that are not sent."""
     messages, open_, pending = _count(
         folder,
         "SELECT COUNT(*) FROM messages WHERE author = 'customer'",
         "SELECT COUNT(*) FROM contacts WHERE ended_at IS NULL",
         "SELECT COUNT(*) FROM messages WHERE status = 'pending'",
     )
-    return messages < acknowledged or open_ > 0 or pending > 0
+    return max(0, acknowledged - messages), open_, pending
 
 
 def alarms(log: Path) -> Counter[str]:
@@ -324,6 +330,14 @@ def told(verdict: Verdict) -> str:
     return "\n".join(f"{kind}: {len(found)} {found[:10]}" for kind, found in kinds.items())
 
 
+async def at_last(lives: Lives, point: str) -> int:
+    """How many lives it took to die at a point: the longer it takes, the less there is to do for the center."""
+    for tries, lives.world.pause_s in enumerate(LIGHTER_S, 1):
+        if await lives.at_point(point, 1, SELDOM_S):
+            return tries
+    raise AssertionError(f"{point} is never passed")
+
+
 async def test_no_acknowledged_contact_is_lost_or_offered_twice_over_sixty_kills(
     tmp_path: Path, mail_servers: mail.MailServers | None
 ) -> None:
@@ -348,10 +362,8 @@ async def test_no_acknowledged_contact_is_lost_or_offered_twice_over_sixty_kills
                     missed.append(point)
                 kills += 1
                 world.failed()
-            world.pause_s = 0.5 if missed else world.pause_s
             for point in missed:  # too seldom passed under this load: at its first passing under a lighter one then
-                kills += 1
-                assert await lives.at_point(point, 1, SELDOM_S), f"{point} is never passed"
+                kills += await at_last(lives, point)
             world.pause_s = 0.02
             await lives.finish(CONTACTS)
         finally:
@@ -377,7 +389,7 @@ async def test_no_acknowledged_contact_is_lost_or_offered_twice_over_sixty_kills
 async def test_a_planted_acknowledge_before_append_is_caught(tmp_path: Path) -> None:
     port = free_port()
     world, hook, web = await begin_world(tmp_path / "data", random.Random(1), None, port)
-    world.center.env |= {"PLANT": "ack-early", "PLANT_DELAY_S": "0.5"}
+    world.center.env |= {"PLANT": "ack-early", "PLANT_DELAY_S": "10"}
     lives = Lives(world, tmp_path / "points")
     kills = 3
     async with sink(port, world.ledger.delivered):
@@ -388,8 +400,8 @@ async def test_a_planted_acknowledge_before_append_is_caught(tmp_path: Path) -> 
                 assert await lives.come_up(process)
                 while not world.ledger.acks.empty():
                     world.ledger.acks.get_nowait()
-                # The lie is told, and its append is half a second away: that is the moment.
-                await asyncio.wait_for(world.ledger.acks.get(), 20)
+                # The lie is told, and its append is ten seconds away: that is the moment.
+                await asyncio.wait_for(world.ledger.acks.get(), 30)
                 await lives.ended(process, 0)
             del world.center.env["PLANT"]
             await lives.finish(0, drain_s=3)

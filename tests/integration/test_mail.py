@@ -26,7 +26,7 @@ TEXT = "지난주에 산 똠얌 소스가 깨져서 왔습니다.\n교환하고 
 FILE_NAME = "영수증 사진.png"
 FILE_BYTES = bytes(range(256)) * 40
 ANSWER_BYTES = FILE_BYTES[::-1]
-WAIT_S = 15.0
+WAIT_S = 30.0
 
 CONFIG = """\
 version: 1
@@ -71,7 +71,7 @@ class Post:
         self.servers = servers
 
     def box(self, user: str) -> MailBoxUnencrypted:
-        box = MailBoxUnencrypted(self.servers.host, self.servers.imap_port, timeout=10)
+        box = MailBoxUnencrypted(self.servers.host, self.servers.imap_port, timeout=30)
         box.login(user, self.servers.password)
         return box
 

@@ -48,7 +48,7 @@ Content-Disposition: attachment; filename*=UTF-8''{quote(FILE_NAME)}
 
 
 def open_idle(servers: MailServers) -> MailBoxUnencrypted:
-    mailbox = MailBoxUnencrypted(servers.host, servers.imap_port, timeout=10)
+    mailbox = MailBoxUnencrypted(servers.host, servers.imap_port, timeout=30)
     mailbox.login("help@shop.test", servers.password)
     mailbox.idle.start()
     return mailbox
@@ -56,7 +56,7 @@ def open_idle(servers: MailServers) -> MailBoxUnencrypted:
 
 def read_when_told(mailbox: MailBoxUnencrypted) -> MailMessage | None:
     """Look only after the server has spoken, so that a server that never speaks fails the test."""
-    while mailbox.idle.poll(timeout=10):
+    while mailbox.idle.poll(timeout=30):
         mailbox.idle.stop()
         for message in mailbox.fetch(AND(header=H("Message-ID", MESSAGE_ID))):
             return message

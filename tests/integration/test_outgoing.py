@@ -86,7 +86,7 @@ async def test_a_process_that_dies_while_it_sends_gives_its_rows_back_after_the_
         await house.project()
         receiver.hold.clear()
         dying = asyncio.create_task(house.deliverer().deliver(WORKSPACE, "crm"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(receiver.times) < deliveries.AT_ONCE:
                 await asyncio.sleep(0.01)
         dying.cancel()
@@ -323,7 +323,7 @@ async def test_one_slow_receiver_holds_up_nobody_else(tmp_path: Path) -> None:
             if not any(row.taker == "lake" for row in await house.rows()):
                 raise asyncio.CancelledError
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             with pytest.raises(asyncio.CancelledError):
                 await house.deliverer().run(sleep)
         assert slow.got == [] and gapless(quick.events()) == await house.counts()
@@ -493,7 +493,7 @@ async def test_a_store_that_is_away_for_a_while_stops_nobody(tmp_path: Path) -> 
             if not await house.rows():
                 raise asyncio.CancelledError
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             with pytest.raises(asyncio.CancelledError):
                 await house.deliverer(database=away).run(sleep)
         assert turns >= 3 and gapless(receiver.events()) == await house.counts()

@@ -475,7 +475,7 @@ async def test_a_call_is_consulted_on_conferred_and_handed_over(shops: PhoneCent
         await house.talk(leg, guest)  # without the customer
         assert house.carrier.talking(call) == set()
         await participants(house, contact, ("jun", "consulted", True))
-        shown = (await house.desks["jun"].next("contact", timeout_s=10))["contact"]
+        shown = (await house.desks["jun"].next("contact", timeout_s=30))["contact"]
         assert (shown["role"], shown["status"], shown["kind"]) == ("consulted", "held", "voice")
 
         await house.do("mina", "conference", contact=contact)

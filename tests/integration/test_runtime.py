@@ -64,7 +64,7 @@ class Shard:
     async def __aenter__(self) -> "Shard":
         await self.fold.restore()
         self.tasks = [asyncio.create_task(self.fold.run()), asyncio.create_task(self.owner.run())]
-        await asyncio.wait_for(self.owner.owning.wait(), 10)
+        await asyncio.wait_for(self.owner.owning.wait(), 30)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -76,7 +76,7 @@ class Shard:
     async def ask(self, body: inputs.Input, key: str | None = None, text: str | None = None) -> Answer:
         self.count += 1
         content = Content(parts=(Text(text=text),)) if text else None
-        answer, _ = await self.center.ask("ws", "test", key or f"k{self.count}", body, content, timeout_s=10)
+        answer, _ = await self.center.ask("ws", "test", key or f"k{self.count}", body, content, timeout_s=30)
         assert answer is not None
         return answer
 
@@ -230,7 +230,7 @@ async def test_an_owner_waits_for_a_store_that_is_away_and_then_owns(tmp_path: P
         await shard.ask(CONFIG)
         owner = Owner(shard.log, 0, shard.keyring, Away(), "late", lambda: shard.now, lambda: "late")
         shard.tasks.append(asyncio.create_task(owner.run()))
-        await asyncio.wait_for(owner.owning.wait(), 10)
+        await asyncio.wait_for(owner.owning.wait(), 30)
         assert msgspec.to_builtins(owner._pools["ws"].memory) == shard.memory()
 
 
@@ -295,12 +295,12 @@ async def test_inputs_that_are_gone_before_they_were_decided_stop_the_owner_loud
     again = Shard(tmp_path)
     await again.log.append(IN, 0, [b"next"])
     with pytest.raises(Gap, match="inputs 1 to 2 are gone"):
-        await asyncio.wait_for(again.owner.run(), 10)
+        await asyncio.wait_for(again.owner.run(), 30)
     await again.log.close()
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not true():
             await asyncio.sleep(0)
 

@@ -42,9 +42,9 @@ async def test_a_chat_at_one_gateway_is_answered_by_an_agent_at_another(scaled: 
     offer = (await desk.next("offer"))["offer"]
     assert (await desk.do("accept", offer=offer["id"]))["status"] == 200
     assert (await desk.do("message", contact=offer["contact"], text="On its way."))["status"] == 200
-    answer = await page.next("message", timeout_s=10)
+    answer = await page.next("message", timeout_s=30)
     while answer["message"]["author"] != "agent":
-        answer = await page.next("message", timeout_s=10)
+        answer = await page.next("message", timeout_s=30)
     assert answer["message"]["text"] == "On its way."
     history = first.request("GET", f"/v1/conversations/{offer['conversation']}/messages").json()["items"]
     assert [message["parts"][0]["text"] for message in history] == ["Where is my parcel?", "On its way."]

@@ -34,7 +34,7 @@ agents:
 sign_in: {sign_in}
 """
 SIGN_IN_SECRET = "the secret of our client"
-WAIT_MS = 15_000
+WAIT_MS = 30_000
 PICTURES = Path(os.environ.get("NARU_TEST_PICTURES", "/tmp/naru-pictures"))
 OPTIONS, BEGIN, CALLBACK = "/v1/login/options", "/v1/login/oidc", "/v1/login/oidc/callback"
 
@@ -60,7 +60,7 @@ def offering(center: Center, sign_in: dict[str, str] | None) -> Iterator[None]:
 
 
 def browsing(url: str = "") -> httpx2.Client:
-    return httpx2.Client(base_url=url, timeout=15)
+    return httpx2.Client(base_url=url, timeout=30)
 
 
 class House:

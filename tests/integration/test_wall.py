@@ -190,7 +190,7 @@ class House:
 
     def __init__(self, center: Center, b_key: str, login_token: str) -> None:
         self.center = center
-        self.client = httpx2.Client(base_url=center.url, timeout=10)
+        self.client = httpx2.Client(base_url=center.url, timeout=30)
         self.login_token = login_token
         self.b_key = b_key
         self.a_key = center.agent_key("owner", "owner")
@@ -275,7 +275,7 @@ class House:
         return found
 
 
-def until(probe: Any, timeout_s: float = 5) -> Any:
+def until(probe: Any, timeout_s: float = 30) -> Any:
     """Bounded polling for what another part of the house does in its own time."""
     end = time.perf_counter() + timeout_s
     while not (found := probe()):
@@ -586,7 +586,7 @@ async def close_code(center: Center, ticket: str, path: str = "/v1/agents/ws", *
     socket = await connect(center.url.replace("http", "ws") + path, **more)
     await socket.send(json.dumps({"type": "hello", "ticket": ticket}))
     try:
-        while json.loads(await asyncio.wait_for(socket.recv(), 5))["type"] not in ("view", "live"):
+        while json.loads(await asyncio.wait_for(socket.recv(), 30))["type"] not in ("view", "live"):
             pass
     except ConnectionClosed as closed:
         return closed.rcvd.code if closed.rcvd else None

@@ -134,7 +134,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def given(hands: Hands, *legs: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while hands.given != list(legs):
             await asyncio.sleep(0)
 

@@ -278,7 +278,7 @@ class House:
 T = TypeVar("T")
 
 
-async def until(get: Callable[[], Awaitable[T]], holds: Callable[[T], bool], within_s: float = 10.0) -> T:
+async def until(get: Callable[[], Awaitable[T]], holds: Callable[[T], bool], within_s: float = 30.0) -> T:
     """Ask again and again until it holds; bounded."""
     end = time.perf_counter() + within_s
     while True:

@@ -4,6 +4,8 @@
 """
 
 import asyncio
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -17,7 +19,9 @@ from typing import Any
 import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 
-START_S = 30.0
+from support import nursery
+
+START_S = 60.0
 
 CONFIG = """\
 version: 1
@@ -36,10 +40,36 @@ agents:
 - {id: mina, name: Mina, brands: [shop], email: mina@shop.test}
 - {id: jun, name: Jun, brands: [shop], email: jun@shop.test}
 """
+FRESH = [sys.executable, "-m", "naru.cli"]
+"""The launcher that pays for its imports, where the start of the program itself is to be proved."""
 HOOK_SECRET = "whsec_" + "dGVzdC1zZWNyZXQtdGVzdC1zZWNyZXQtdGVzdC1zZWM="
 
 
+PORTS = range(10_000, 32_000)
+"""Below those that Linux gives to whoever connects, or a client might sit on a port before its server starts."""
+_next = itertools.count(os.getpid() * 97)
+
+
 def free_port() -> int:
+    """A port of this process's own, for as long as it lives, among all tests that run beside each other.
+
+    What marks it as taken is an abstract socket of its name: it needs no clearing away.
+    """
+    if sys.platform != "linux":
+        return _any_port()
+    for number in itertools.islice(_next, len(PORTS)):
+        port = PORTS[number % len(PORTS)]
+        mark = socket.socket(socket.AF_UNIX)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            mark.bind(f"\0naru-test-port-{port}")
+            probe.bind(("127.0.0.1", port))
+            mark.detach()
+            return port
+        mark.close()
+    raise AssertionError("no port is free")
+
+
+def _any_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -48,6 +78,7 @@ def free_port() -> int:
 
 class Center:
     """`launcher` replaces the program that runs, for tests that plant faults in it; it gets the CLI's arguments.
+    Without one, and with nothing around it, the program comes out of the nursery.
 
     With `config` None the folder is left as it is: somebody else has filled it.
     """
@@ -70,9 +101,9 @@ class Center:
             "PYTHONUNBUFFERED": "1",
             **(env or {}),
         }
-        self.launcher = launcher or [sys.executable, "-m", "naru.cli"]
+        self.launcher = launcher or (FRESH if wrapper else [])
         self.wrapper = wrapper or []
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: nursery.Running | None = None
         self.log_path = folder.parent / f"{folder.name}.log"
         folder.mkdir(parents=True, exist_ok=True)
         if config is not None:
@@ -82,15 +113,16 @@ class Center:
 
     def cli(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """The command line on this center's data folder."""
-        command = [sys.executable, "-m", "naru.cli", *args, "--data", str(self.folder)]
-        return subprocess.run(command, env=self.env, check=check, capture_output=True, text=True, timeout=60)
+        return nursery.run([*args, "--data", str(self.folder)], self.env, 60, check)
 
     def start(self) -> "Center":
         args = ["serve", "--data", str(self.folder), "--port", str(self.port)]
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.wrapper, *self.launcher, *args], env=self.env, stdout=log, stderr=log
-            )
+            if self.launcher:
+                command = [*self.wrapper, *self.launcher, *args]
+                self.process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
+            else:
+                self.process = nursery.begin(args, self.env, log)
         try:
             self.wait_ready()
         except BaseException:
@@ -128,7 +160,7 @@ class Center:
             return self.process.returncode if self.process else 0
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(15)
+            return self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
@@ -147,7 +179,7 @@ class Center:
 
     def request(self, method: str, path: str, key: str | None = None, **more: Any) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {key or self.owner_key}", **more.pop("headers", {})}
-        return httpx2.request(method, self.url + path, headers=headers, timeout=10, **more)
+        return httpx2.request(method, self.url + path, headers=headers, timeout=30, **more)
 
     def agent_key(self, agent: str, role: str = "agent") -> str:
         body = {"name": f"test {agent}", "role": role, "agent": agent}
@@ -179,7 +211,7 @@ class Frames:
         self.sent.append(frame)
         await self.socket.send(json.dumps(frame))
 
-    async def next(self, kind: str, timeout_s: float = 10, **fields: Any) -> dict[str, Any]:
+    async def next(self, kind: str, timeout_s: float = 30, **fields: Any) -> dict[str, Any]:
         """The first frame of this type, not asked for before, whose fields are so; pings are answered on the way."""
 
         def fits(frame: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ Environment (no name begins with NARU_, which the settings would refuse):
 - CRASH_AT=<point>:<n> ends the process with SIGKILL at the n-th passing of a point; POINTS lists the points.
 - CRASH_TOLD=<file> gets the point's name as a line just before, so that a test knows what it has hit.
 - SNAPSHOT_RECORDS=<n> saves a snapshot every n records, so that short lives begin from one too.
+- LOST_CHAT_S=<s> is how long an agent who is away keeps chats: on a busy machine many short lives are a long absence.
 - PLANT=ack-early acknowledges first and appends PLANT_DELAY_S later; PLANT=no-sync never syncs the log. Both are lies
   that the proofs must find out.
 
@@ -15,6 +16,7 @@ has in memory either way, but the imports, most of a start's time, need not be p
 import asyncio
 import contextvars
 import functools
+import gc
 import json
 import os
 import select
@@ -29,6 +31,7 @@ sys.path.pop(0)  # our own folder: its module names must not stand before anybod
 
 import naru.app
 import naru.cli
+import router.state
 from channels.worker import Worker
 from naru.bus.base import IN, JOURNAL
 from naru.bus.sqlite import SqliteLog
@@ -214,6 +217,7 @@ def never_sync() -> None:
 
 def main() -> None:
     naru.app.SNAPSHOT_RECORDS = int(os.environ.get("SNAPSHOT_RECORDS", naru.app.SNAPSHOT_RECORDS))
+    router.state.LOST_CHAT_S = float(os.environ.get("LOST_CHAT_S", router.state.LOST_CHAT_S))
     name, _ = wanted()
     if name:
         if name not in POINTS:
@@ -231,6 +235,7 @@ def main() -> None:
 
 def nursery() -> None:
     """One center at a time, until stdin ends; a center that still runs then dies too."""
+    gc.freeze()  # a center that collects once it has started does not look at what was there before it
     while line := sys.stdin.readline():
         birth = json.loads(line)
         pid = os.fork()

@@ -6,6 +6,7 @@ that is already there is used by naming it in KAFKA_BOOTSTRAP_SERVERS; then noth
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -50,6 +51,13 @@ class NoKafka(Exception):
 def classpath() -> str:
     """The jars of Kafka and of what it needs, resolved by Maven on first use. Raises NoKafka."""
     folder = CACHE / f"kafka-{VERSION}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one of several processes fetches, the others wait for it
+        return _classpath(folder)
+
+
+def _classpath(folder: Path) -> str:
     listed = folder / "classpath.txt"
     if listed.exists():
         jars = listed.read_text().strip()
@@ -58,7 +66,6 @@ def classpath() -> str:
     for program, package in (("java", "openjdk-17-jre-headless"), ("mvn", "maven")):
         if shutil.which(program) is None:
             raise NoKafka(f"{program} (apt package {package})")
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / "pom.xml").write_text(POM)
     (folder / "log4j2.xml").write_text(LOG4J)
     partial = folder / "partial.txt"

@@ -21,11 +21,13 @@ from types import TracebackType
 
 import pytest
 
+from support.center import free_port
+
 HOST = "127.0.0.1"
 PASSWORD = "secret"
 USERS = ("help@shop.test", "mina.kim@customer.test")
-START_LIMIT_S = 20.0
-STOP_LIMIT_S = 5.0
+START_LIMIT_S = 60.0
+STOP_LIMIT_S = 30.0
 
 POSTFIX = Path("/usr/lib/postfix/sbin/master")
 DOVECOT = Path("/usr/sbin/dovecot")
@@ -181,7 +183,7 @@ class MailServers:
         self.directory = directory.resolve()
         self.host = HOST
         self.password = PASSWORD
-        self.smtp_port, self.imap_port = _free_ports(2)
+        self.smtp_port, self.imap_port = free_port(), free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> MailServers:
@@ -286,15 +288,6 @@ def _folder(path: Path, mode: int = 0o755, owner: int = 0, group: int = 0) -> No
     path.mkdir()
     os.chown(path, owner, group)
     path.chmod(mode)
-
-
-def _free_ports(count: int) -> list[int]:
-    # All are held until all are known, so that no two are the same.
-    held = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports: list[int] = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
-    return ports
 
 
 def _greets(port: int, greeting: bytes) -> bool:

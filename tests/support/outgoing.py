@@ -177,7 +177,7 @@ class Outgoing:
         projector = Projector(self.log, self.database, 0, Outbox(self.with_topic))
         running = asyncio.create_task(projector.run())
         end = await self.log.end(JOURNAL, 0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while projector.cursor.offset < end:
                 assert not running.done(), running.exception()
                 await asyncio.sleep(0.005)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from support.center import free_port
 
-START_S = 30.0
+START_S = 60.0
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 APP = "naru"
 
@@ -79,7 +79,7 @@ class Postgres:
         end = time.perf_counter() + START_S
         while time.perf_counter() < end and self.process is not None and self.process.poll() is None:
             ready = [PROGRAMS[-1] / "pg_isready", "-h", self.host, "-p", str(self.port), "-q"]
-            if subprocess.run(ready, timeout=10).returncode == 0:
+            if subprocess.run(ready, timeout=30).returncode == 0:
                 return
             time.sleep(0.05)
         raise NoPostgres(

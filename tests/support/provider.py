@@ -14,7 +14,7 @@ from support import npm
 from support.center import free_port
 
 SOURCES = Path(__file__).parent / "oidc"
-START_S = 30.0
+START_S = 60.0
 
 ACCOUNTS: dict[str, dict[str, Any]] = {
     "mina": {"email": "Mina@Shop.test", "email_verified": True, "name": "Mina"},

@@ -9,14 +9,14 @@ import base64
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import httpx2
 
-from support.center import CONFIG, HOOK_SECRET, START_S, Center, free_port
+from support import nursery
+from support.center import CONFIG, FRESH, HOOK_SECRET, START_S, Center, free_port
 
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 
@@ -32,7 +32,7 @@ class Process:
         if role == "gateway":
             self.env["NARU_SPOOL_DIR"] = str(self.data / "spool")
         self.prefix: list[str] = []
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: nursery.Running | None = None
         self.data.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.move("127.0.0.1")
@@ -43,9 +43,12 @@ class Process:
         self.env["NARU_HOST"] = host
 
     def start(self) -> "Process":
-        command = [*self.prefix, sys.executable, "-m", "naru.cli", "serve", self.role, "--port", str(self.port)]
+        args = ["serve", self.role, "--port", str(self.port)]
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
+            if self.prefix:
+                self.process = subprocess.Popen([*self.prefix, *FRESH, *args], env=self.env, stdout=log, stderr=log)
+            else:
+                self.process = nursery.begin(args, self.env, log)
         return self
 
     @property
@@ -125,9 +128,7 @@ class Scaled:
         }
 
     def cli(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "naru.cli", *args]
-        env = {**self.env, "NARU_DATA": str(self.folder / "cli")}
-        return subprocess.run(command, env=env, check=check, capture_output=True, text=True, timeout=90)
+        return nursery.run([*args], {**self.env, "NARU_DATA": str(self.folder / "cli")}, 90, check)
 
     def start(self, config: str = CONFIG, workspace: str = "main") -> "Scaled":
         """Everything, until every process says that it is ready, with this configuration in force."""
@@ -176,7 +177,7 @@ class Gateway(Center):
         return self._key
 
 
-async def until(true: object, limit_s: float = 20) -> None:
+async def until(true: object, limit_s: float = 30) -> None:
     """Wait for something that others do; asked every 20 ms."""
     async with asyncio.timeout(limit_s):
         while not true():  # type: ignore[operator]

@@ -7,6 +7,7 @@ proves that restoring gives the same state.
 import msgspec
 
 from naru.sim.checks import check
+from naru.sim.faults.run import Late
 from router import events, inputs
 from router.config import Agent, Brand, Channel, Config, Kind, Queue, Skill
 from router.engine import Decision, decide, expire
@@ -41,7 +42,7 @@ def agent(id_: str, **more: object) -> Agent:
 class Story:
     def __init__(self, config: Config, now: float = 1_000_000.0) -> None:
         self.pool = Pool()
-        self.copy = Pool()
+        self.copy: Pool = Late()
         self.now = now
         self.count = 0
         self.journal: list[events.Event] = []
@@ -89,7 +90,7 @@ class Story:
         self.effects += decision.effects
         for event in decision.events:
             apply(self.copy, msgspec.json.decode(msgspec.json.encode(event), type=events.AnyEvent), t)
-        assert msgspec.to_builtins(self.copy.memory) == msgspec.to_builtins(self.pool.memory)
+        assert self.copy.memory == self.pool.memory
         check(self.pool)
         return decision.events
 

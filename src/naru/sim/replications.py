@@ -77,26 +77,31 @@ def _replicate_for_parent(scenario: Scenario, replication: int) -> Tally:
 
 def replicate(scenario: Scenario, replication: int, tell: Progress) -> Tally:
     with _no_garbage_collection():
-        world = World(scenario, replication)
-        gc.freeze()
-        while world.advance():
-            tell(world.progress)
-        tell(1.0)
-        return world.tally
+        return _told(scenario, replication, tell)
+
+
+def _told(scenario: Scenario, replication: int, tell: Progress) -> Tally:
+    world = World(scenario, replication)
+    while world.advance():
+        tell(world.progress)
+    tell(1.0)
+    return world.tally
 
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """The core makes no cycles, and looking for them in a million agents takes seconds."""
+    """The core makes no cycles, and looking for them in a million agents takes seconds.
+
+    What was made meanwhile is all young, so that a look at the young finds the world, and at nothing that was there before.
+    """
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.unfreeze()
         if was:
             gc.enable()
-        gc.collect()
+        gc.collect(0)
 
 
 def journal(scenario: Scenario) -> Iterator[bytes]:
