@@ -186,8 +186,8 @@ def _offline(settings: "Settings", work: Callable[["Naru"], Awaitable[T]]) -> T:
         _writable(settings)
 
     async def run() -> T:
-        # Embedded, nobody else could decide what is asked; on Kafka the routers do.
-        house = Naru(settings, frozenset(ROLES if settings.embedded else ()))
+        # Embedded, nobody else could decide what is asked; on Kafka the routers do. No channel is connected for a command.
+        house = Naru(settings, frozenset(set(ROLES) - {"channels"} if settings.embedded else ()))
         await house.start()
         try:
             return await work(house)

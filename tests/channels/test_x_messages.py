@@ -114,3 +114,11 @@ def test_xs_answers(status: int, body: bytes, kind: str) -> None:
     result = XMessages().outcome(status, body)
     assert result.kind == kind
     assert result.externals == (("1146654567674912769",) if kind == "accepted" else ())
+
+
+def test_no_forged_body_gets_a_signature_by_asking_for_one() -> None:
+    """The answer to a challenge is an HMAC by the secret that signs webhooks."""
+    ours = account(XMessages(), {"user_id": "1"}, {"consumer_secret": "s"})
+    assert XMessages().handshake(ours, hook(method="GET", query={"crc_token": "M2I4-NWM3_OTg="})).status == 200
+    for token in ('{"for_user_id":"1"}', "a b", "", "x" * 401, "\n"):
+        assert XMessages().handshake(ours, hook(method="GET", query={"crc_token": token})).status == 403

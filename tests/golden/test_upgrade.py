@@ -51,8 +51,18 @@ async def from_snapshots(folder: Path) -> Fold:
         await database.close()
 
 
+SINCE = ("externals", "parked_receipts", "abandoned", "replies", "ours")
+"""What the first release did not remember: after an upgrade it is known of what has happened since its snapshot."""
+
+
 def memory(fold: Fold) -> Any:
-    return msgspec.to_builtins(fold.pools[release.WORKSPACE].memory)
+    return _known(msgspec.to_builtins(fold.pools[release.WORKSPACE].memory))
+
+
+def _known(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _known(inner) for name, inner in value.items() if name not in SINCE}
+    return value
 
 
 # -- what is older
