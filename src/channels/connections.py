@@ -20,6 +20,7 @@ from channels.ports import Bus, Contents
 from channels.sessions import SESSIONS
 from channels.streams import Stream
 from channels.tokens import Tokens
+from router.inputs import ReceiveMessage
 from router.turn import Answer
 
 Key = tuple[str, str]
@@ -122,11 +123,11 @@ class Connections:
     def _mailbox(self, account: Account, line: Line) -> Mailbox:
         provider = self._accounts.providers[account.provider]
 
-        async def deliver(raw: bytes) -> None:
+        async def deliver(raw: bytes, is_old: bool) -> None:
             hook = Webhook(method="MAIL", url="", path="", headers={}, query={}, body=raw, t=self._clock())
             reading = await asyncio.to_thread(provider.read, account, hook, line.look)  # a mail may be large
             for item in reading.items:
-                await line.take(item)
+                await line.take(patient(item) if is_old else item)
 
         return Mailbox(account, deliver, line.cursor, line.move_cursor, self._tokens)
 
@@ -151,3 +152,10 @@ class Connections:
 def _told(account: Account) -> tuple[object, ...]:
     """What a connection was made of; `sign` is a new function with every configuration."""
     return account.provider, account.settings, account.secrets, account.brand, account.hook_url
+
+
+def patient(item: Item) -> Item:
+    """What had been lying there before we came hurries nobody."""
+    if not isinstance(item.body, ReceiveMessage):
+        return item
+    return msgspec.structs.replace(item, body=msgspec.structs.replace(item.body, patient=True))

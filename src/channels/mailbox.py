@@ -1,7 +1,8 @@
 """A mailbox's connection: IMAP IDLE in a thread, SMTP out. A mail is marked read only once it is durable with us.
 
-The cursor is (UIDVALIDITY, last UID, old), where `old` is the highest UID of a mailbox when we first saw it, or when its
-server numbered it anew: up to there only what nobody has read is ours. What we know already is recognised by its key.
+The cursor is (UIDVALIDITY, uid, old, done): `old` is the highest UID of a mailbox when we first saw it, or when its server
+numbered it anew. Up to there only what nobody has read is ours, and what lies there is in no hurry: it is taken in by the
+batch, from `done` on, after whatever is new, from `uid` on. What we know already is recognised by its key.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import aiosmtplib
+import msgspec
 import structlog
 from imap_tools import BaseMailBox, MailBox, MailBoxUnencrypted
 from imap_tools.errors import ImapToolsError
@@ -25,6 +27,8 @@ log = structlog.get_logger("channels.mailbox")
 
 IDLE_S = 540.0
 POLL_S = 2.0
+BATCH = 20
+"""Of what lay there before us, taken in between two looks for what is new."""
 ASK_S = 30.0
 """How often a server is asked that cannot tell by itself."""
 LONGEST_BACKOFF_S = 60.0
@@ -32,12 +36,34 @@ MAX_MAIL_BYTES = 30_000_000
 FETCH_TRIES = 3
 SMTP_TIMEOUT_S = 30.0
 
-Deliver = Callable[[bytes], Awaitable[None]]
+Deliver = Callable[[bytes, bool], Awaitable[None]]
+"""(a mail's raw bytes, whether it lay there before us)"""
 Cursor = dict[str, Any]
 
 
 class Refused(Exception):
     """There is no access token, or the server does not take it."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a mailbox has been read: `old` was its end when we came, `done` and `uid` are the last taken up to there and
+    after it."""
+
+    uid: int = 0
+    old: int = 0
+    done: int = 0
+
+    @classmethod
+    def of(cls, cursor: Cursor) -> "Place":
+        """One that has no `done` is of a time when everything was taken in the order of its numbers."""
+        uid, old = int(cursor.get("uid", 0)), int(cursor.get("old", 0))
+        return cls(uid=uid, old=old, done=int(cursor.get("done", min(uid, old))))
+
+    def after(self, uid: int) -> "Place":
+        return msgspec.structs.replace(self, **{"done" if uid <= self.old else "uid": uid})
+
+    def cursor(self, validity: str) -> Cursor:
+        return {"validity": validity, "uid": self.uid, "old": self.old, "done": self.done}
 
 
 class Mailbox:
@@ -102,22 +128,24 @@ class Mailbox:
         try:
             status = box.folder.status(box.folder.get() or "INBOX")
             validity = str(status["UIDVALIDITY"])
-            last, old = int(cursor.get("uid", 0)), int(cursor.get("old", 0))
+            place = Place.of(cursor)
             if cursor.get("validity") != validity:
-                last, old = 0, int(status["UIDNEXT"]) - 1
-                wait(self._save({"validity": validity, "uid": last, "old": old}))
+                place = Place(old=int(status["UIDNEXT"]) - 1)
+                wait(self._save(place.cursor(validity)))
             idles = "IDLE" in repr(box.client.capability()).upper()
             self.state = "ok"
+            waiting = self._old_uids(box, place)
             while not self._stop.is_set():
                 announced(box)
-                for uid in self._new_uids(box, last, old):
+                for uid in [*self._new_uids(box, place), *waiting[:BATCH]]:
                     raw = self._fetch(box, uid)
                     if raw is not None:
-                        wait(self._deliver(raw))
-                    last = uid
-                    wait(self._save({"validity": validity, "uid": last, "old": old}))
+                        wait(self._deliver(raw, uid <= place.old))
+                    place = place.after(uid)
+                    wait(self._save(place.cursor(validity)))
                     box.client.uid("STORE", str(uid), "+FLAGS", "(\\Seen)")
-                if announced(box):
+                del waiting[:BATCH]
+                if waiting or announced(box):
                     continue  # while we were busy; the server will not say it again in IDLE
                 if idles:
                     self._idle(box)
@@ -156,15 +184,16 @@ class Mailbox:
                 self._tokens.refused(account)
             raise Refused(f"the server does not take the access token: {error}"[:300]) from error
 
-    def _new_uids(self, box: BaseMailBox, last: int, old: int) -> list[int]:
-        """UIDs after the last one; of those that were there before us, only what nobody has read.
+    def _new_uids(self, box: BaseMailBox, place: "Place") -> list[int]:
+        """`n:*` is never empty: where n is beyond the highest UID, it is that highest one (RFC 3501, 9)."""
+        last = max(place.uid, place.old)
+        return sorted(uid for uid in map(int, box.uids(f"UID {last + 1}:*")) if uid > last)
 
-        `n:*` is never empty: where n is beyond the highest UID, it is that highest one (RFC 3501, 9).
-        """
-        found = [uid for uid in map(int, box.uids(f"UID {last + 1}:*")) if uid > max(last, old)]
-        if last < old:
-            found += [uid for uid in map(int, box.uids("UNSEEN")) if last < uid <= old]
-        return sorted(found)
+    def _old_uids(self, box: BaseMailBox, place: "Place") -> list[int]:
+        """Of what was there before us, what nobody has read."""
+        if place.done >= place.old:
+            return []
+        return sorted(uid for uid in map(int, box.uids("UNSEEN")) if place.done < uid <= place.old)
 
     def _fetch(self, box: BaseMailBox, uid: int) -> bytes | None:
         """A mail, up to our bound of it; None when it is gone, or its server will not give it."""

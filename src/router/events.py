@@ -104,6 +104,7 @@ class ContactOpened(Event, frozen=True, kw_only=True):
     follows: str | None = None
     rule: str | None = None
     answer_by: float | None = None
+    patient: bool = False
 
 
 class ContactStepped(Event, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ class ReceiveMessage(Input, frozen=True, kw_only=True):
 
     `policy` is what may be answered from now on. `author` is `external_console` for what a colleague answered in the
     provider's own pages: it is shown, and asks nobody for anything. `answer_by` is when the provider counts it as late.
+    `patient`: it had been lying there before the channel was connected, and goes behind what comes now.
     """
 
     channel: str
@@ -37,6 +38,7 @@ class ReceiveMessage(Input, frozen=True, kw_only=True):
     policy: ReplyPolicy | None = None
     author: Literal["customer", "external_console"] = "customer"
     answer_by: float | None = None
+    patient: bool = False
 
 
 class ReviseMessage(Input, frozen=True, kw_only=True):

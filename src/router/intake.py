@@ -17,6 +17,7 @@ from router.rules import classify
 from router.turn import OK, Answer, Refusal, Turn
 from router.waits import end
 
+LAST_TIER = 9
 OLDEST_INTAKE_S = 72 * 3600.0
 """How far back a contact may have come in by its own account."""
 
@@ -104,7 +105,8 @@ def open_inbound(
     came_at = before.enqueued_at if before else turn.at
     enqueued_at = min(turn.now, max(came_at, turn.now - OLDEST_INTAKE_S))
     target_s = turn.pool.promise(queue, channel, enqueued_at)
-    answer_by = wish.answer_by if isinstance(wish, ReceiveMessage) else None
+    patient = isinstance(wish, ReceiveMessage) and wish.patient
+    answer_by = wish.answer_by if isinstance(wish, ReceiveMessage) and not patient else None
     if answer_by is not None:
         target_s = min(target_s, max(0.0, answer_by - enqueued_at))
     id_ = derive_id("contact", turn.input)
@@ -116,7 +118,7 @@ def open_inbound(
             queue=queue,
             target_s=target_s,
             enqueued_at=enqueued_at,
-            tier=outcome.tier,
+            tier=LAST_TIER if patient and outcome.tier is None else outcome.tier,
             head_start_s=outcome.head_start_s,
             requires=outcome.requires,
             attributes={**_called(wish), **wish.attributes, **outcome.attributes},
@@ -126,6 +128,7 @@ def open_inbound(
             follows=before.contact if before else conversation.last_contact if back else None,
             rule=rule,
             answer_by=answer_by,
+            patient=patient,
         )
     )
     contact = turn.pool.contacts[id_]

@@ -94,6 +94,8 @@ class Contact(msgspec.Struct, gc=False):
     """Where a supervisor has put it: before what its steps, its rule and its queue say."""
     answer_by: float | None = None
     """When its provider counts it as late, whatever queue it is in."""
+    patient: bool = False
+    """It had been lying there before its channel was connected: no step and no `max_wait` hurries it."""
 
     @property
     def is_outbound(self) -> bool:

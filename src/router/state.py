@@ -433,9 +433,9 @@ def contact_deadlines(pool: Pool, contact: Contact) -> dict[str, float]:
 
 def _waiting_deadlines(pool: Pool, contact: Contact, queue: Queue) -> dict[str, float]:
     due: dict[str, float] = {}
-    if contact.step < len(queue.steps):
+    if contact.step < len(queue.steps) and not contact.patient:
         due["step"] = pool.waited_until(contact, queue.steps[contact.step].after_s)
-    if queue.max_wait_s is not None and not contact.promoted:
+    if queue.max_wait_s is not None and not contact.promoted and not contact.patient:
         due["promote"] = pool.waited_until(contact, queue.max_wait_s)
     if contact.prefers and contact.prefer_until is not None:
         due["prefer"] = contact.prefer_until
@@ -599,6 +599,7 @@ def _contact_opened(pool: Pool, event: events.ContactOpened) -> None:
         head_start_s=float(event.head_start_s),  # a snapshot gives back floats, and what is told later must not differ
         target_s=float(event.target_s),
         answer_by=None if event.answer_by is None else float(event.answer_by),
+        patient=event.patient,
         waits_from=event.enqueued_at,
         requires=event.requires,
         attributes=dict(event.attributes),

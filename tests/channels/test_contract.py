@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from channels import CHANNELS
 from channels.base import Fetches, Greets, Item, Polls, Provider, Reading, Streams
 from channels.sessions import SESSIONS
+from naru.admin.channels import listed, provider_table
 from router.inputs import AnyInput
 from router.model import ReplyPolicy
 from support.channel import PAYLOADS, Payload, account, differs, hook, payloads, summary
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 NAMES = [provider.name for provider in CHANNELS]
 RECORDED = [(provider, payload) for provider in CHANNELS for payload in payloads(provider.name)]
 MAX_KEY = 400
+FAMILY_PAGES = ()
+"""Pages in docs/channels that are about several providers."""
 as_input = msgspec.json.Decoder(AnyInput).decode
 
 
@@ -147,6 +150,15 @@ def test_fetching_is_total(provider: Fetches) -> None:
     ours = account(provider)  # type: ignore[arg-type]
     for status, body in ((200, b"\xff\xd8"), (200, b"{}"), (404, b""), (500, b"<html>"), (200, b"[]")):
         provider.fetched(ours, "ref", status, "application/json", body)
+
+
+def test_the_table_in_the_docs_is_what_the_code_says() -> None:
+    table = provider_table(listed(), markdown=True)
+    assert table in (ROOT / "docs" / "channels.md").read_text(), "run: naru channels providers --markdown"
+
+
+def test_no_page_is_left_of_a_provider_that_is_gone() -> None:
+    assert {page.stem for page in (ROOT / "docs" / "channels").glob("*.md")} <= {*NAMES, *FAMILY_PAGES}
 
 
 def test_no_payload_is_left_of_a_provider_that_is_gone() -> None:

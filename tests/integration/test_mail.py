@@ -3,6 +3,7 @@
 import asyncio
 import email
 import email.policy
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from email.message import EmailMessage
@@ -14,6 +15,8 @@ import aiosmtplib
 import pytest
 from imap_tools import MailBoxUnencrypted
 
+from router.intake import customer_id
+from router.model import Identity
 from support.center import AgentDesk, Center
 from support.mail import MailServers
 
@@ -448,3 +451,48 @@ async def test_neither_a_cut_line_nor_a_restart_loses_or_repeats_a_mail(
             assert not customers
         finally:
             await asyncio.to_thread(center.stop)
+
+
+HANDS = 4
+"""Mails that an agent has at once."""
+BACKLOG = int(os.environ.get("NARU_TEST_BACKLOG", "200"))
+"""A long-used mailbox may have 5,000: those take minutes, and fewer show the same."""
+
+
+async def test_what_lay_in_a_mailbox_hurries_nobody(
+    mail_servers: MailServers, post: Post, desks: Desks, tmp_path: Path
+) -> None:
+    """Unread mails of the time before are taken in, behind whatever comes now, and a new mail is a contact at once."""
+    with post.box(MINA) as box:
+        for number in range(BACKLOG):
+            box.append(written(f"old {number}", f"Old {number}", f"c{number}@customer.test", MINA).as_bytes(), "INBOX")
+    with made(mail_servers, mail_servers.imap_port, tmp_path, MINA) as center:
+
+        def arrived() -> int:
+            count: int = center.request("GET", "/v1/live").json()["queues"][0]["arrived_today"]
+            return count
+
+        eventually(arrived, "the first is taken in")
+        desk, _ = await desks.open(center, "jun")
+        began = time.perf_counter()
+        await post.send(written("new", "New", "new@customer.test"), sender="new@customer.test", to=MINA)
+        taken = eventually(lambda: _taken(center, "new@customer.test"), "the new mail is a contact")
+        took_s = time.perf_counter() - began
+        for _ in range(100 + BACKLOG):
+            if (taken := arrived()) > BACKLOG:
+                break
+            await asyncio.sleep(0.2)
+        assert taken == BACKLOG + 1, "none lost, none twice"
+        print(f"a new mail beside {BACKLOG} old ones was a contact after {took_s:.2f} s")
+        served = []
+        for _ in range(HANDS + 1):  # what was offered before the new one came, and then that
+            offer = await accepted(desk)
+            served.append(offer["customer"]["address"])
+            assert (await desk.do("complete", contact=offer["contact"]))["status"] == 200
+        assert "new@customer.test" in served, "what comes now goes before what had been lying there"
+
+
+def _taken(center: Center, address: str) -> bool:
+    """Whether history knows somebody who wrote from this address."""
+    id_ = customer_id(Identity(scope="email", kind="email", value=address))
+    return center.request("GET", f"/v1/customers/{id_}").status_code == 200

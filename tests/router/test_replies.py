@@ -3,6 +3,7 @@
 import pytest
 
 from router import events, inputs
+from router.config import Queue, Step
 from router.effects import CopyFiles, Deliver
 from router.engine import decide
 from router.memory import PARKED_RECEIPTS, REMEMBER_EXTERNALS
@@ -203,3 +204,17 @@ def test_files_that_lie_with_the_provider_are_fetched() -> None:
     decision = decide(it.pool, wish, it.now, "input-x", None, content)
     [copy] = [effect for effect in decision.effects if isinstance(effect, CopyFiles)]
     assert (copy.message, copy.thread, copy.channel) == ("input-x", ANN["thread"], "social")
+
+
+def test_what_had_been_lying_there_goes_behind_what_comes_now_and_is_never_promoted() -> None:
+    queue = Queue(id="care", name="Care", max_wait_s=600, steps=(Step(after_s=300, end="close"),))
+    it = Story(center(agent("mina", maximum={"social": 1}), queues=(queue,)))
+    old = writes(it, patient=True, thread=Thread(external="old"))
+    it.wait(3600)
+    assert it.pool.contacts[old].status == "queued"
+    assert not it.pool.contacts[old].promoted
+    new = writes(it, thread=Thread(external="new"))
+    it.on("mina")
+    assert it.accepts("mina").id == new
+    it.completes("mina", it.pool.contacts[new])
+    assert it.accepts("mina").id == old

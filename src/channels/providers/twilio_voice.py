@@ -77,7 +77,7 @@ class TwilioVoice:
         return Reading(reply=HookReply(404))
 
     def policy(self, account: Account) -> ReplyPolicy:
-        return ReplyPolicy(allowed=False, reason="a call has no messages")
+        return ReplyPolicy(allowed=False, reason="a-call-has-no-messages")
 
     def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Call:
         if isinstance(effect, RingLeg):
