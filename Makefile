@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run install dev check format test test-vectors theory chaos web lock clean
+.PHONY: run install dev check format test test-vectors theory chaos asterisk web lock clean
 
 run: install
 	$(BIN)/naru demo
@@ -58,6 +58,10 @@ theory: dev
 chaos: dev
 	sh tests/support/install.sh
 	PYTHONPATH=tests $(BIN)/python -m chaos --minutes $(or $(MINUTES),10)
+
+# The phone against a real Asterisk with real audio, and how many calls it routes beside Queue() and a plain program.
+asterisk: dev
+	PYTHONPATH=tests $(BIN)/python -m asterisk --prefix $(or $(ASTERISK),/usr) --walk --load $(or $(SECONDS),30)
 
 # The pages are built into the package; this builds them anew (Node 20).
 web:
