@@ -83,7 +83,7 @@ async def _settle(house: Naru) -> None:
             await asyncio.sleep(SETTLE_S / SETTLE_TRIES)
         else:
             raise CannotMove(f"shard {shard} is still deciding what was taken in; try again")
-    for workspace in house.fold.pools:
+    for workspace in tuple(house.fold.pools):  # a pool may yet appear while we wait for another
         for _ in range(30):
             if await house.settled(workspace):
                 break

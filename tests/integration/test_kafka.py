@@ -91,8 +91,10 @@ async def test_a_topic_that_is_otherwise_is_named_with_the_mend(broker: Broker) 
     await admin.start()
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "odd.in", {"retention.ms": "1000"})])
     await admin.close()
-    found = "\n".join(await topics.faults(odd, SHARDS + 1))
-    assert "topic odd.in has retention.ms=1000, not 259200000" in found
+    found = ""
+    async with asyncio.timeout(30):
+        while "topic odd.in has retention.ms=1000, not 259200000" not in found:  # until each node has heard of it
+            found = "\n".join(await topics.faults(odd, SHARDS + 1))
     assert "topic odd.journal has 2 partitions, not 3: NARU_SHARDS is fixed at install" in found
 
 
@@ -137,6 +139,7 @@ async def test_a_reader_at_the_tail_lives_through_the_death_of_its_leader(cluste
         while b"two" not in seen:
             await asyncio.sleep(0.02)
     following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
     dead.start()
     dead.wait_open()
     assert seen[0] == b"one"
@@ -155,6 +158,23 @@ async def test_a_leader_that_stands_still_is_ambiguous_in_time_and_not_for_ever(
     async with asyncio.timeout(30):
         while b"around the frozen one" not in await everything(log):
             await asyncio.sleep(0.1)
+
+
+async def test_a_consumer_that_dies_of_its_own_cancelling_is_closed_all_the_same(broker: Broker) -> None:
+    """As aiokafka's does, when it is stopped while it pauses after a request that failed."""
+    made = KafkaLog(broker)
+    await made.start()
+    assert made._tail.consumer is not None
+
+    async def pauses() -> None:
+        await asyncio.sleep(60)
+
+    paused = asyncio.create_task(pauses())
+    await asyncio.sleep(0)
+    made._tail.consumer._fetcher._pending_tasks.add(paused)
+    await made.close()
+    assert paused.cancelled()
+    assert asyncio.all_tasks() == {asyncio.current_task()}, "nothing of it is left"
 
 
 async def test_log_time_of_inputs_is_the_brokers(log: KafkaLog) -> None:

@@ -174,7 +174,7 @@ class KafkaLog:
                     at = batch[-1].offset + 1
                     yield batch
         finally:
-            await consumer.stop()
+            await _stopped(consumer)
 
     async def end(self, topic: str, part: int) -> int:
         return await self._end(TopicPartition(self._broker.topic(topic), part))
@@ -218,8 +218,7 @@ class KafkaLog:
         await self._tail.close()
         for client in (self._producer, self._asker):
             if client is not None:
-                with contextlib.suppress(KafkaError, TimeoutError):
-                    await asyncio.wait_for(client.stop(), ASK_S)
+                await _stopped(client)
 
 
 class KafkaTopic:
@@ -359,8 +358,7 @@ class _Tail:
             await asyncio.gather(self._task, return_exceptions=True)
         self._wake_all()
         if self.consumer is not None:
-            with contextlib.suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(self.consumer.stop(), ASK_S)
+            await _stopped(self.consumer)
 
 
 def _consumer(broker: Broker) -> AIOKafkaConsumer:
@@ -371,6 +369,23 @@ def _consumer(broker: Broker) -> AIOKafkaConsumer:
         fetch_max_wait_ms=FETCH_WAIT_MS,
         max_partition_fetch_bytes=MAX_BATCH_BYTES,
     )
+
+
+async def _stopped(client: Any) -> None:
+    """Stop a client within bounds, whatever Kafka says to it.
+
+    A consumer whose broker has just failed cancels its own requests and dies of that (aiokafka 0.14, `Fetcher.close`):
+    nobody has cancelled us, and its connections are still to be closed.
+    """
+    stopping = asyncio.create_task(client.stop())
+    await asyncio.wait({stopping}, timeout=ASK_S)
+    stopping.cancel()
+    ended: Any = (await asyncio.gather(stopping, return_exceptions=True))[0]
+    if isinstance(ended, asyncio.CancelledError):
+        connections = client._client if isinstance(client, AIOKafkaConsumer) else client.client
+        await asyncio.gather(connections.close(), return_exceptions=True)
+    elif isinstance(ended, Exception) and not isinstance(ended, KafkaError | TimeoutError):
+        raise ended
 
 
 def _stored(sent: Any, values: Sequence[bytes]) -> list[Stored]:
