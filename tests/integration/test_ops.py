@@ -395,7 +395,7 @@ def test_serve_says_why_it_cannot_start(tmp_path: Path) -> None:
 
 
 def test_commands_that_need_a_server_say_so(tmp_path: Path) -> None:
-    for command in (("why", "x"), ("keys", "list"), ("channels", "list")):
+    for command in (("why", "x"), ("keys", "list"), ("channels", "test", "x")):
         answer = naru(*command, "--data", str(tmp_path))
         assert answer.returncode == 1 and "no server runs" in answer.stderr
 

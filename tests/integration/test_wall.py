@@ -54,6 +54,9 @@ PATHS = {
     "/v1/brands/{id_}": ("brand",),
     "/v1/channels/{id_}": ("channel",),
     "/v1/channels/{id_}/connection": ("channel",),
+    "/v1/channels/{id_}/test": ("channel",),
+    "/v1/channels/{id_}/live": ("channel",),
+    "/v1/channels/{id_}/live/{comment}/pick": ("channel",),
     "/v1/queues/{id_}": ("queue",),
     "/v1/skills/{id_}": ("skill",),
     "/v1/rules/{id_}": ("rule",),
@@ -88,7 +91,7 @@ PATHS = {
     "/v1/files/{sha256}": ("file",),
 }
 # Not behind a workspace's token, each with a test of its own below.
-CAPABILITIES = {"/hooks/{hook}", "/hooks/{hook}/{path}", "/chat/files/{sha256}", "/v1/secrets/{name}"}
+CAPABILITIES = {"/hooks/{hook}", "/hooks/{hook}/{path}", "/chat/files/{sha256}", "/chat/devices/{device}", "/v1/secrets/{name}"}
 
 BODIES: dict[str, Any] = {
     "message_contact": {"text": "x"},
@@ -114,6 +117,7 @@ BODIES: dict[str, Any] = {
     "create_rule": {},
     "create_agent": {},
     "create_webhook": {},
+    "put_chat_device": {"platform": "fcm", "token": "x"},
     "create_key": {"name": "x", "role": "app"},
     "create_invite": {"agent": "nobody"},
     "start_contact": {"channel": "nowhere", "to": "someone"},
@@ -128,6 +132,8 @@ ROLES = {
     **dict.fromkeys(("login", "login_by_token", "accept_invite"), "open"),
     **dict.fromkeys(("get_login_options", "begin_sign_in", "finish_sign_in"), "open"),
     **dict.fromkeys(("receive_hook", "receive_hook_path", "create_chat_file", "get_chat_file"), "open"),
+    **dict.fromkeys(("greet_hook", "greet_hook_path", "put_chat_device", "delete_chat_device"), "open"),
+    "list_providers": "any",
     **dict.fromkeys(("get_me", "logout", "list_targets", "create_file", "get_file"), "any"),
     **dict.fromkeys(
         ("get_contact", "get_contact_why", "list_messages", "get_customer", "list_customer_history"), "any"
@@ -151,6 +157,7 @@ ROLES = {
     **dict.fromkeys(
         ("get_live", "get_agent_why_idle", "report_intervals", "get_config", "get_channel_connection"), "supervisor"
     ),
+    **dict.fromkeys(("test_channel", "get_live_rooms", "pick_comment"), "supervisor"),
     **dict.fromkeys(("list_keys", "create_key", "revoke_key", "list_secrets", "put_secret"), "admin"),
     **dict.fromkeys(("create_invite", "plan_config", "put_config"), "admin"),
     **dict.fromkeys(
