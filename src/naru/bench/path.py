@@ -94,6 +94,8 @@ async def path(folder: Path | None, rate: float, samples: int) -> dict[str, Any]
         append_ms = await measure_append(house, rate)
         tight_ms = await measure_append(house, None)
         latencies = await _run(house, rate, samples)
+        if len(latencies) < samples:
+            raise RuntimeError(f"only {len(latencies)} of {samples} contacts were offered: these figures would say nothing")
     finally:
         await house.stop()
         if not kept:
@@ -118,7 +120,7 @@ async def _run(house: Naru, rate: float, samples: int) -> list[float]:
     await house.ensure_workspace(WORKSPACE, CONFIG)
     offered: dict[str, float] = {}
     for agent in CONFIG.agents:
-        connection = f"bench:1:{agent.id}"
+        connection = f"{house.name}:{house.boot}:{agent.id}"
         await house.center.ask(WORKSPACE, "b", f"c{agent.id}", inputs.Connect(agent=agent.id, connection=connection))
         await house.center.ask(WORKSPACE, "b", f"p{agent.id}", inputs.SetPresence(agent=agent.id, presence="available"))
         house.desks.seat(WORKSPACE, agent.id, _Seat(offered))
