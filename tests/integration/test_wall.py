@@ -91,7 +91,13 @@ PATHS = {
     "/v1/files/{sha256}": ("file",),
 }
 # Not behind a workspace's token, each with a test of its own below.
-CAPABILITIES = {"/hooks/{hook}", "/hooks/{hook}/{path}", "/chat/files/{sha256}", "/chat/devices/{device}", "/v1/secrets/{name}"}
+CAPABILITIES = {
+    "/hooks/{hook}",
+    "/hooks/{hook}/{path}",
+    "/chat/files/{sha256}",
+    "/chat/devices/{device}",
+    "/v1/secrets/{name}",
+}
 
 BODIES: dict[str, Any] = {
     "message_contact": {"text": "x"},

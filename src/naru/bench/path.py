@@ -95,7 +95,9 @@ async def path(folder: Path | None, rate: float, samples: int) -> dict[str, Any]
         tight_ms = await measure_append(house, None)
         latencies = await _run(house, rate, samples)
         if len(latencies) < samples:
-            raise RuntimeError(f"only {len(latencies)} of {samples} contacts were offered: these figures would say nothing")
+            raise RuntimeError(
+                f"only {len(latencies)} of {samples} contacts were offered: these figures would say nothing"
+            )
     finally:
         await house.stop()
         if not kept:
