@@ -20,7 +20,15 @@ from support.provider import installed
 from support.tansu import Tansu
 
 CHROMIUM = "/usr/bin/chromium"
-LONGEST = ("test_kill.py", "test_scaled.py", "test_wall.py", "test_ops.py", "test_move.py", "test_events.py")
+LONGEST = (
+    "test_kill.py",
+    "test_smpp.py",
+    "test_scaled.py",
+    "test_wall.py",
+    "test_ops.py",
+    "test_move.py",
+    "test_events.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -28,7 +28,7 @@ from channels.base import (
 from channels.keys import Keys
 from channels.ports import Bus, Contents, Files, Language, Unavailable
 from router.inputs import Input, ReceiveCall, ReceiveMessage
-from router.model import Content
+from router.model import Content, ReplyPolicy
 from router.turn import Answer
 
 log = structlog.get_logger("channels.gateway")
@@ -37,10 +37,23 @@ NOT_TAKEN = "not-taken"
 """The router's word for a call that found its queue full or closed."""
 
 
-class Intake:
-    """Makes what was read durable: stamps the language, stores attachments, and asks the history about late copies."""
+LONGEST = 20_000
+"""As much as a desk sends in one message."""
 
-    def __init__(self, bus: Bus, contents: Contents, files: Files, language: Language) -> None:
+
+class Intake:
+    """Makes what was read durable: stamps the language and what may be answered, stores attachments, and asks the history
+    about late copies."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        contents: Contents,
+        files: Files,
+        language: Language,
+        policy: Callable[[Account], ReplyPolicy] = lambda account: ReplyPolicy(),
+    ) -> None:
+        self._policy = policy
         self._bus = bus
         self._contents = contents
         self._files = files
@@ -72,6 +85,8 @@ class Intake:
             content = msgspec.structs.replace(content, parts=(*content.parts, *media))
         if isinstance(body, (ReceiveMessage, ReceiveCall)) and body.language is None and content is not None:
             body = msgspec.structs.replace(body, language=self._spoken(account, content))
+        if isinstance(body, ReceiveMessage) and body.policy is None and limits(policy := self._policy(account)):
+            body = msgspec.structs.replace(body, policy=policy)
         return body, content
 
     def _spoken(self, account: Account, content: Content) -> str | None:
@@ -86,6 +101,12 @@ Comments = Callable[[Account, tuple[Comment, ...]], Awaitable[None]]
 
 async def nowhere(account: Account, comments: tuple[Comment, ...]) -> None:
     log.warning("comments.dropped", channel=account.channel, count=len(comments))
+
+
+def limits(policy: ReplyPolicy) -> bool:
+    """Whether it forbids anything that a desk could do: one that does not is no news."""
+    is_long = policy.max_length is None or policy.max_length >= LONGEST
+    return policy != ReplyPolicy(max_length=policy.max_length) or not is_long
 
 
 def look_into(bus: Bus, workspace: str) -> Look:

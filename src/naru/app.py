@@ -29,6 +29,7 @@ from agents.presence import Leases
 from agents.socket import Boards, Desks, socket_routes
 from channels import registry
 from channels.accounts import Accounts as ChannelAccounts
+from channels.base import Account
 from channels.chat import Chats
 from channels.checkup import Checkup
 from channels.connections import Connections
@@ -74,7 +75,7 @@ from naru.store.projector import Overtaken, Projector, load_cursor
 from naru.store.snapshots import Remembered, StoredSnapshots
 from router import events, inputs
 from router.config import Config, Webhook
-from router.model import Content
+from router.model import Content, ReplyPolicy
 from router.state import Pool
 from router.turn import Answer
 
@@ -282,14 +283,13 @@ class Naru:
         bus = Port(self.center, channels.ports.Unavailable, self.metrics.append.observe)
         name = f"{self.name}:{self.boot}"
         self.channels = ChannelAccounts(registry(), self.keyring.token, self.secrets.resolve, self.settings.base_url)
-        self.intake = Intake(bus, self.history, self.files, detect)
+        self.intake = Intake(bus, self.history, self.files, detect, self.policy_of)
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         self.client = httpx2.AsyncClient(timeout=15, follow_redirects=False, cookies=no_cookies)
         self.oidc = Oidc(Issuers(self.client, self.clock), self.secrets.resolve, self.keyring.token, self.clock)
         tokens = Tokens(self.channels.providers, self.history, self.client, self.clock)
         self.keys = Keys(self.client, tokens, self.clock)
-        providers = self.channels.providers
-        self.rooms = Rooms(bus, self.clock, lambda account: providers[account.provider].policy(account))
+        self.rooms = Rooms(bus, self.clock, self.policy_of)
         self.connections = Connections(
             self.channels,
             bus,
@@ -361,6 +361,10 @@ class Naru:
         self.deliverer = Deliverer(self.database, self.sender, webhooks, self.secrets.resolve, self.clock, chance)
         self.deliverer.observe = lambda result, count: self.metrics.webhooks.labels(result).inc(count)
         self.deliverer.tell_backlog = self.metrics.backlog
+
+    def policy_of(self, account: Account) -> ReplyPolicy:
+        """What may be answered where a message says nothing of its own."""
+        return self.channels.providers[account.provider].policy(account)
 
     def _holds(self, workspace: str, channel: str) -> bool:
         return "channels" in self.roles and self.members.mine("channels", f"{workspace}/{channel}")

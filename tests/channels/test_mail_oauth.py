@@ -163,7 +163,7 @@ async def follow(server: ImapServer, house: Tokens, done: Callable[[Mailbox, lis
     mails: list[bytes] = []
     cursor: dict[str, Any] = {}
 
-    async def deliver(raw: bytes) -> None:
+    async def deliver(raw: bytes, is_old: bool) -> None:
         mails.append(raw)
 
     async def load() -> dict[str, Any]:

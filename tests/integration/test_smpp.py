@@ -6,6 +6,7 @@ import collections
 import contextlib
 import itertools
 import json
+import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +25,8 @@ HELLO = "안녕하세요, 배송이 궁금해요"
 ANSWER = "네, 오늘 도착합니다 😀"
 LONG = "".join(f"{n}번째 줄입니다. 끝까지 잘 왔나요? 😀 " for n in range(9))
 LONG_S = 300.0
+MESSAGES = int(os.environ.get("NARU_TEST_SMPP", "300"))
+"""Each way. A thousand take minutes and show the same; so many were run when it was made."""
 """The most that a step of the long test may take, on a machine that does other things too."""
 PLAIN = """\
 version: 1
@@ -291,14 +294,14 @@ async def test_a_wrong_password_is_told(center: Center, smsc_program: Path) -> N
 
 
 @pytest.mark.slow
-async def test_a_thousand_each_way_while_everything_fails(
+async def test_many_each_way_while_everything_fails(
     center: Center, smsc_program: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ten customers and mina write to each other, a hundred times each. Meanwhile the line goes down with a submit
+    """Ten customers and mina write to each other, MESSAGES each way. Meanwhile the line goes down with a submit
     unanswered and with answers unheard, the SMSC is killed and comes back, and refuses what is too much; all receipts
     come when everything else is over, each twice."""
     began = time.perf_counter()
-    each = 100
+    each = MESSAGES // 10
     async with open_shop(center, smsc_program) as shop:
         smsc = shop.smsc
         sent: dict[str, list[str]] = {customer: [HELLO] for customer in shop.customers}
@@ -307,7 +310,7 @@ async def test_a_thousand_each_way_while_everything_fails(
         await shop.accept(len(shop.customers))
 
         async def customers() -> None:
-            smsc.fault("drop_deliver", 300)
+            smsc.fault("drop_deliver", MESSAGES * 3 // 10)
             for n in range(1, each):
                 for customer in shop.customers:
                     key = f"{customer}-{n}"
@@ -325,13 +328,13 @@ async def test_a_thousand_each_way_while_everything_fails(
                 await asyncio.gather(*(shop.say(*one) for one in zip(shop.customers, text, strict=True)))
 
         async def faults() -> None:
-            await smsc.until(lambda: smsc.count("submit") >= 200, LONG_S)
+            await smsc.until(lambda: smsc.count("submit") >= MESSAGES * 2 // 10, LONG_S)
             smsc.fault("drop_submit")
-            await smsc.until(lambda: smsc.count("submit") >= 400, LONG_S)
+            await smsc.until(lambda: smsc.count("submit") >= MESSAGES * 4 // 10, LONG_S)
             await smsc.restart()
-            await smsc.until(lambda: smsc.count("submit") >= 600, LONG_S)
-            smsc.fault("throttle", 6)
-            await smsc.until(lambda: smsc.count("submit") >= 700, LONG_S)
+            await smsc.until(lambda: smsc.count("submit") >= MESSAGES * 6 // 10, LONG_S)
+            smsc.fault("throttle", 4)
+            await smsc.until(lambda: smsc.count("submit") >= MESSAGES * 7 // 10, LONG_S)
             smsc.drop()
 
         await asyncio.gather(customers(), mina(), faults())

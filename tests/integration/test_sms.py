@@ -186,8 +186,9 @@ async def test_a_refusal_is_shown_with_its_reason(shops: PhoneCenter) -> None:
 async def test_an_answer_that_is_too_long_is_not_sent(shops: PhoneCenter) -> None:
     async with open_shop(shops) as house:
         offer = await _accepted(house)
-        await _replies(house, offer, "x" * 1601)
-        await house.conversation(offer["conversation"], status="failed", detail="an SMS has at most 1600 characters")
+        path = f"/v1/contacts/{offer['contact']}/messages"
+        answer = await house.ask("POST", path, "mina", json={"text": "x" * 1601})
+        assert (answer.status_code, answer.json()["code"]) == (422, "message-too-long")
         assert house.rest.count("Messages") == 0
 
 

@@ -132,7 +132,7 @@ def without_router(house: Naru) -> tuple[Naru, Center]:
     twin = copy.copy(house)
     twin.bus = Port(center, channels.ports.Unavailable, house.metrics.append.observe)
     twin.desk_bus = Port(center, agents.ports.Unavailable, house.metrics.append.observe)
-    twin.intake = Intake(twin.bus, house.history, house.files, detect)
+    twin.intake = Intake(twin.bus, house.history, house.files, detect, house.policy_of)
     desk = Desk(twin.desk_bus, house.files)
     twin.desks = Desks(twin.desk_bus, desk, house.accounts, house.clock, "aside")
     return twin, center
