@@ -127,8 +127,11 @@ async def shop(phones: Phones, name: str, waits_for_hang_up: bool = False) -> As
 
 async def test_busy_declines_and_the_caller_waits_on_until_gone(phones: Phones) -> None:
     async with shop(phones, "busy") as it:
-        await it.exchange.play()
+        it.exchange.caller_may_go.clear()
+        playing = asyncio.create_task(it.exchange.play())
         ended = await it.desk.next("offer_ended")
+        it.exchange.caller_may_go.set()
+        await playing
         assert (ended["outcome"], ended["reason"]) == ("declined", "busy")
         await it.contact(ended["contact"], outcome="abandoned")
         await it.is_free()
@@ -136,8 +139,11 @@ async def test_busy_declines_and_the_caller_waits_on_until_gone(phones: Phones) 
 
 async def test_nobody_picks_up(phones: Phones) -> None:
     async with shop(phones, "noanswer") as it:
-        await it.exchange.play()
+        it.exchange.caller_may_go.clear()
+        playing = asyncio.create_task(it.exchange.play())
         ended = await it.desk.next("offer_ended")
+        it.exchange.caller_may_go.set()
+        await playing
         assert ended["outcome"] == "timed_out"
         await it.contact(ended["contact"], outcome="abandoned")
         await it.is_free()

@@ -352,10 +352,11 @@ def test_an_idempotency_key_is_one_command(house: House) -> None:
         assert first.json() == again.json()
     contact = offer["contact"]
     mine("PUT", "/v1/agents/me/status", json={"presence": "away"})
-    first = mine("POST", f"/v1/contacts/{contact}/messages", "say-1", json={"text": "once"})
-    again = mine("POST", f"/v1/contacts/{contact}/messages", "say-1", json={"text": "once"})
+    once = {"text": "once", "private": True}
+    first = mine("POST", f"/v1/contacts/{contact}/messages", "say-1", json=once)
+    again = mine("POST", f"/v1/contacts/{contact}/messages", "say-1", json=once)
     assert (first.status_code, first.json()) == (200, again.json())
-    other = mine("POST", f"/v1/contacts/{contact}/messages", "say-1", json={"text": "something else"})
+    other = mine("POST", f"/v1/contacts/{contact}/messages", "say-1", json={**once, "text": "something else"})
     assert problem(other) == (422, "id-reused")
     assert house.messages(contact) == ["hello", "once"]
 

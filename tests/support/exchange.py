@@ -64,6 +64,9 @@ class Exchange:
     def __init__(self, lines: list[dict[str, Any]], waits_for_hang_up: bool = False) -> None:
         self._lines = lines
         self.waits_for_talk = True
+        self.caller_may_go = asyncio.Event()
+        """What ends the caller's call is said once this is set: by then a test has seen what became of the leg."""
+        self.caller_may_go.set()
         self.waits_for_hang_up = waits_for_hang_up
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self._came = asyncio.Event()
@@ -152,6 +155,8 @@ class Exchange:
             for name, other in ours.items():
                 said = said.replace(name, other)
             event = json.loads(said)
+            if event["type"] == "StasisEnd" and not event["channel"]["id"].startswith("naru-"):
+                await asyncio.wait_for(self.caller_may_go.wait(), WAIT_S)
             if event["type"] == "StasisStart" and ours and event["channel"]["id"] in ours.values():
                 event["args"] = self._args(event["channel"]["id"])
             await self.say(event)
