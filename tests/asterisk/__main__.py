@@ -429,6 +429,7 @@ async def load(prefix: Path, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         async with house(prefix, Path(folder), AGENTS, 0, None) as it:
             told["append_ms"] = await asyncio.to_thread(_append_ms, Path(folder))
+            idle = [asyncio.create_task(_is_there(desk)) for desk in it.desks.values()]
             for number in ("2000", "3000", "15881234"):
                 await it.phones.dial("caller", number)  # once round, so that nothing is measured cold
             await asyncio.sleep(1)
@@ -438,19 +439,24 @@ async def load(prefix: Path, seconds: float) -> dict[str, Any]:
                 await asyncio.sleep(2)
                 told["fifo"] = await Load(it.phones, "3000", seconds).run()
                 process.kill()
-            listening = [asyncio.create_task(_listens(desk)) for desk in it.desks.values()]
+            for task in idle:
+                task.cancel()
+            await asyncio.gather(*idle, return_exceptions=True)
+            listening = [asyncio.create_task(_works(desk)) for desk in it.desks.values()]
             told["naru"] = await Load(it.phones, "15881234", seconds).run()
             for task in listening:
                 task.cancel()
     return told
 
 
-async def _listens(desk: AgentDesk) -> None:
-    """An agent who is there: available, and answering the server's heartbeats."""
+async def _works(desk: AgentDesk) -> None:
     await desk.do("status", presence="available")
-    with contextlib.suppress(Exception):
-        while True:
-            await desk.next("nothing", timeout_s=3600)
+    await _is_there(desk)
+
+
+async def _is_there(desk: AgentDesk) -> None:
+    """A desk that answers the server's heartbeats, and waits for nothing."""
+    await desk.next("nothing", timeout_s=3600)
 
 
 def _append_ms(folder: Path) -> float:
