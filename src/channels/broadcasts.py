@@ -73,13 +73,6 @@ def seconds(text: Any, default: float) -> float:
     return min(LATEST, max(0.0, found.timestamp()))
 
 
-def inner(said: Any, *names: str) -> dict[str, Any]:
-    """The object at a place of a JSON value; empty where there is none."""
-    for name in names:
-        said = said.get(name) if isinstance(said, dict) else None
-    return said if isinstance(said, dict) else {}
-
-
 def text_at(said: dict[str, Any], name: str) -> str:
     found = said.get(name)
     return found if isinstance(found, str) else ""

@@ -35,23 +35,6 @@ MAX_ITEMS = 1_000
 JsonObject = dict[str, Any]
 
 
-def parsed(body: bytes | str) -> JsonObject:
-    """A JSON object; empty for anything else."""
-    try:
-        found = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def child(value: JsonObject, *names: str) -> JsonObject:
-    """The object under a path of names; empty where there is none."""
-    for name in names:
-        found = value.get(name)
-        value = found if isinstance(found, dict) else {}
-    return value
-
-
 def children(value: JsonObject, name: str) -> list[JsonObject]:
     """The objects of a list."""
     found = value.get(name)

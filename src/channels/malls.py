@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from channels import loose
 from channels.base import (
     Account,
     Call,
@@ -44,20 +45,6 @@ BY_LINK = ReplyPolicy(allowed=False, reason="answer-by-link")
 
 
 # -- reading
-
-
-def decode(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return None
-
-
-def at(value: Any, *names: str) -> Any:
-    """What lies under these names, one in the other; None where there is nothing."""
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
 
 
 def text(value: Any, limit: int = MAX_KEY) -> str:
@@ -210,9 +197,9 @@ def bearer(account: Account) -> dict[str, str]:
 
 def why(said: Any) -> str:
     """A provider's own code and words, wherever it puts them."""
-    inner = [said, at(said, "error"), *rows(at(said, "errors"))]
+    inner = [said, loose.at(said, "error"), *rows(loose.at(said, "errors"))]
     names = ("code", "errorId", "error", "message", "longMessage", "error_description", "timestamp_error")
-    found = [text(at(one, name), 300) for one in inner for name in names]
+    found = [text(loose.at(one, name), 300) for one in inner for name in names]
     return " ".join(dict.fromkeys(word for word in found if word))[:400]
 
 
@@ -243,14 +230,14 @@ def token(
     status: int, said: Any, now: float, expires_at: float | None = None, account: Account | None = None
 ) -> Token | Result:
     """An access token as OAuth has it (RFC 6749, 5.1); with `account` the refresh token that came is kept too."""
-    value, after_s = text(at(said, "access_token"), 8_000), epoch(at(said, "expires_in"))
+    value, after_s = text(loose.at(said, "access_token"), 8_000), epoch(loose.at(said, "expires_in"))
     if status >= 300 or not value:
         return no_token(status, said)
     expires_at = expires_at or now + (after_s or 600)
     if account is None:
         return Token(value=value, expires_at=expires_at)
     own = account.secrets["refresh_token"]
-    kept = {"refresh_token": text(at(said, "refresh_token"), 8_000) or own, "began": _mark(own)}
+    kept = {"refresh_token": text(loose.at(said, "refresh_token"), 8_000) or own, "began": _mark(own)}
     return Token(value=value, expires_at=expires_at, kept=kept)
 
 

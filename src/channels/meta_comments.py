@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from channels import signatures
+from channels import loose, signatures
 from channels.base import Account, Call, HookReply, Outgoing, Result, Transport, Unsendable, Webhook, by_status
-from channels.comments import answer, child, name_of, parsed, words
+from channels.comments import answer, name_of, words
 from router.effects import AnyEffect
 from router.model import Kind, ReplyPolicy
 
@@ -43,8 +43,8 @@ class MetaComments:
 
     def outcome(self, status: int, body: bytes) -> Result:
         """The comment's or message's name, or Meta's code and words. An error may come with status 200."""
-        said = parsed(body)
-        error = child(said, "error")
+        said = loose.record_of(body)
+        error = loose.fields(said, "error")
         detail = " ".join(filter(None, (words(error, n, 300) for n in ("code", "error_subcode", "message"))))
         if error.get("code") in TOO_MANY:
             return Result("retry", detail=detail, after_s=TOO_MANY_S)

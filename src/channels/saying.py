@@ -3,15 +3,9 @@
 from channels.base import Outgoing, Unsendable
 from router.effects import AnyEffect, Deliver
 from router.model import Unit
+from router.replies import length
 
 UNITS = {"characters": "characters", "utf16": "characters", "bytes_utf8": "bytes"}
-
-
-def size(text: str, unit: Unit) -> int:
-    """How long a text is: in code points, in UTF-16 units or in bytes of UTF-8."""
-    if unit == "utf16":
-        return len(text.encode("utf-16-le", "surrogatepass")) // 2
-    return len(text.encode("utf-8", "surrogatepass")) if unit == "bytes_utf8" else len(text)
 
 
 def said(
@@ -27,6 +21,7 @@ def said(
     text = message.content.text
     if not text.strip() and not message.files:
         raise Unsendable(f"a message to {where} needs text")
-    if size(text, unit) > most:
+    long = length(text, unit)
+    if long is None or long > most:
         raise Unsendable(f"a message to {where} has at most {most} {UNITS.get(unit, unit)}")
     return effect, message, text

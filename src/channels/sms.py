@@ -113,8 +113,8 @@ def fitting(text: str, gsm: int, other: int) -> str:
     if not text:
         raise Unsendable("an SMS needs text")
     limit = gsm if set(text) <= GSM else other
-    size = len(text.encode("utf-16-le", "replace")) // 2
-    if size > limit:
+    size = length(text, "utf16")
+    if size is None or size > limit:
         raise Unsendable(f"an SMS in these letters has at most {limit} of them, this one has {size}")
     return text
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from channels import mail, malls
+from channels import loose, mail, malls
 from channels.base import About, Account, Call, Item, Outgoing, Page, Result, Token, Transport, Unsendable
 from router.effects import AnyEffect
 from router.inputs import ReceiveMessage
@@ -62,7 +62,7 @@ class Cafe24(malls.Asked, malls.AtAddress):
         return account.setting("api_url", f"https://{mall}.cafe24api.com") + f"/api/v2{path}"
 
     def page(self, account: Account, cursor: Mapping[str, Any], status: int, body: bytes, now: float) -> Page:
-        said, at = malls.decode(body), malls.place(cursor, now, FIRST_S, MOST_S)
+        said, at = loose.decoded(body), malls.place(cursor, now, FIRST_S, MOST_S)
         if status != 200 or not isinstance(said, dict):
             return malls.refused(cursor, status, said)
         rows = malls.rows(said.get("articles"))
@@ -131,8 +131,8 @@ class Cafe24(malls.Asked, malls.AtAddress):
         return malls.post(self._url(account, f"/admin/boards/{board}/articles"), said, malls.bearer(account))
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = malls.decode(body)
-        made = malls.rows(malls.at(said, "articles"))
+        said = loose.decoded(body)
+        made = malls.rows(loose.at(said, "articles"))
         names = [f"{malls.text(row.get('board_no'))}:{malls.text(row.get('article_no'))}" for row in made[:1]]
         return malls.outcome(status, said, tuple(names))
 
@@ -147,8 +147,8 @@ class Cafe24(malls.Asked, malls.AtAddress):
         self, account: Account, kept: Mapping[str, str], status: int, body: bytes, now: float
     ) -> Token | Result:
         """`expires_at` is a time in Korea without a zone."""
-        said = malls.decode(body)
-        return malls.token(status, said, now, malls.time(malls.at(said, "expires_at")), account)
+        said = loose.decoded(body)
+        return malls.token(status, said, now, malls.time(loose.at(said, "expires_at")), account)
 
 
 def _thread(item: Item) -> str:

@@ -68,7 +68,7 @@ class Chzzk:
         said = loose.record_of(body)
         if status != 200:
             return by_status(status, oauth.words(said)) if status >= 300 else Result("retry", detail=str(status))
-        url = broadcasts.text_at(broadcasts.inner(said, "content"), "url") or broadcasts.text_at(said, "url")
+        url = broadcasts.text_at(loose.fields(said, "content"), "url") or broadcasts.text_at(said, "url")
         return _session(account, url) or Result("rejected", detail="an address that is not Chzzk's")
 
     def hear(self, account: Account, state: Mapping[str, Any], frame: str, now: float) -> Heard:
@@ -98,7 +98,7 @@ class Chzzk:
             return Result("retry", detail=f"401 {oauth.words(said)}", after_s=1)
         if not 200 <= status < 300:
             return by_status(status, oauth.words(said))
-        id_ = broadcasts.text_at(broadcasts.inner(said, "content"), "messageId")
+        id_ = broadcasts.text_at(loose.fields(said, "content"), "messageId")
         return Result("accepted", (id_,)) if id_ else Result("uncertain", detail=f"{status} without a message id")
 
     def renew(self, account: Account, kept: Mapping[str, str], now: float) -> Call:
@@ -155,7 +155,7 @@ def _event(text: str) -> tuple[str, dict[str, Any]]:
 
 def _heard(account: Account, state: dict[str, Any], name: str, data: dict[str, Any], now: float) -> Heard:
     if name == "SYSTEM" and data.get("type") == "connected":
-        key = broadcasts.text_at(broadcasts.inner(data, "data"), "sessionKey")[:500]
+        key = broadcasts.text_at(loose.fields(data, "data"), "sessionKey")[:500]
         wanted = ("chat",) if account.settings.get("donations") is False else ("chat", "donation")
         return Heard(calls=tuple(_subscribe(account, key, one) for one in wanted), state={**state, "session": key})
     if name == "SYSTEM" and data.get("type") == "revoked":
@@ -181,7 +181,7 @@ def _comment(account: Account, said: dict[str, Any], now: float) -> Comment | No
         room=room,
         id_=broadcasts.hashed(room, author, str(int(sent_ms)), text),
         author=author,
-        name=broadcasts.text_at(broadcasts.inner(said, "profile"), "nickname"),
+        name=broadcasts.text_at(loose.fields(said, "profile"), "nickname"),
         text=text,
         at=min(sent_ms / 1000, broadcasts.LATEST) if sent_ms > 0 else now,
         value=0,

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from channels import malls, signatures
+from channels import loose, malls, signatures
 from channels.base import About, Account, Call, Item, Outgoing, Page, Result, Transport, Unsendable
 from router.effects import AnyEffect
 from router.model import Identity, Kind, ReplyPolicy, Thread
@@ -80,13 +80,13 @@ class Coupang(malls.Asked):
         )
 
     def page(self, account: Account, cursor: Mapping[str, Any], status: int, body: bytes, now: float) -> Page:
-        said, at = malls.decode(body), malls.place(cursor, now, FIRST_S, MOST_S)
-        if status != 200 or malls.text(malls.at(said, "code")) != "200":
+        said, at = loose.decoded(body), malls.place(cursor, now, FIRST_S, MOST_S)
+        if status != 200 or malls.text(loose.at(said, "code")) != "200":
             return msgspec.structs.replace(malls.refused(cursor, status, said), stale=False)
-        rows = malls.rows(malls.at(said, "data", "content"))
+        rows = malls.rows(loose.at(said, "data", "content"))
         which = at.which % len(LISTS)
         items = [item for row in rows if (item := self._inquiry(account, NAMES[which], row)) is not None]
-        pages = malls.at(said, "data", "pagination", "totalPages")
+        pages = loose.at(said, "data", "pagination", "totalPages")
         more = isinstance(pages, int) and at.page < pages and bool(rows)
         after, pause_s = at.on(more, len(LISTS), now, OVERLAP_S, PAUSE_S)
         return Page(items=tuple(items), cursor=after, again_s=pause_s)
@@ -143,8 +143,8 @@ class Coupang(malls.Asked):
 
     def outcome(self, status: int, body: bytes) -> Result:
         """Success is a code of 200 in the body, too; a second answer to the contact center is an error."""
-        said = malls.decode(body)
-        if status < 300 and malls.text(malls.at(said, "code")) not in ("200", "OK", "SUCCESS"):
+        said = loose.decoded(body)
+        if status < 300 and malls.text(loose.at(said, "code")) not in ("200", "OK", "SUCCESS"):
             return Result("rejected" if isinstance(said, dict) else "uncertain", detail=malls.why(said) or str(status))
         known = malls.outcome(status, said)
         return Result("rejected", detail=known.detail) if status == 401 else known

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from channels import malls, signatures
+from channels import loose, malls, signatures
 from channels.base import (
     About,
     Account,
@@ -74,36 +74,36 @@ class Ebay(malls.AtAddress):
         return Call(method="GET", url=url, headers=malls.bearer(account))
 
     def key(self, status: int, body: bytes) -> str | None:
-        return malls.text(malls.at(malls.decode(body), "key"), 2_000) or None if status == 200 else None
+        return malls.text(loose.at(loose.decoded(body), "key"), 2_000) or None if status == 200 else None
 
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
-        said = malls.decode(webhook.body)
+        said = loose.decoded(webhook.body)
         if not isinstance(said, dict):
             return Reading(reply=HookReply(422, "not a notification"))
-        if malls.at(said, "metadata", "topic") not in TOPICS:
+        if loose.at(said, "metadata", "topic") not in TOPICS:
             return Reading()
-        found = self._message(account, malls.at(said, "notification", "data"))
+        found = self._message(account, loose.at(said, "notification", "data"))
         return Reading((found,) if found else ())
 
     def _message(self, account: Account, data: Any) -> Item | None:
         thread, id_, sender, recipient = (
-            malls.text(malls.at(data, name))
+            malls.text(loose.at(data, name))
             for name in ("conversationId", "messageId", "senderUserName", "recipientUserName")
         )
-        if not thread or not id_ or not sender or malls.at(data, "conversationType") == "FROM_EBAY":
+        if not thread or not id_ or not sender or loose.at(data, "conversationType") == "FROM_EBAY":
             return None
         ours = sender.lower() == account.setting("username").lower()
-        asked_at = malls.time(malls.at(data, "createdDate"))
-        media = malls.rows(malls.at(data, "messageMedia"))
+        asked_at = malls.time(loose.at(data, "createdDate"))
+        media = malls.rows(loose.at(data, "messageMedia"))
         return malls.item(
             account,
             id_,
             Thread(external=thread),
             Identity(scope="ebay", kind="external", value=(recipient if ours else sender) or thread),
-            malls.text(malls.at(data, "messageBody"), malls.MAX_TEXT),
+            malls.text(loose.at(data, "messageBody"), malls.MAX_TEXT),
             asked_at=asked_at,
             late_at=malls.answer_by(account, asked_at, LATE_S),
-            subject=malls.text(malls.at(data, "subject")),
+            subject=malls.text(loose.at(data, "subject")),
             files=tuple(
                 Elsewhere(
                     ref=str(row["mediaUrl"]),
@@ -126,8 +126,8 @@ class Ebay(malls.AtAddress):
         return malls.post(url, said, malls.bearer(account))
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = malls.decode(body)
-        return malls.outcome(status, said, (malls.text(malls.at(said, "messageId")),))
+        said = loose.decoded(body)
+        return malls.outcome(status, said, (malls.text(loose.at(said, "messageId")),))
 
     def check(self, account: Account, now: float) -> Call:
         url = (
@@ -145,4 +145,4 @@ class Ebay(malls.AtAddress):
     def renewed(
         self, account: Account, kept: Mapping[str, str], status: int, body: bytes, now: float
     ) -> Token | Result:
-        return malls.token(status, malls.decode(body), now)
+        return malls.token(status, loose.decoded(body), now)

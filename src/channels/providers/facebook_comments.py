@@ -4,7 +4,7 @@ Changes of field `feed` with item `comment` and verb add, edited (edit), remove 
 pages): comment_id, post_id, parent_id (the post, or the comment that it answers), from, message, photo, created_time.
 """
 
-from channels import meta_comments
+from channels import loose, meta_comments
 from channels.base import (
     About,
     Account,
@@ -20,12 +20,10 @@ from channels.base import (
 from channels.comments import (
     JsonObject,
     Said,
-    child,
     children,
     fetched,
     item,
     name_of,
-    parsed,
     picture,
     revised,
     seconds,
@@ -57,11 +55,11 @@ class FacebookComments(MetaComments):
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
         page = account.setting("page_id")
         found = [
-            self._change(account, child(change, "value"), page)
-            for entry in children(parsed(webhook.body), "entry")
+            self._change(account, loose.fields(change, "value"), page)
+            for entry in children(loose.record_of(webhook.body), "entry")
             if name_of(entry, "id") == page
             for change in children(entry, "changes")
-            if change.get("field") == "feed" and child(change, "value").get("item") == "comment"
+            if change.get("field") == "feed" and loose.fields(change, "value").get("item") == "comment"
         ]
         return Reading(tuple(one for one in found if one is not None))
 
@@ -73,12 +71,12 @@ class FacebookComments(MetaComments):
         said = Said(
             id=meta_comments.tail(comment),
             thread=parent if parent and parent != post else comment,
-            author=name_of(child(value, "from"), "id"),
-            name=words(child(value, "from"), "name", 200),
+            author=name_of(loose.fields(value, "from"), "id"),
+            name=words(loose.fields(value, "from"), "name", 200),
             text=words(value, "message"),
             scope=page,
             at=at,
-            is_own=name_of(child(value, "from"), "id") == page,
+            is_own=name_of(loose.fields(value, "from"), "id") == page,
             headers={"comment-id": comment},
             media=picture(words(value, "photo", 2_000), PHOTOS),
         )

@@ -9,7 +9,7 @@ and no threads below a photo: what one author says of one photo is a thread.
 from collections.abc import Mapping
 from typing import Any
 
-from channels import oauth
+from channels import loose, oauth
 from channels.base import (
     About,
     Account,
@@ -20,7 +20,7 @@ from channels.base import (
     Result,
     by_status,
 )
-from channels.comments import JsonObject, Polled, Said, answer, child, children, item, name_of, parsed, seconds, words
+from channels.comments import JsonObject, Polled, Said, answer, children, item, name_of, seconds, words
 from router.effects import AnyEffect
 from router.model import ReplyPolicy
 
@@ -64,20 +64,20 @@ class FlickrComments(Polled):
         return _call(account, "GET", "flickr.activity.userPhotos", asked, now)
 
     def page(self, account: Account, cursor: Mapping[str, Any], status: int, body: bytes, now: float) -> Page:
-        said, known = parsed(body), _Cursor(cursor, now)
+        said, known = loose.record_of(body), _Cursor(cursor, now)
         if status >= 300 or said.get("stat") != "ok":
             if known.photos and words(said, "code") == "1":  # this photo is gone
                 return known.without_first(())
             return Page(fault=_detail(status, said))
         if known.photos:
-            comments = children(child(said, "comments"), "comment")
+            comments = children(loose.fields(said, "comments"), "comment")
             items = (_comment(account, known.photos[0], one) for one in comments)
             return known.without_first(tuple(one for one in items if one is not None))
         news = [
             name_of(photo, "id")
-            for photo in children(child(said, "items"), "item")
+            for photo in children(loose.fields(said, "items"), "item")
             if photo.get("type") == "photo"
-            and any(event.get("type") == "comment" for event in children(child(photo, "activity"), "event"))
+            and any(event.get("type") == "comment" for event in children(loose.fields(photo, "activity"), "event"))
         ]
         asked = _Cursor({"since": known.since, "asked": now, "photos": news[:PHOTOS]}, now)
         return asked.page((), 1.0) if news else _Cursor({"since": now}, now).page((), EVERY_S)
@@ -89,8 +89,8 @@ class FlickrComments(Polled):
 
     def outcome(self, status: int, body: bytes) -> Result:
         """Errors come with status 200 and a code."""
-        said = parsed(body)
-        name = name_of(child(said, "comment"), "id")
+        said = loose.record_of(body)
+        name = name_of(loose.fields(said, "comment"), "id")
         if said.get("stat") == "ok" and name:
             return Result("accepted", (name,))
         if said.get("stat") == "fail":

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from channels import malls, signatures
+from channels import loose, malls, signatures
 from channels.base import About, Account, Call, Item, Outgoing, Page, Result, Transport, Unsendable
 from router.effects import AnyEffect
 from router.model import Identity, Kind, ReplyPolicy, Thread
@@ -74,11 +74,11 @@ class Grip(malls.Asked, malls.AtAddress):
         )
 
     def page(self, account: Account, cursor: Mapping[str, Any], status: int, body: bytes, now: float) -> Page:
-        said, todo, known = malls.decode(body), malls.names(cursor, "todo"), malls.names(cursor, "known")
+        said, todo, known = loose.decoded(body), malls.names(cursor, "todo"), malls.names(cursor, "known")
         if todo:
             if status in (401, 403, 429):
                 return msgspec.structs.replace(malls.refused(cursor, status, said), stale=False)
-            found = self._inquiry(account, malls.at(said, "inquiry")) if status == 200 else None
+            found = self._inquiry(account, loose.at(said, "inquiry")) if status == 200 else None
             known = [*known, todo[0]][-KNOWN:] if found else known  # else it is listed, and asked for, again
             return Page(
                 items=(found,) if found else (), cursor={**cursor, "todo": todo[1:], "known": known}, again_s=1.0
@@ -93,30 +93,30 @@ class Grip(malls.Asked, malls.AtAddress):
         return Page(cursor={**after, "todo": new, "known": known}, again_s=1.0 if new else pause_s)
 
     def _inquiry(self, account: Account, said: Any) -> Item | None:
-        number = malls.text(malls.at(said, "inquirySeq"), 40)
-        if not number or malls.at(said, "replyAt"):
+        number = malls.text(loose.at(said, "inquirySeq"), 40)
+        if not number or loose.at(said, "replyAt"):
             return None
-        asked_at = malls.epoch(malls.at(said, "createdAt"), 0.001)
-        who = malls.text(malls.at(said, "email"))
-        name = malls.text(malls.at(said, "userName")) or None
+        asked_at = malls.epoch(loose.at(said, "createdAt"), 0.001)
+        who = malls.text(loose.at(said, "email"))
+        name = malls.text(loose.at(said, "userName")) or None
         identity = Identity(scope="email", kind="email", value=who.lower(), name=name)
         return malls.item(
             account,
             number,
             Thread(external=number, kind="ticket"),
             identity if "@" in who else Identity(scope="grip", kind="external", value=f"inquiry:{number}", name=name),
-            malls.text(malls.at(said, "content"), malls.MAX_TEXT),
+            malls.text(loose.at(said, "content"), malls.MAX_TEXT),
             asked_at=asked_at,
             late_at=malls.answer_by(account, asked_at, 0),
-            subject=malls.text(malls.at(said, "title")),
+            subject=malls.text(loose.at(said, "title")),
             attributes=malls.facts(
-                order=malls.at(said, "orderSeq"),
-                product=malls.at(said, "productId"),
-                product_name=malls.at(said, "productName"),
-                category=malls.at(said, "inquiryType"),
+                order=loose.at(said, "orderSeq"),
+                product=loose.at(said, "productId"),
+                product_name=loose.at(said, "productName"),
+                category=loose.at(said, "inquiryType"),
             ),
             policy=OVERWRITES,
-            files=malls.files(malls.at(said, "imageUrls"), "picture"),
+            files=malls.files(loose.at(said, "imageUrls"), "picture"),
         )
 
     def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Call:
@@ -130,5 +130,5 @@ class Grip(malls.Asked, malls.AtAddress):
 
     def outcome(self, status: int, body: bytes) -> Result:
         """A status of 500 is how Grip used to refuse, and how it fails: nobody can tell which."""
-        known = malls.outcome(status, malls.decode(body))
+        known = malls.outcome(status, loose.decoded(body))
         return Result("rejected", detail=known.detail) if status == 401 else known

@@ -4,7 +4,7 @@ Changes of fields `comments` and `live_comments` (developers.facebook.com, Insta
 self_ig_scoped_id}, media {id, media_product_type}, parent_id where it answers another one. Edits are not told.
 """
 
-from channels import meta_comments
+from channels import loose, meta_comments
 from channels.base import (
     About,
     Account,
@@ -15,7 +15,7 @@ from channels.base import (
     Reading,
     Webhook,
 )
-from channels.comments import JsonObject, Said, child, children, item, name_of, parsed, seconds, words
+from channels.comments import JsonObject, Said, children, item, name_of, seconds, words
 from channels.meta_comments import MetaComments
 from router.effects import AnyEffect
 from router.model import ReplyPolicy
@@ -40,8 +40,8 @@ class InstagramComments(MetaComments):
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
         ours = account.setting("account_id")
         found = [
-            _comment(account, child(change, "value"), seconds(entry.get("time")))
-            for entry in children(parsed(webhook.body), "entry")
+            _comment(account, loose.fields(change, "value"), seconds(entry.get("time")))
+            for entry in children(loose.record_of(webhook.body), "entry")
             if name_of(entry, "id") == ours
             for change in (*children(entry, "changes"), entry)
             if change.get("field") in ("comments", "live_comments")
@@ -61,16 +61,16 @@ def _comment(account: Account, value: JsonObject, at: float | None) -> Item | No
     comment, ours = name_of(value, "id"), account.setting("account_id")
     if not comment:
         return None
-    author = name_of(child(value, "from"), "id")
+    author = name_of(loose.fields(value, "from"), "id")
     said = Said(
         id=comment,
         thread=name_of(value, "parent_id") or comment,
         author=author,
-        name=words(child(value, "from"), "username", 200),
+        name=words(loose.fields(value, "from"), "username", 200),
         text=words(value, "text"),
         scope=ours,
         at=at,
-        is_own=author == ours or words(child(value, "from"), "self_ig_scoped_id") == ours,
+        is_own=author == ours or words(loose.fields(value, "from"), "self_ig_scoped_id") == ours,
         headers={"comment-id": comment},
     )
     return item(account.channel, said, _policy(account, at))

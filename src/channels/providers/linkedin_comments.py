@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from channels import oauth, signatures
+from channels import loose, oauth, signatures
 from channels.base import (
     About,
     Account,
@@ -29,7 +29,7 @@ from channels.base import (
     Webhook,
     by_status,
 )
-from channels.comments import JsonObject, Said, answer, child, children, item, name_of, parsed, revised, seconds, words
+from channels.comments import JsonObject, Said, answer, children, item, name_of, revised, seconds, words
 from router.effects import AnyEffect
 from router.model import Kind, ReplyPolicy
 
@@ -77,7 +77,7 @@ class LinkedInComments:
         ours = _organization(account)
         found = [
             _notified(account, one)
-            for one in children(parsed(webhook.body), "notifications")
+            for one in children(loose.record_of(webhook.body), "notifications")
             if words(one, "organizationalEntity") == ours
         ]
         return Reading(tuple(one for one in found if one is not None))
@@ -116,7 +116,7 @@ class LinkedInComments:
         return Call(url=url, body=msgspec.json.encode(body), headers=headers)
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = parsed(body)
+        said = loose.record_of(body)
         if status == 401:
             return Result("retry", detail=f"401 {words(said, 'message', 300)}", after_s=1)
         number = words(said, "id", 100).rpartition(",")[2].rstrip(")") or _number(words(said, "commentUrn"))
@@ -126,14 +126,14 @@ class LinkedInComments:
 
 
 def _notified(account: Account, said: JsonObject) -> Item | None:
-    activity = child(said, "decoratedGeneratedActivity")
+    activity = loose.fields(said, "decoratedGeneratedActivity")
     at = seconds(said.get("lastModifiedAt"))
     action = words(said, "action")
     if action == "SHARE_MENTION":
-        share = child(activity, "share")
+        share = loose.fields(activity, "share")
         urn = name_of(share, "entity") or name_of(said, "generatedActivity")
         return item(account.channel, _said(account, share, urn, urn, at), POLICY) if urn.startswith("urn:li:") else None
-    comment = child(activity, "comment")
+    comment = loose.fields(activity, "comment")
     urn = _long(words(comment, "entity")) or _long(words(said, "generatedActivity"))
     if not urn:
         return None
@@ -151,7 +151,7 @@ def _said(account: Account, value: JsonObject, id_: str, thread: str, at: float 
         id=id_,
         thread=thread,
         author=author,
-        text=words(value, "text") or words(child(value, "message"), "text"),
+        text=words(value, "text") or words(loose.fields(value, "message"), "text"),
         scope="linkedin",
         at=at,
         is_own=author == _organization(account),

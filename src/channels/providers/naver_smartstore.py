@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from channels import malls, signatures
+from channels import loose, malls, signatures
 from channels.base import About, Account, Call, Item, Outgoing, Page, Result, Token, Transport, Unsendable
 from router.effects import AnyEffect
 from router.model import Identity, Kind, ReplyPolicy, Thread
@@ -58,7 +58,7 @@ class NaverSmartStore(malls.Asked):
         return Call(method="GET", url=url, headers=malls.bearer(account))
 
     def page(self, account: Account, cursor: Mapping[str, Any], status: int, body: bytes, now: float) -> Page:
-        said, at = malls.decode(body), malls.place(cursor, now, FIRST_S, MOST_S)
+        said, at = loose.decoded(body), malls.place(cursor, now, FIRST_S, MOST_S)
         if status != 200 or not isinstance(said, dict):
             return malls.refused(cursor, status, said)
         rows = malls.rows(said.get("contents" if at.which == QNAS else "content"))
@@ -137,10 +137,10 @@ class NaverSmartStore(malls.Asked):
         return malls.post(f"{api}/v1/pay-merchant/inquiries/{number}/answer", {"answerComment": words}, headers)
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = malls.decode(body)
-        if malls.at(said, "code") == ALREADY:
+        said = loose.decoded(body)
+        if loose.at(said, "code") == ALREADY:
             return Result("rejected", detail=f"{ALREADY} already answered")
-        answer = malls.text(malls.at(said, "data", "inquiryCommentNo"))
+        answer = malls.text(loose.at(said, "data", "inquiryCommentNo"))
         return malls.outcome(status, said, (f"answer:{answer}",) if answer else ())
 
     def renew(self, account: Account, kept: Mapping[str, str], now: float) -> Call:
@@ -159,4 +159,4 @@ class NaverSmartStore(malls.Asked):
     def renewed(
         self, account: Account, kept: Mapping[str, str], status: int, body: bytes, now: float
     ) -> Token | Result:
-        return malls.token(status, malls.decode(body), now)
+        return malls.token(status, loose.decoded(body), now)

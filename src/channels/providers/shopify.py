@@ -8,7 +8,7 @@ here are webhooks of the topics that the setting `topics` names (shopify.dev, we
 import hashlib
 from typing import Any
 
-from channels import malls, signatures
+from channels import loose, malls, signatures
 from channels.base import (
     About,
     Account,
@@ -59,7 +59,7 @@ class Shopify:
         return any(signatures.same(one, given) for one in wanted)
 
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
-        said = malls.decode(webhook.body)
+        said = loose.decoded(webhook.body)
         if not isinstance(said, dict):
             return Reading(reply=HookReply(422, "not an event"))
         topic = webhook.headers.get("x-shopify-topic", "").lower()
@@ -73,7 +73,7 @@ class Shopify:
         shop, id_ = account.setting("shop"), malls.text(said.get("id"))
         kind = topic.partition("/")[0]
         order = malls.text(said.get("order_id")) or (id_ if kind == "orders" else "")
-        request = malls.text(malls.at(said, "data_request", "id"))
+        request = malls.text(loose.at(said, "data_request", "id"))
         about = f"order:{order}" if order else f"{kind}:{request or id_ or _digest(webhook)}"
         asked_at = next(
             filter(None, (malls.time(said.get(n)) for n in ("updated_at", "created_at", "initiated_at"))), None
@@ -100,11 +100,11 @@ class Shopify:
     def _who(self, shop: str, said: dict[str, Any], about: str) -> Identity:
         """The customer by mail address, as in the channel for mails; else by Shopify's number of him."""
         customer = said.get("customer")
-        email = malls.text(said.get("email")) or malls.text(malls.at(customer, "email"))
-        name = " ".join(filter(None, (malls.text(malls.at(customer, n)) for n in ("first_name", "last_name")))) or None
+        email = malls.text(said.get("email")) or malls.text(loose.at(customer, "email"))
+        name = " ".join(filter(None, (malls.text(loose.at(customer, n)) for n in ("first_name", "last_name")))) or None
         if "@" in email:
             return Identity(scope="email", kind="email", value=email.lower(), name=name)
-        number = malls.text(malls.at(customer, "id"))
+        number = malls.text(loose.at(customer, "id"))
         return Identity(scope=f"shopify:{shop}", kind="external", value=number or about, name=name)
 
     def policy(self, account: Account) -> ReplyPolicy:

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from channels import malls, signatures
+from channels import loose, malls, signatures
 from channels.base import (
     About,
     Account,
@@ -65,7 +65,7 @@ class TikTokShop(malls.AtAddress):
         return signatures.same(wanted, given)
 
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
-        said = malls.decode(webhook.body)
+        said = loose.decoded(webhook.body)
         if not isinstance(said, dict):
             return Reading(reply=HookReply(422, "not an event"))
         if said.get("type") != NEW_MESSAGE or malls.text(said.get("shop_id")) != account.setting("shop_id"):
@@ -75,17 +75,17 @@ class TikTokShop(malls.AtAddress):
 
     def _message(self, account: Account, data: Any) -> Item | None:
         thread, id_, kind, role, sender = (
-            malls.text(malls.at(data, *path))
+            malls.text(loose.at(data, *path))
             for path in (("conversation_id",), ("message_id",), ("type",), ("sender", "role"), ("sender", "im_user_id"))
         )
-        is_unsaid = kind in UNSAID or kind.startswith("BUYER_ENTER") or malls.at(data, "is_visible") is False
+        is_unsaid = kind in UNSAID or kind.startswith("BUYER_ENTER") or loose.at(data, "is_visible") is False
         if not thread or not id_ or is_unsaid or role not in ("BUYER", *CONSOLE):
             return None
-        said = malls.decode(malls.text(malls.at(data, "content"), malls.MAX_TEXT).encode("utf-8", "replace"))
-        order, product, url = (malls.at(said, name) for name in ("order_id", "product_id", "url"))
+        said = loose.decoded(malls.text(loose.at(data, "content"), malls.MAX_TEXT).encode("utf-8", "replace"))
+        order, product, url = (loose.at(said, name) for name in ("order_id", "product_id", "url"))
         files = malls.files([url], kind.lower(), FILES[kind]) if kind in FILES else ()
-        words = malls.text(malls.at(said, "content"), malls.MAX_TEXT)
-        asked_at = malls.epoch(malls.at(data, "create_time"))
+        words = malls.text(loose.at(said, "content"), malls.MAX_TEXT)
+        asked_at = malls.epoch(loose.at(data, "create_time"))
         return malls.item(
             account,
             id_,
@@ -96,7 +96,7 @@ class TikTokShop(malls.AtAddress):
             words or ("" if files else " ".join(filter(None, (f"[{kind}]", malls.text(order), malls.text(product))))),
             asked_at=asked_at,
             late_at=malls.answer_by(account, asked_at, LATE_S),
-            headers=malls.facts(index=malls.at(data, "index")),
+            headers=malls.facts(index=loose.at(data, "index")),
             attributes=malls.facts(order=order, product=product),
             files=files,
             author="customer" if role == "BUYER" else "external_console",
@@ -125,12 +125,12 @@ class TikTokShop(malls.AtAddress):
 
     def outcome(self, status: int, body: bytes) -> Result:
         """Errors come with status 200 and a code other than 0 as well."""
-        said = malls.decode(body)
-        if malls.at(said, "code") == TOKEN_EXPIRED:
+        said = loose.decoded(body)
+        if loose.at(said, "code") == TOKEN_EXPIRED:
             return malls.outcome(401, said)
-        if status < 300 and malls.at(said, "code") != 0:
+        if status < 300 and loose.at(said, "code") != 0:
             return Result("rejected" if isinstance(said, dict) else "uncertain", detail=malls.why(said) or str(status))
-        return malls.outcome(status, said, (malls.text(malls.at(said, "data", "message_id")),))
+        return malls.outcome(status, said, (malls.text(loose.at(said, "data", "message_id")),))
 
     def renew(self, account: Account, kept: Mapping[str, str], now: float) -> Call:
         asked = {
@@ -144,8 +144,8 @@ class TikTokShop(malls.AtAddress):
     def renewed(
         self, account: Account, kept: Mapping[str, str], status: int, body: bytes, now: float
     ) -> Token | Result:
-        said = malls.decode(body)
-        data = malls.at(said, "data")
-        expires = malls.epoch(malls.at(data, "access_token_expire_in"))
+        said = loose.decoded(body)
+        data = loose.at(said, "data")
+        expires = malls.epoch(loose.at(data, "access_token_expire_in"))
         expires = expires + now if expires is not None and expires < now / 2 else expires  # a moment, once a span
         return malls.token(status, data, now, expires, account) if data else malls.no_token(status, said)

@@ -67,10 +67,10 @@ class Twitch:
             return Reading(reply=HookReply(422, "not an event"))
         if webhook.headers.get(PREFIX + "type") == "webhook_callback_verification":
             return Reading(reply=HookReply(200, broadcasts.text_at(said, "challenge")[:2000]))
-        if broadcasts.inner(said, "subscription").get("type") != "channel.chat.message":
+        if loose.fields(said, "subscription").get("type") != "channel.chat.message":
             return Reading(reply=HookReply(204))
         at = broadcasts.seconds(webhook.headers.get(PREFIX + "timestamp"), webhook.t)
-        found = _comment(account, broadcasts.inner(said, "event"), at)
+        found = _comment(account, loose.fields(said, "event"), at)
         return Reading(reply=HookReply(204), comments=() if found is None else (found,))
 
     def policy(self, account: Account) -> ReplyPolicy:
@@ -105,7 +105,7 @@ class Twitch:
         if sent.get("is_sent") is True and id_:
             return Result("accepted", (id_,))
         if sent.get("is_sent") is False:
-            why = broadcasts.inner(sent, "drop_reason")
+            why = loose.fields(sent, "drop_reason")
             return Result("rejected", detail=oauth.words(why)[:500] or "Twitch dropped it without a reason")
         return Result("uncertain", detail=f"{status} without a word of what became of it")
 
@@ -142,8 +142,8 @@ def _comment(account: Account, event: dict[str, object], at: float) -> Comment |
         id_=id_,
         author=author,
         name=broadcasts.text_at(event, "chatter_user_name"),
-        text=broadcasts.text_at(broadcasts.inner(event, "message"), "text"),
+        text=broadcasts.text_at(loose.fields(event, "message"), "text"),
         at=at,
-        value=broadcasts.number(broadcasts.inner(event, "cheer").get("bits")),
+        value=broadcasts.number(loose.fields(event, "cheer").get("bits")),
         is_staff=bool(badges & set(STAFF)) or author in (room, account.setting("sender_id")),
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from channels import mail, malls, signatures
+from channels import loose, mail, malls, signatures
 from channels.base import (
     About,
     Account,
@@ -56,7 +56,7 @@ class WooCommerce:
         return any(signatures.same(signatures.base64_mac(secret, webhook.body), given) for secret in secrets)
 
     def read(self, account: Account, webhook: Webhook, look: Look) -> Reading:
-        said = malls.decode(webhook.body)
+        said = loose.decoded(webhook.body)
         topic = webhook.headers.get("x-wc-webhook-topic", "")
         found = self._order(account, said) if topic in ("order.created", "order.updated") else None
         is_known = isinstance(said, dict) or webhook.body.startswith(b"webhook_id=")
@@ -64,13 +64,13 @@ class WooCommerce:
 
     def _order(self, account: Account, said: Any) -> Item | None:
         id_, state, note = (
-            malls.text(malls.at(said, name), malls.MAX_TEXT) for name in ("id", "status", "customer_note")
+            malls.text(loose.at(said, name), malls.MAX_TEXT) for name in ("id", "status", "customer_note")
         )
         wants = state in account.setting("states", STATES).replace(",", " ").split()
         if not id_.isdecimal() or not (note or wants):
             return None
-        email = malls.text(malls.at(said, "billing", "email")).lower()
-        name = " ".join(filter(None, (malls.text(malls.at(said, "billing", n)) for n in ("first_name", "last_name"))))
+        email = malls.text(loose.at(said, "billing", "email")).lower()
+        name = " ".join(filter(None, (malls.text(loose.at(said, "billing", n)) for n in ("first_name", "last_name"))))
         who = Identity(scope="email", kind="email", value=email, name=name or None)
         return malls.item(
             account,
@@ -78,10 +78,10 @@ class WooCommerce:
             Thread(external=f"order:{id_}", kind="ticket"),
             who if "@" in email else Identity(scope=self._scope(account), kind="external", value=f"order:{id_}"),
             "\n".join(filter(None, (f"[{state}]" if wants else "", note))),
-            asked_at=_utc(malls.at(said, "date_modified_gmt")),
-            subject=f"#{malls.text(malls.at(said, 'number')) or id_}",
+            asked_at=_utc(loose.at(said, "date_modified_gmt")),
+            subject=f"#{malls.text(loose.at(said, 'number')) or id_}",
             attributes=malls.facts(
-                order=id_, status=state, total=malls.at(said, "total"), link=self._link(account, id_)
+                order=id_, status=state, total=loose.at(said, "total"), link=self._link(account, id_)
             ),
             policy=ReplyPolicy(),
         )
@@ -109,7 +109,7 @@ class WooCommerce:
         return self._call(account, "GET", f"products/reviews?{urlencode(asked)}", None)
 
     def page(self, account: Account, cursor: Mapping[str, Any], status: int, body: bytes, now: float) -> Page:
-        said, at = malls.decode(body), malls.place(cursor, now, FIRST_S, MOST_S)
+        said, at = loose.decoded(body), malls.place(cursor, now, FIRST_S, MOST_S)
         if status != 200 or not isinstance(said, list):
             return malls.refused(cursor, status, said)
         items = [item for row in malls.rows(said) if (item := self._review(account, row)) is not None]
@@ -153,8 +153,8 @@ class WooCommerce:
         return self._call(account, "POST", f"orders/{order}/notes", {"note": words, "customer_note": True})
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = malls.decode(body)
-        known = malls.outcome(status, said, (malls.text(malls.at(said, "id")),))
+        said = loose.decoded(body)
+        known = malls.outcome(status, said, (malls.text(loose.at(said, "id")),))
         return Result("rejected", detail=known.detail) if status == 401 else known
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from channels import oauth
+from channels import loose, oauth
 from channels.base import (
     About,
     Account,
@@ -28,12 +28,10 @@ from channels.comments import (
     Polled,
     Said,
     answer,
-    child,
     children,
     fetched,
     item,
     name_of,
-    parsed,
     picture,
     seconds,
     words,
@@ -85,13 +83,13 @@ class XMentions(Polled):
         """`newest` is the first page's, and becomes `since` once the last page is in: what failed comes again."""
         if status == 429:
             return Page(cursor=dict(cursor), again_s=TOO_MANY_S)
-        said = parsed(body)
+        said = loose.record_of(body)
         if status >= 300 or not said:
             return Page(fault=_detail(status, said))
         known = dict(cursor)
-        items = tuple(_post(account, post, child(said, "includes")) for post in reversed(children(said, "data")))
-        newest = words(known, "newest", 20) or words(child(said, "meta"), "newest_id", 20)
-        following, pages = words(child(said, "meta"), "next_token", 500), _count(known)
+        items = tuple(_post(account, post, loose.fields(said, "includes")) for post in reversed(children(said, "data")))
+        newest = words(known, "newest", 20) or words(loose.fields(said, "meta"), "newest_id", 20)
+        following, pages = words(loose.fields(said, "meta"), "next_token", 500), _count(known)
         kept = {"since": newest or words(known, "since", 20)}
         if following and pages < MAX_PAGES:
             kept = {"since": words(known, "since", 20), "newest": newest, "page": following, "pages": str(pages + 1)}
@@ -110,8 +108,8 @@ class XMentions(Polled):
         return oauth.signed(call, account, deliver.key, now)
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = parsed(body)
-        name = name_of(child(said, "data"), "id")
+        said = loose.record_of(body)
+        name = name_of(loose.fields(said, "data"), "id")
         if 200 <= status < 300 and not name:
             return Result("uncertain", detail=_detail(status, said))
         return by_status(status, _detail(status, said), (name,) if name else ())
@@ -129,7 +127,7 @@ def _post(account: Account, post: JsonObject, includes: JsonObject) -> Item | No
     if not id_:
         return None
     user = next((one for one in children(includes, "users") if name_of(one, "id") == author), {})
-    keys = child(post, "attachments").get("media_keys")
+    keys = loose.fields(post, "attachments").get("media_keys")
     wanted = [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
     media = [
         one for one in children(includes, "media") if one.get("media_key") in wanted and one.get("type") == "photo"

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from channels import oauth
+from channels import loose, oauth
 from channels.base import (
     About,
     Account,
@@ -28,11 +28,9 @@ from channels.comments import (
     Polled,
     Said,
     answer,
-    child,
     children,
     item,
     name_of,
-    parsed,
     revised,
     seconds,
     words,
@@ -84,7 +82,7 @@ class YouTubeComments(Polled):
         return _get(account, "commentThreads", {**asked, **({"pageToken": known.page} if known.page else {})})
 
     def page(self, account: Account, cursor: Mapping[str, Any], status: int, body: bytes, now: float) -> Page:
-        said, known = parsed(body), _Cursor(cursor, now)
+        said, known = loose.record_of(body), _Cursor(cursor, now)
         if status == 401:
             return Page(stale=True, fault="the access token was refused")
         if status in (403, 429) and _reason(said) in NO_UNITS:
@@ -104,11 +102,14 @@ class YouTubeComments(Polled):
         news: list[Item] = []
         oldest = known.since
         for thread in children(said, "items"):
-            id_, count = name_of(thread, "id"), child(thread, "snippet").get("totalReplyCount")
-            first, shown = child(thread, "snippet", "topLevelComment"), children(child(thread, "replies"), "comments")
+            id_, count = name_of(thread, "id"), loose.fields(thread, "snippet").get("totalReplyCount")
+            first, shown = (
+                loose.fields(thread, "snippet", "topLevelComment"),
+                children(loose.fields(thread, "replies"), "comments"),
+            )
             for one in (first, *shown):
                 news += _news(account, one, id_, known.since)
-            oldest = seconds(child(first, "snippet").get("publishedAt")) or 0.0
+            oldest = seconds(loose.fields(first, "snippet").get("publishedAt")) or 0.0
             if isinstance(count, int) and not isinstance(count, bool) and 0 < count < 1_000_000 and id_:
                 if count > len(shown) and not known.is_first and known.answers.get(id_) != count:
                     ask.append(id_)
@@ -123,7 +124,7 @@ class YouTubeComments(Polled):
         return Call(url=f"{_api(account)}/comments?part=snippet", body=msgspec.json.encode(body), headers=headers)
 
     def outcome(self, status: int, body: bytes) -> Result:
-        said = parsed(body)
+        said = loose.record_of(body)
         name = name_of(said, "id")
         if status == 403 and _reason(said) in NO_UNITS:
             return Result("retry", detail=_detail(status, said), after_s=60)
@@ -142,7 +143,7 @@ class _Cursor:
         self.is_first = not known
         self.since = seconds(known.get("since")) or now - FIRST_S
         self.following = seconds(known.get("following")) or now - OVERLAP_S
-        self.answers = {id_: count for id_, count in child(known, "answers").items() if isinstance(count, int)}
+        self.answers = {id_: count for id_, count in loose.fields(known, "answers").items() if isinstance(count, int)}
         self.ask = [one for one in ask if isinstance(one, str) and one] if isinstance(ask, list) else []
         self.page = words(known, "page", 500)
         self.pause_s = min(LATEST_S, max(SOONEST_S, pause_s)) if isinstance(pause_s, int | float) else SOONEST_S
@@ -170,11 +171,11 @@ class _Cursor:
 
 def _news(account: Account, comment: JsonObject, thread: str, since: float) -> Iterator[Item]:
     """A comment that is new, or has been edited, since then."""
-    id_, said = name_of(comment, "id"), child(comment, "snippet")
+    id_, said = name_of(comment, "id"), loose.fields(comment, "snippet")
     at, changed = seconds(said.get("publishedAt")), seconds(said.get("updatedAt"))
     if not id_ or at is None:
         return
-    author = name_of(child(said, "authorChannelId"), "value")
+    author = name_of(loose.fields(said, "authorChannelId"), "value")
     found = Said(
         id=id_,
         thread=thread or id_,
@@ -205,8 +206,8 @@ def _bearer(account: Account) -> dict[str, str]:
 
 
 def _reason(said: JsonObject) -> str:
-    return words(next(iter(children(child(said, "error"), "errors")), {}), "reason", 100)
+    return words(next(iter(children(loose.fields(said, "error"), "errors")), {}), "reason", 100)
 
 
 def _detail(status: int, said: JsonObject) -> str:
-    return f"{status} {_reason(said)} {words(child(said, 'error'), 'message', 300)}".strip()
+    return f"{status} {_reason(said)} {words(loose.fields(said, 'error'), 'message', 300)}".strip()

@@ -149,39 +149,39 @@ def _trouble(cursor: dict[str, Any], status: int, said: dict[str, Any]) -> Page:
 
 
 def _reason(said: dict[str, Any]) -> str:
-    errors = broadcasts.rows(broadcasts.inner(said, "error").get("errors"))
+    errors = broadcasts.rows(loose.fields(said, "error").get("errors"))
     return broadcasts.text_at(errors[0], "reason")[:60] if errors else ""
 
 
 def _chat(said: dict[str, Any]) -> str:
     """The chat of the first broadcast that has one."""
     for row in broadcasts.rows(said.get("items")):
-        found = broadcasts.text_at(broadcasts.inner(row, "liveStreamingDetails"), "activeLiveChatId")
-        found = found or broadcasts.text_at(broadcasts.inner(row, "snippet"), "liveChatId")
+        found = broadcasts.text_at(loose.fields(row, "liveStreamingDetails"), "activeLiveChatId")
+        found = found or broadcasts.text_at(loose.fields(row, "snippet"), "liveChatId")
         if 0 < len(found) <= broadcasts.MAX_ID:
             return found
     return ""
 
 
 def _type(row: dict[str, Any]) -> str:
-    return broadcasts.text_at(broadcasts.inner(row, "snippet"), "type")
+    return broadcasts.text_at(loose.fields(row, "snippet"), "type")
 
 
 def _comment(account: Account, chat: str, row: dict[str, Any], now: float) -> Comment | None:
     """Texts, super chats and super stickers; all else that happens in a chat asks for nothing."""
-    snippet, author, kind = broadcasts.inner(row, "snippet"), broadcasts.inner(row, "authorDetails"), _type(row)
+    snippet, author, kind = loose.fields(row, "snippet"), loose.fields(row, "authorDetails"), _type(row)
     id_, who = broadcasts.text_at(row, "id"), broadcasts.text_at(author, "channelId")
     who = who or broadcasts.text_at(snippet, "authorChannelId")
     if not id_ or not who or kind not in ("textMessageEvent", *PAID):
         return None
-    paid = broadcasts.inner(snippet, PAID.get(kind, "-"))
+    paid = loose.fields(snippet, PAID.get(kind, "-"))
     text = broadcasts.text_at(paid, "userComment") or broadcasts.text_at(
-        broadcasts.inner(snippet, "textMessageDetails"), "messageText"
+        loose.fields(snippet, "textMessageDetails"), "messageText"
     )
     if kind == "textMessageEvent":
         text = text or broadcasts.text_at(snippet, "displayMessage")
     elif kind == "superStickerEvent":
-        text = broadcasts.text_at(broadcasts.inner(paid, "superStickerMetadata"), "altText")
+        text = broadcasts.text_at(loose.fields(paid, "superStickerMetadata"), "altText")
     own = account.setting("own_channel")
     return broadcasts.comment(
         scope="youtube",
@@ -204,5 +204,5 @@ def _worth(account: Account, paid: dict[str, Any]) -> float:
     currency = broadcasts.text_at(paid, "currency").upper()
     if currency == account.setting("currency", "KRW"):
         return amount
-    rate = broadcasts.number(broadcasts.inner(account.settings, "rates").get(currency))
+    rate = broadcasts.number(loose.fields(account.settings, "rates").get(currency))
     return amount * rate or (OF_UNKNOWN_WORTH if amount > 0 else 0)

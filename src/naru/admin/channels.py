@@ -57,9 +57,6 @@ def listed() -> list[dict[str, Any]]:
         {"id": each.name, **msgspec.to_builtins(each.about), "kinds": list(each.kinds), "transport": each.transport}
         for each in CHANNELS
     ]
-    for row in found:
-        for name in COLUMNS:
-            row.setdefault(name, "-")
     return sorted(found, key=lambda row: (FAMILIES.index(row["family"]), row["id"]))
 
 
