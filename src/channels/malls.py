@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from channels import loose
+from channels import loose, oauth
 from channels.base import (
     Account,
     Call,
@@ -216,16 +216,6 @@ def no_token(status: int, said: Any) -> Result:
     return Result("rejected" if is_refusal else "retry", detail=f"{status} {why(said)}"[:500])
 
 
-def _mark(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()[:16]
-
-
-def rotated(account: Account, kept: Mapping[str, str]) -> str:
-    """The refresh token in force: the last that came, unless the owner has entered another than it began with."""
-    own = account.secrets["refresh_token"]
-    return kept.get("refresh_token", own) if kept.get("began") == _mark(own) else own
-
-
 def token(
     status: int, said: Any, now: float, expires_at: float | None = None, account: Account | None = None
 ) -> Token | Result:
@@ -236,9 +226,8 @@ def token(
     expires_at = expires_at or now + (after_s or 600)
     if account is None:
         return Token(value=value, expires_at=expires_at)
-    own = account.secrets["refresh_token"]
-    kept = {"refresh_token": text(loose.at(said, "refresh_token"), 8_000) or own, "began": _mark(own)}
-    return Token(value=value, expires_at=expires_at, kept=kept)
+    newest = text(loose.at(said, "refresh_token"), 8_000) or account.secrets["refresh_token"]
+    return Token(value=value, expires_at=expires_at, kept=oauth.remembered(account, newest))
 
 
 # -- asking

@@ -31,12 +31,17 @@ def refresh_token(account: Account, kept: Mapping[str, str]) -> str:
     return kept.get("refresh_token", first) if kept.get("of") == _mark(first) else first
 
 
+def remembered(account: Account, newest: str) -> dict[str, str]:
+    """What to keep of a refresh token that rotates: `refresh_token` takes it as long as the owner enters no other."""
+    return {"refresh_token": newest, "of": _mark(account.secrets.get("refresh_token", ""))}
+
+
 def renewed(account: Account, kept: Mapping[str, str], status: int, body: bytes, now: float) -> Token | Result:
     """What rotated is kept; else what was kept before."""
     token = granted(status, body, now)
     if isinstance(token, Result):
         return token
-    known = {**token.kept, "of": _mark(account.secrets.get("refresh_token", ""))} if token.kept else dict(kept)
+    known = remembered(account, token.kept["refresh_token"]) if token.kept else dict(kept)
     return msgspec.structs.replace(token, kept=known)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from channels import loose, mail, malls
+from channels import loose, mail, malls, oauth
 from channels.base import About, Account, Call, Item, Outgoing, Page, Result, Token, Transport, Unsendable
 from router.effects import AnyEffect
 from router.inputs import ReceiveMessage
@@ -139,7 +139,7 @@ class Cafe24(malls.Asked, malls.AtAddress):
     def renew(self, account: Account, kept: Mapping[str, str], now: float) -> Call:
         return Call(
             url=self._url(account, "/oauth/token"),
-            form=(("grant_type", "refresh_token"), ("refresh_token", malls.rotated(account, kept))),
+            form=(("grant_type", "refresh_token"), ("refresh_token", oauth.refresh_token(account, kept))),
             basic=(account.setting("client_id"), account.secrets["client_secret"]),
         )
 

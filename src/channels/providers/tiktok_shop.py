@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from channels import loose, malls, signatures
+from channels import loose, malls, oauth, signatures
 from channels.base import (
     About,
     Account,
@@ -136,7 +136,7 @@ class TikTokShop(malls.AtAddress):
         asked = {
             "app_key": account.setting("app_key"),
             "app_secret": account.secrets["app_secret"],
-            "refresh_token": malls.rotated(account, kept),
+            "refresh_token": oauth.refresh_token(account, kept),
             "grant_type": "refresh_token",
         }
         return Call(method="GET", url=f"{account.setting('auth_url', AUTH)}/api/v2/token/refresh?{urlencode(asked)}")
