@@ -7,7 +7,8 @@ import datetime as dt
 import hashlib
 from typing import Any
 
-from channels.base import Comment, Outgoing, Unsendable
+from channels import saying
+from channels.base import Comment, Outgoing
 from router.effects import AnyEffect, Deliver
 from router.model import Identity
 
@@ -43,23 +44,23 @@ def room_of(effect: Deliver) -> str:
     return effect.thread.external.rpartition("/")[0]
 
 
+NO_COMMENT = saying.Refusals(
+    "a live chat takes no files",
+    "there is no text",
+    "longer than the {most} characters of this live chat",
+    none="a live chat takes text only",
+)
+
+
 def answer(effect: AnyEffect, message: Outgoing | None, most: int, to_name: bool = True) -> tuple[Deliver, str]:
     """The text of an answer. Where the provider cannot point at a comment, the viewer's name stands before it, if both
     fit and the agent has not put it there. Raises Unsendable."""
-    if not isinstance(effect, Deliver) or message is None:
-        raise Unsendable("a live chat takes text only")
-    if message.files:
-        raise Unsendable("a live chat takes no files")
-    text = message.content.text.strip()
-    if not text:
-        raise Unsendable("there is no text")
-    if len(text) > most:
-        raise Unsendable(f"longer than the {most} characters of this live chat")
-    name = message.last_headers.get("name", "")
+    deliver, text = saying.words(effect, message, most, NO_COMMENT)
+    name = message.last_headers.get("name", "") if message else ""
     addressed = f"@{name.lstrip('@')} {text}"
     if to_name and name and len(addressed) <= most and name not in text:
-        return effect, addressed
-    return effect, text
+        return deliver, addressed
+    return deliver, text
 
 
 def seconds(text: Any, default: float) -> float:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from channels import saying
 from channels.base import (
     Account,
     File,
@@ -21,7 +22,6 @@ from channels.base import (
     Reading,
     Result,
     Transport,
-    Unsendable,
     Webhook,
     by_status,
 )
@@ -152,13 +152,7 @@ def _content(said: Said) -> Content:
 
 def answer(effect: AnyEffect, message: Outgoing | None, what: str, most: int) -> tuple[Deliver, str]:
     """The effect and its text. Raises Unsendable for what cannot be a comment."""
-    if not isinstance(effect, Deliver) or message is None:
-        raise Unsendable("not a message")
-    if message.files:
-        raise Unsendable(f"{what} takes no files here")
-    text = message.content.text.strip()
-    if not text:
-        raise Unsendable(f"{what} needs text")
-    if len(text) > most:
-        raise Unsendable(f"{what} has at most {most:,} characters")
-    return effect, text
+    refusals = saying.Refusals(
+        f"{what} takes no files here", f"{what} needs text", f"{what} has at most {{most:,}} characters"
+    )
+    return saying.words(effect, message, most, refusals)

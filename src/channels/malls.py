@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from channels import loose, oauth
+from channels import loose, oauth, saying
 from channels.base import (
     Account,
     Call,
@@ -24,7 +24,6 @@ from channels.base import (
     Reading,
     Result,
     Token,
-    Unsendable,
     Webhook,
     by_status,
 )
@@ -167,18 +166,14 @@ class AtAddress:
 # -- answering
 
 
+NO_ANSWER = saying.Refusals(
+    "files cannot be sent there", "an answer needs text", "an answer has at most {most} characters there"
+)
+
+
 def answer(effect: AnyEffect, message: Outgoing | None, most: int | None = None) -> tuple[Deliver, str]:
     """A message of ours and its words. Raises Unsendable."""
-    if not isinstance(effect, Deliver) or message is None:
-        raise Unsendable("not a message")
-    words = message.content.text.strip()
-    if message.files:
-        raise Unsendable("files cannot be sent there")
-    if not words:
-        raise Unsendable("an answer needs text")
-    if most is not None and len(words) > most:
-        raise Unsendable(f"an answer has at most {most} characters there")
-    return effect, words
+    return saying.words(effect, message, most, NO_ANSWER)
 
 
 def post(url: str, body: Any, headers: Mapping[str, str] | None = None, method: str = "POST") -> Call:

@@ -1,11 +1,36 @@
 """What every provider of messages asks before it sends one: is it a message, has it words, are they too many?"""
 
+from typing import NamedTuple
+
 from channels.base import Outgoing, Unsendable
 from router.effects import AnyEffect, Deliver
 from router.model import Unit
 from router.replies import length
 
 UNITS = {"characters": "characters", "utf16": "characters", "bytes_utf8": "bytes"}
+
+
+class Refusals(NamedTuple):
+    """What an agent is told of a message that cannot go: it has files, it has no words, or more than `{most}` letters."""
+
+    files: str
+    empty: str
+    long: str
+    none: str = "not a message"
+
+
+def words(effect: AnyEffect, message: Outgoing | None, most: int | None, refusals: Refusals) -> tuple[Deliver, str]:
+    """The effect and its text, where nothing but text can go. Raises Unsendable."""
+    if not isinstance(effect, Deliver) or message is None:
+        raise Unsendable(refusals.none)
+    if message.files:
+        raise Unsendable(refusals.files)
+    text = message.content.text.strip()
+    if not text:
+        raise Unsendable(refusals.empty)
+    if most is not None and len(text) > most:
+        raise Unsendable(refusals.long.format(most=most))
+    return effect, text
 
 
 def said(
