@@ -418,8 +418,8 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 
 @runtime_checkable
 class Streams(Protocol):
-    """A provider that talks over a long-lived WebSocket. What is missed while it is away is `reconciled` by polling,
-    where the provider can be polled too; else it is lost, and said so."""
+    """A provider that talks over a long-lived WebSocket. What is missed while it is away is found by polling, where the
+    provider can be polled too; else it is lost."""
 
     def dial(self, account: Account, now: float) -> Dial | Call:
         """Where to connect, or the request that tells it (`dialled`)."""

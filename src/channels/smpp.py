@@ -25,8 +25,8 @@ log = structlog.get_logger("channels.smpp")
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 60.0
 OPEN_S = 20.0
-READY_S = 20.0
-"""How long a submit waits for a connection that is away."""
+READY_S = 240.0
+"""How long a submit waits for a connection that is away: a try that cannot be one is none."""
 PROVE_S = 1.0
 """How soon after a response the SMSC is asked anything, so that we know that it has the response."""
 SWEEP_S = 5.0

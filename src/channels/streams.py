@@ -1,7 +1,6 @@
 """Long-lived WebSockets to providers: opened, listened to, found dead by their silence, and opened anew.
 
-What is said while we are away is lost to a stream. A provider that can be polled too is asked for it; of the others the
-state says how often that has happened.
+What is said while we are away is lost to a stream. A provider that can be polled too is asked for it.
 """
 
 import asyncio
@@ -42,7 +41,6 @@ class Stream:
         self._client = client
         self._tokens = tokens
         self.state = "connecting"
-        self.gaps = -1
 
     async def run(self) -> None:
         backoff_s = FIRST_BACKOFF_S
@@ -94,7 +92,6 @@ class Stream:
         ):
             for said in dial.say:
                 await socket.send(said)
-            self.gaps += 1
             state: Mapping[str, Any] = {}
             while True:
                 async with asyncio.timeout(dial.silent_s):

@@ -44,7 +44,6 @@ log = structlog.get_logger("channels.worker")
 LANES = 4
 LANE_JOBS = 10_000
 TRIES = 5
-CONNECTED_WITHIN_S, LOOK_S = 240.0, 0.25
 BACKOFF_S = (1.0, 5.0, 30.0, 120.0)
 MOVE_AGAIN_S = 1.0
 """When a caller who could not be moved is tried again: perhaps the provider was still answering the call."""
@@ -286,19 +285,10 @@ class Worker:
             names.append(name)
         return tuple(names)
 
-    async def _connected(self, account: Account) -> None:
-        """A text waits for its connection, within bounds: a try that cannot be one is none. (A call does not wait.)"""
-        for _ in range(int(CONNECTED_WITHIN_S / LOOK_S)):
-            if self._connections.state(account.workspace, account.channel) == "ok":
-                return
-            await self._sleep(LOOK_S)
-
     async def _try(self, account: Account, provider: Provider, order: Order) -> Result:
         if isinstance(order, Mail):
             return await mailbox.send(account, order, lambda: self._tokens.refused(account))
         if isinstance(order, (Submit, Steps)):
-            if isinstance(order, Submit):
-                await self._connected(account)
             session = self._connections.session(account.workspace, account.channel)
             return await session.send(order) if session else Result("retry", detail="not connected", after_s=5)
         if isinstance(order, Calls):
