@@ -22,7 +22,8 @@ from typing import Any
 import msgspec
 
 from channels.base import Account, CallView, Heard, Page, Polls, Provider, Reading, Streams, Webhook
-from router.model import Kind
+from router.effects import Deliver
+from router.model import Identity, Kind, Thread
 
 PAYLOADS = Path(__file__).parents[1] / "channels" / "payloads"
 NOW = 1_700_000_000.0
@@ -77,6 +78,12 @@ def as_bytes(body: Any) -> bytes:
     if isinstance(body, bytes):
         return body
     return body.encode() if isinstance(body, str) else json.dumps(body, separators=(",", ":")).encode()
+
+
+def delivery(thread: Thread, to: str, key: str = "m1", scope: str = "s", kind: str = "external") -> Deliver:
+    """A message of ours on its way out, to somebody in a thread of channel `c`."""
+    who = Identity(scope=scope, kind=kind, value=to)  # type: ignore[arg-type]
+    return Deliver(channel="c", key=key, conversation="v", contact="k", thread=thread, identity=who)
 
 
 def nobody(call: str) -> CallView | None:

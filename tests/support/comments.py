@@ -7,19 +7,12 @@ import pytest
 from channels import signatures
 from channels.base import Account, Call, File, Outgoing, Provider, Unsendable
 from router.effects import Deliver, EndCaller
-from router.model import Content, Identity, Text, Thread
-from support.channel import NOW
+from router.model import Content, Text, Thread
+from support.channel import NOW, delivery
 
 
 def deliver(thread: str, key: str = "m1") -> Deliver:
-    return Deliver(
-        channel="c",
-        key=key,
-        conversation="v",
-        contact="k",
-        thread=Thread(external=thread, kind="public_comment"),
-        identity=Identity(scope="s", kind="external", value="ann"),
-    )
+    return delivery(Thread(external=thread, kind="public_comment"), "ann", key)
 
 
 def said(text: str, headers: dict[str, str] | None = None) -> Outgoing:

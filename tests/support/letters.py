@@ -5,7 +5,8 @@ from typing import Any
 
 from channels.base import File, Outgoing
 from router.effects import Deliver
-from router.model import Content, Identity, Text, Thread
+from router.model import Content, Text, Thread
+from support.channel import delivery
 
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
 THREAD = "a1b2c3d4e5f6a1b2c3d4e5f6"
@@ -18,14 +19,7 @@ def sign(text: str) -> str:
 
 
 def deliver(to: str = "mina@customer.test") -> Deliver:
-    return Deliver(
-        channel="c",
-        key=KEY,
-        conversation="v",
-        contact="k",
-        thread=Thread(external=THREAD, kind="email"),
-        identity=Identity(scope="email", kind="email", value=to),
-    )
+    return delivery(Thread(external=THREAD, kind="email"), to, KEY, scope="email", kind="email")
 
 
 def answer(text: str = "네, 교환해 드릴게요.", files: tuple[File, ...] = (), **more: Any) -> Outgoing:

@@ -6,19 +6,12 @@ import msgspec
 
 from channels.base import Call, File, Outgoing, Provider
 from router.effects import Deliver
-from router.model import Content, Identity, Text, Thread
-from support.channel import NOW
+from router.model import Content, Text, Thread
+from support.channel import NOW, delivery
 
 
 def deliver(thread: str, key: str = "m1") -> Deliver:
-    return Deliver(
-        channel="c",
-        key=key,
-        conversation="v",
-        contact="k",
-        thread=Thread(external=thread, kind="ticket"),
-        identity=Identity(scope="s", kind="external", value="w"),
-    )
+    return delivery(Thread(external=thread, kind="ticket"), "w", key)
 
 
 def said(text: str, files: tuple[File, ...] = (), **more: Any) -> Outgoing:

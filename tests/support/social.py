@@ -9,22 +9,15 @@ from python_multipart.multipart import parse_form
 from channels import signatures
 from channels.base import File, Outgoing, Webhook
 from router.effects import Deliver
-from router.model import Content, Identity, Text, Thread
-from support.channel import as_bytes, hook
+from router.model import Content, Text, Thread
+from support.channel import as_bytes, delivery, hook
 
 KEY = "0190a1b2-0000-5000-8000-00000000000a"
 FILE = File("영수증.pdf", "application/pdf", b"%PDF")
 
 
 def deliver(to: str, thread: str | None = None, key: str = KEY) -> Deliver:
-    return Deliver(
-        channel="c",
-        key=key,
-        conversation="v",
-        contact="k",
-        thread=Thread(external=thread or to),
-        identity=Identity(scope="s", kind="external", value=to),
-    )
+    return delivery(Thread(external=thread or to), to, key)
 
 
 def saying(text: str, **rest: Any) -> Outgoing:
