@@ -1,4 +1,4 @@
-"""What providers of public comments share: reading JSON of any shape, and a comment as an input.
+"""What providers of public comments share: fields as they write them, and a comment as an input.
 
 A comment's thread is the one that it began or answers; everybody who reads the page can read the answer. What the
 page's own account wrote is an echo (`external_console`): the engine knows it for ours by the provider's id of it.

@@ -1,4 +1,4 @@
-"""What the malls and social commerce share: JSON of any shape, times as they write them, tickets, rounds of asking.
+"""What the malls and social commerce share: fields and times as they write them, tickets, rounds of asking.
 
 An inquiry at a mall is a ticket: one question, mostly one answer, a clock that scores the seller, and ids of product and
 order. Everything here is total: what is missing or of another type is empty.
