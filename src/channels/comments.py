@@ -7,7 +7,6 @@ page's own account wrote is an echo (`external_console`): the engine knows it fo
 import datetime as dt
 import hashlib
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -25,6 +24,7 @@ from channels.base import (
     Webhook,
     by_status,
 )
+from channels.elsewhere import leads_to
 from router.effects import AnyEffect, Deliver
 from router.inputs import ReceiveMessage, ReviseMessage
 from router.model import Content, Elsewhere, Identity, Kind, ReplyPolicy, Text, Thread
@@ -72,11 +72,7 @@ def seconds(value: Any) -> float | None:
 
 def picture(url: str, host: str) -> tuple[Elsewhere, ...]:
     """A picture that lies with the provider's own servers; what lies elsewhere is not fetched for anybody."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ()
-    is_theirs = parts.scheme == "https" and f".{parts.hostname or ''}".endswith(host)
+    is_theirs = leads_to(url, host, host.removeprefix("."))
     return (Elsewhere(ref=url, name="picture.jpg", media_type="image/jpeg"),) if is_theirs else ()
 
 

@@ -162,16 +162,6 @@ def fetch(ref: str, headers: Mapping[str, str] | None = None, basic: tuple[str, 
     return Call(url=ref, method="GET", headers=headers or {}, basic=basic, timeout_s=60)
 
 
-def of_host(link: str, *domains: str) -> bool:
-    """Whether a link leads, by https, to one of these domains: only there are our credentials shown."""
-    try:
-        parts = urlsplit(link)
-        host = (parts.hostname or "").lower()
-    except ValueError:
-        return False
-    return parts.scheme == "https" and any(host == domain or host.endswith("." + domain) for domain in domains)
-
-
 def fetched(status: int, media_type: str, body: bytes) -> File | Result:
     """A file behind a link; what is gone is gone, anything else may be had later."""
     if 200 <= status < 300 and body:

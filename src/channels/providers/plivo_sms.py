@@ -21,6 +21,7 @@ from channels.base import (
     Transport,
     Webhook,
 )
+from channels.elsewhere import leads_to
 from channels.signatures import plivo, same
 from router.effects import AnyEffect
 from router.model import Kind, ReplyPolicy, SendStatus
@@ -111,7 +112,7 @@ class PlivoSms:
         return sms.ended(status, externals, loose.text(said, "error", most=400))
 
     def fetch(self, account: Account, ref: str) -> Call:
-        return sms.fetch(ref, basic=_basic(account) if sms.of_host(ref, "plivo.com") else None)
+        return sms.fetch(ref, basic=_basic(account) if leads_to(ref, "plivo.com", ".plivo.com") else None)
 
     def fetched(self, account: Account, ref: str, status: int, media_type: str, body: bytes) -> File | Call | Result:
         return sms.fetched(status, media_type, body)

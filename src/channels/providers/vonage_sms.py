@@ -24,6 +24,7 @@ from channels.base import (
     Transport,
     Webhook,
 )
+from channels.elsewhere import leads_to
 from channels.signatures import is_fresh, jwt_claims, same, vonage_jwt, vonage_md5
 from router.effects import AnyEffect
 from router.model import Kind, ReplyPolicy, SendStatus
@@ -138,7 +139,7 @@ class VonageSms:
         return sms.ended(status, (loose.text(said, "message_uuid", most=400),), words)
 
     def fetch(self, account: Account, ref: str) -> Call:
-        ours = sms.of_host(ref, "nexmo.com", "vonage.com")
+        ours = leads_to(ref, "nexmo.com", ".nexmo.com", "vonage.com", ".vonage.com")
         return sms.fetch(ref, basic=(account.setting("api_key"), account.secrets["api_secret"]) if ours else None)
 
     def fetched(self, account: Account, ref: str, status: int, media_type: str, body: bytes) -> File | Call | Result:
