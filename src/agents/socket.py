@@ -302,7 +302,8 @@ async def admit(accounts: Accounts, socket: WebSocket, clock: Clock) -> tuple[Pr
     offered = [name.strip() for name in socket.headers.get("sec-websocket-protocol", "").split(",")]
     await socket.accept(subprotocol=PROTOCOL if PROTOCOL in offered else None)
     try:
-        hello = parse(await asyncio.wait_for(socket.receive_text(), HELLO_S))
+        async with asyncio.timeout(HELLO_S):
+            hello = parse(await socket.receive_text())
     except (TimeoutError, WebSocketDisconnect, KeyError):
         await _close(socket, NOT_SIGNED_IN, "no hello")
         return None

@@ -259,7 +259,8 @@ class Chats:
     async def serve(self, socket: WebSocket) -> None:
         await socket.accept()
         try:
-            hello = parse(await asyncio.wait_for(socket.receive_text(), HELLO_S))
+            async with asyncio.timeout(HELLO_S):
+                hello = parse(await socket.receive_text())
         except (TimeoutError, WebSocketDisconnect, KeyError):
             await _close(socket, 4400, "no hello")
             return

@@ -7,7 +7,7 @@ import os
 import secrets as chance_source
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
@@ -440,8 +440,12 @@ class Naru:
             checks["store"] = store
         if "router" in self.roles:
             checks["members"] = self.members.trusted
-            mine = [owner for owner in self.owners if self.members.mine("router", f"shard {owner.shard}")]
-            checks["shards"] = all(owner.owning.is_set() for owner in mine)
+            owners = [owner for owner in self.owners if self.members.mine("router", f"shard {owner.shard}")]
+            checks["shards"] = all(owner.owning.is_set() for owner in owners)
+        if "projector" in self.roles:
+            # Answers are sent from the history, so a restart that rolls on must wait until it is written again.
+            checks["members"] = self.members.trusted
+            checks["history"] = all(projector.is_abreast for projector in self.projectors if projector.is_mine())
         return checks
 
     async def gauge(self) -> None:
@@ -459,7 +463,7 @@ class Naru:
 
     def _readers(self) -> dict[str, list[Cursor]]:
         """Where the readers of this process are, each as far as it is the one."""
-        mine = [p.cursor for p in self.projectors if self.members.mine("projector", f"shard {p.cursor.shard}")]
+        mine = [projector.cursor for projector in self.projectors if projector.is_mine()]
         return {"projector": mine, "fold": list(self.fold.cursors.values())}
 
     # -- running
@@ -730,12 +734,11 @@ class Naru:
         await self.drain()
         await self.hand_over()
         await asyncio.sleep(0.1)  # the closed sockets tell the log that they have left
+        await _ended(task for name, task in self.tasks.items() if name.startswith("effects"))  # nothing new is begun
         await self.worker.finish(FINISH_S)
         await self.connections.close()
         await self.worker.close()
-        for task in self.tasks.values():
-            task.cancel()
-        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+        await _ended(self.tasks.values())
         if self.settings.embedded and "projector" in self.roles:
             with contextlib.suppress(StoreUnavailable):
                 writer = SnapshotWriter(self.fold, self.snapshots, SNAPSHOT_S, SNAPSHOT_RECORDS)
@@ -750,6 +753,13 @@ class Naru:
         await self.database.close()
         if self._lock is not None:
             os.close(self._lock)
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    cancelled = list(tasks)
+    for task in cancelled:
+        task.cancel()
+    await asyncio.gather(*cancelled, return_exceptions=True)
 
 
 def _passes(error: BaseException, again: tuple[type[Exception], ...]) -> bool:

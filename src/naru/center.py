@@ -177,7 +177,8 @@ class Center:
         if len(value) > MAX_VALUE_BYTES:
             raise TooLarge(f"{len(value)} bytes")
         try:
-            await asyncio.wait_for(self._spool.append(SPOOL, 0, [value]), APPEND_TIMEOUT_S)
+            async with asyncio.timeout(APPEND_TIMEOUT_S):
+                await self._spool.append(SPOOL, 0, [value])
         except TimeoutError as error:
             raise LogUnavailable("the spool did not answer in time") from error
 

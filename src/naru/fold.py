@@ -246,16 +246,11 @@ class Fold:
 
     async def reach(self, shard: int, offset: int, timeout_s: float) -> bool:
         """Wait until the fold has come to this offset; False when it takes longer."""
-
         if shard not in self.cursors:
             return False
-
-        async def reached() -> None:
-            async with self._moved:
-                await self._moved.wait_for(lambda: self.cursors[shard].offset >= offset)
-
         try:
-            await asyncio.wait_for(reached(), timeout_s)
+            async with asyncio.timeout(timeout_s), self._moved:
+                await self._moved.wait_for(lambda: self.cursors[shard].offset >= offset)
         except TimeoutError:
             return False
         return True

@@ -7,7 +7,6 @@ Clients keep a ledger of what was promised to them; a reader of the raw topics, 
 
 import argparse
 import asyncio
-import itertools
 import json
 import random
 import statistics
@@ -168,20 +167,12 @@ class Chaos:
 
 
 def gaps(verdict: Verdict, faults: list[Fault]) -> list[float]:
-    """After each router's death or cut: the longest time that a shard decided nothing, seconds, of shards that lost it."""
-    found = []
-    for fault in faults:
-        if fault.target.startswith("router"):
-            longest = [gap(times, fault.at) for times in verdict.decided_at.values()]
-            if longest:
-                found.append(max(longest))
-    return found
-
-
-def gap(times: list[float], at: float) -> float:
-    """The longest silence that begins in the two seconds around a moment."""
-    near = [(b - a) for a, b in itertools.pairwise(times) if a <= at + 2 and b >= at - 0.5]
-    return max(near, default=0.0)
+    """For each fault of a router: the longest that an input waited for its decision, s, of those that came meanwhile."""
+    return [
+        max((waited for came, waited in verdict.waits if fault.at - 1 <= came <= fault.until), default=0.0)
+        for fault in faults
+        if fault.target.startswith("router")
+    ]
 
 
 def percentile(values: list[float], part: float) -> float:
@@ -193,8 +184,9 @@ def table(ledger: Ledger, verdict: Verdict, faults: list[Fault], began: float, l
     for fault in faults:
         name = f"{fault.kind} {fault.target.split('-')[0]}"
         kinds[name] = kinds.get(name, 0) + 1
-    router = gaps(verdict, [fault for fault in faults if fault.kind == "kill -9"])
-    stopped = gaps(verdict, [fault for fault in faults if fault.kind != "kill -9"])
+    killed = gaps(verdict, [fault for fault in faults if fault.kind == "kill -9"])
+    otherwise = gaps(verdict, [fault for fault in faults if fault.kind != "kill -9"])
+    waits = [waited for _, waited in verdict.waits]
     return {
         "minutes": round(lasted_s / 60, 1),
         "faults": len(faults),
@@ -224,10 +216,12 @@ def table(ledger: Ledger, verdict: Verdict, faults: list[Fault], began: float, l
         "claims": verdict.claims,
         "offer p50 s": round(percentile(ledger.offers_s, 0.5), 3),
         "offer p99 s": round(percentile(ledger.offers_s, 0.99), 3),
-        "router killed: gap median s": round(statistics.median(router), 2) if router else None,
-        "router killed: gap longest s": round(max(router), 2) if router else None,
-        "router killed: gaps s": [round(each, 2) for each in router],
-        "router frozen or cut off: gaps s": [round(each, 2) for each in stopped],
+        "decision p50 s": round(percentile(waits, 0.5), 4),
+        "decision p99 s": round(percentile(waits, 0.99), 3),
+        "router killed: gap median s": round(statistics.median(killed), 2) if killed else None,
+        "router killed: gap longest s": round(max(killed), 2) if killed else None,
+        "router killed: gaps s": [round(each, 2) for each in killed],
+        "router rolled, frozen or cut off: gaps s": [round(each, 2) for each in otherwise],
     }
 
 

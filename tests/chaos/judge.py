@@ -5,7 +5,7 @@ when its nonce is in force and its number follows), and so is what must never ha
 """
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,8 @@ class Verdict:
     wrong: list[str] = field(default_factory=list)
     unfinished: int = 0
     sends: Counter[str] = field(default_factory=Counter)
-    decided_at: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))  # shard -> times
+    waits: list[tuple[float, float]] = field(default_factory=list)
+    """When each input came to the log, and how long it waited there for its decision, s; both by the broker's clock."""
 
 
 async def raw(servers: str, topic: str, shards: int) -> list[list[tuple[float, Any]]]:
@@ -55,8 +56,8 @@ async def raw(servers: str, topic: str, shards: int) -> list[list[tuple[float, A
 class Shard:
     """One shard's journal, record by record."""
 
-    def __init__(self, number: int, verdict: Verdict) -> None:
-        self.number, self.verdict = number, verdict
+    def __init__(self, number: int, verdict: Verdict, came: list[float]) -> None:
+        self.number, self.verdict, self._came = number, verdict, came
         self.nonce, self.seq, self.in_next = "", -1, 0
         self.keys: Counter[tuple[str, str]] = Counter()  # (workspace, message key)
         self.completed: set[str] = set()
@@ -84,7 +85,8 @@ class Shard:
         if record["i"] not in (self.in_next, self.in_next + 1):
             self.verdict.wrong.append(f"shard {self.number}: input {record['i']} after {self.in_next}")
         if record["i"] == self.in_next + 1:
-            self.verdict.decided_at[self.number].append(t)
+            came = self._came[self.in_next]
+            self.verdict.waits.append((came, t - came))
         self.in_next = record["i"]
         for event in record.get("ev", ()):
             self._happens(record.get("workspace", ""), event)
@@ -144,7 +146,7 @@ async def judge(servers: str, prefix: str, shards: int, ledger: Ledger) -> Verdi
     verdict = Verdict()
     inputs = await raw(servers, f"{prefix}.in", shards)
     journal = await raw(servers, f"{prefix}.journal", shards)  # read later: it has answered at least these
-    known = [Shard(number, verdict) for number in range(shards)]
+    known = [Shard(number, verdict, [t for t, _ in inputs[number]]) for number in range(shards)]
     for shard in known:
         for t, record in journal[shard.number]:
             shard.take(t, record)

@@ -86,11 +86,13 @@ class Customers:
         self._client = httpx2.AsyncClient(timeout=4)
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads: dict[str, list[str]] = {}
-        self.open = asyncio.Event()
+        self._over = False
 
     async def run(self) -> None:
-        while not self.open.is_set():
+        while True:
             await asyncio.sleep(self._chance.expovariate(self._per_s))
+            if self._over:
+                return
             self._start(self._writes(self._chance.choice(self._doors)))
 
     def _start(self, work: Any) -> None:
@@ -146,7 +148,7 @@ class Customers:
 
     async def end(self) -> None:
         """No new ones; those that are on their way are brought home."""
-        self.open.set()
+        self._over = True
         while self._tasks:
             await asyncio.wait(self._tasks)
         await self._client.aclose()

@@ -26,6 +26,7 @@ from naru.store.projector import Projector
 from naru.store.snapshots import StoredSnapshots
 from router import state
 from support.center import AgentDesk, Center, ChatPage
+from support.waiting import within
 
 RELEASES = sorted(path for path in release.HERE.glob("v*") if path.is_dir())
 each_release = pytest.mark.parametrize("kept", RELEASES, ids=lambda path: path.name)
@@ -204,7 +205,7 @@ async def test_readers_and_owners_refuse_what_a_newer_release_has_written(what: 
     log = SqliteLog(folder / "log.sqlite", lambda: 0.0)
     owner = Owner(log, 0, release.keyring(), release.NoSnapshots(), "w", lambda: 0.0, lambda: "mine")
     with pytest.raises(msgspec.ValidationError):
-        await asyncio.wait_for(owner.run(), 30)
+        await within(owner.run(), 30)
     await log.close()
 
 

@@ -24,6 +24,7 @@ from router import events
 from support import mail
 from support.center import Center, free_port
 from support.ledger import Desk, Verdict, World, doubled_in
+from support.waiting import within
 
 pytestmark = pytest.mark.slow
 
@@ -206,7 +207,7 @@ class Lives:
     async def ended(self, process: Process, limit_s: float) -> bool:
         """Whether it ended by itself, that is at its fail-point, within the limit; else it is killed."""
         try:
-            code = await asyncio.wait_for(process.wait(), limit_s)
+            code = await within(process.wait(), limit_s)
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -243,7 +244,7 @@ class Lives:
             await asyncio.gather(*self.world.customers)
         await self.drained(drain_s)
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 30) == 0, self.world.center.log_tail()
+        assert await within(process.wait(), 30) == 0, self.world.center.log_tail()
 
     async def drained(self, standstill_s: float) -> None:
         """Wait until nothing is left to do, for as long as anything is done; what is left then the ledger will name."""
@@ -401,7 +402,7 @@ async def test_a_planted_acknowledge_before_append_is_caught(tmp_path: Path) -> 
                 while not world.ledger.acks.empty():
                     world.ledger.acks.get_nowait()
                 # The lie is told, and its append is ten seconds away: that is the moment.
-                await asyncio.wait_for(world.ledger.acks.get(), 30)
+                await within(world.ledger.acks.get(), 30)
                 await lives.ended(process, 0)
             del world.center.env["PLANT"]
             await lives.finish(0, drain_s=3)

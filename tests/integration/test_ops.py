@@ -67,7 +67,7 @@ def test_the_probes_say_that_all_is_well(center: Center) -> None:
         assert (answer.status_code, answer.json()["status"]) == (200, "ok")
         assert answer.headers["x-content-type-options"] == "nosniff"
     checks = httpx2.get(f"{center.url}/readyz").json()["checks"]
-    assert checks == {"store": True, "members": True, "shards": True, "tasks": True}
+    assert checks == {"store": True, "members": True, "shards": True, "history": True, "tasks": True}
 
 
 def samples(center: Center) -> dict[tuple[str, str], float]:

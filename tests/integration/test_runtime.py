@@ -20,6 +20,7 @@ from router.model import Content, Identity, Text, Thread
 from router.state import Pool
 from router.turn import Answer
 from support.story import agent, center
+from support.waiting import within
 
 
 class Snapshots:
@@ -64,7 +65,7 @@ class Shard:
     async def __aenter__(self) -> "Shard":
         await self.fold.restore()
         self.tasks = [asyncio.create_task(self.fold.run()), asyncio.create_task(self.owner.run())]
-        await asyncio.wait_for(self.owner.owning.wait(), 30)
+        await within(self.owner.owning.wait(), 30)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -230,7 +231,7 @@ async def test_an_owner_waits_for_a_store_that_is_away_and_then_owns(tmp_path: P
         await shard.ask(CONFIG)
         owner = Owner(shard.log, 0, shard.keyring, Away(), "late", lambda: shard.now, lambda: "late")
         shard.tasks.append(asyncio.create_task(owner.run()))
-        await asyncio.wait_for(owner.owning.wait(), 30)
+        await within(owner.owning.wait(), 30)
         assert msgspec.to_builtins(owner._pools["ws"].memory) == shard.memory()
 
 
@@ -295,7 +296,7 @@ async def test_inputs_that_are_gone_before_they_were_decided_stop_the_owner_loud
     again = Shard(tmp_path)
     await again.log.append(IN, 0, [b"next"])
     with pytest.raises(Gap, match="inputs 1 to 2 are gone"):
-        await asyncio.wait_for(again.owner.run(), 30)
+        await within(again.owner.run(), 30)
     await again.log.close()
 
 

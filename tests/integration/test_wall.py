@@ -24,6 +24,7 @@ from naru.app import Naru
 from naru.settings import Settings
 from naru.store import migrate
 from support.center import CONFIG, HOOK_SECRET, AgentDesk, Center, ChatPage, Frames
+from support.waiting import within
 
 B = """\
 version: 1
@@ -599,7 +600,7 @@ async def close_code(center: Center, ticket: str, path: str = "/v1/agents/ws", *
     socket = await connect(center.url.replace("http", "ws") + path, **more)
     await socket.send(json.dumps({"type": "hello", "ticket": ticket}))
     try:
-        while json.loads(await asyncio.wait_for(socket.recv(), 30))["type"] not in ("view", "live"):
+        while json.loads(await within(socket.recv(), 30))["type"] not in ("view", "live"):
             pass
     except ConnectionClosed as closed:
         return closed.rcvd.code if closed.rcvd else None

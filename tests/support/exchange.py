@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 
+from support.waiting import within
+
 TRACES = Path(__file__).parents[1] / "channels" / "ari"
 WAIT_S = 15.0
 
@@ -116,7 +118,7 @@ class Exchange:
                 await self._came.wait()
 
     async def say(self, event: dict[str, Any]) -> None:
-        await asyncio.wait_for(self.connected.wait(), WAIT_S)
+        await within(self.connected.wait(), WAIT_S)
         channel = event.get("channel", {})
         if event["type"] == "StasisStart":
             self.there[channel["id"]] = channel
@@ -156,7 +158,7 @@ class Exchange:
                 said = said.replace(name, other)
             event = json.loads(said)
             if event["type"] == "StasisEnd" and not event["channel"]["id"].startswith("naru-"):
-                await asyncio.wait_for(self.caller_may_go.wait(), WAIT_S)
+                await within(self.caller_may_go.wait(), WAIT_S)
             if event["type"] == "StasisStart" and ours and event["channel"]["id"] in ours.values():
                 event["args"] = self._args(event["channel"]["id"])
             await self.say(event)

@@ -34,6 +34,7 @@ from naru.wire import AnyRecord, JournalReader, Record, decode_content, decode_r
 from router import events
 from router.state import Pool
 from support.center import HOOK_SECRET, Center
+from support.waiting import within
 
 WORKSPACE = "main"
 PATIENCE_S = 3.0
@@ -360,7 +361,7 @@ class World:
 
 async def _patiently(served: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(served.wait(), PATIENCE_S)
+        await within(served.wait(), PATIENCE_S)
 
 
 def signed(id_: str, body: str) -> dict[str, str]:
@@ -410,7 +411,7 @@ class Visit:
         hello = {"type": "hello", "channel": self._channel, "visitor": self._token, "after": self._after}
         await socket.send(json.dumps(hello))
         while True:
-            frame = json.loads(await asyncio.wait_for(socket.recv(), 10))
+            frame = json.loads(await within(socket.recv(), 10))
             if frame["type"] == "welcome":
                 break
         assert self._token in (None, frame["visitor"])

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from naru.limits import Limits
+from support.waiting import within
 
 SHORT_S, LONG_S = 0.02, 30.0
 
@@ -22,7 +23,7 @@ async def test_what_is_late_ends_with_a_timeout_and_what_is_not_goes_on() -> Non
         await asyncio.sleep(0)
     for task in late:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(task, 5)
+            await within(task, 5)
     assert not never.done()
     never.cancel()
 
@@ -41,7 +42,7 @@ async def test_a_limit_that_comes_after_one_was_late_holds_too() -> None:
     limits = Limits()
     for _ in range(3):
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(wait(limits, SHORT_S), 5)
+            await within(wait(limits, SHORT_S), 5)
 
 
 async def test_somebody_elses_cancellation_is_none_of_ours() -> None:

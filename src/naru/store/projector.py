@@ -11,7 +11,7 @@ from sqlalchemy import Table, case, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from naru.bus.base import Log
+from naru.bus.base import JOURNAL, Log
 from naru.fold import Cursor, Entry, Journal
 from naru.store import tables as db
 from naru.store.database import HOUSE, Database, enter
@@ -85,26 +85,33 @@ class Projector:
     """Follows one shard's journal for as long as that is ours to do."""
 
     def __init__(
-        self, log: Log, database: Database, shard: int, outbox: Outbox, mine: Callable[[], bool] = lambda: True
+        self, log: Log, database: Database, shard: int, outbox: Outbox, is_mine: Callable[[], bool] = lambda: True
     ) -> None:
-        self._mine = mine
+        self.is_mine = is_mine
         self._log = log
         self._database = database
         self._shard = shard
         self._outbox = outbox
         self.cursor = Cursor(shard=shard)
+        self.is_abreast = False
+        """Whether history has come, since we began, to where the journal ended then."""
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """For ever. Raises Overtaken when another has moved the cursor: begin anew."""
         while True:
-            while not self._mine():
+            while not self.is_mine():
                 await sleep(ASK_AGAIN_S)
-            await self._follow(sleep)
+            try:
+                await self._follow(sleep)
+            finally:
+                self.is_abreast = False
 
     async def _follow(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         self.cursor = await load_cursor(self._database, READER, self._shard)
         async with self._database.read(HOUSE) as connection:
             await self._outbox.start(connection)
+        end = await self._log.end(JOURNAL, self._shard)
+        self.is_abreast = self.cursor.offset >= end
         journal = Journal(self._log, self.cursor)
         async for entries in journal.entries():
             async with self._database.write(HOUSE) as connection:
@@ -118,7 +125,8 @@ class Projector:
                 await self._outbox.take(connection, entries)
                 await move_cursor(connection, READER, self.cursor, journal.cursor)
             self.cursor = journal.cursor
-            if not self._mine():
+            self.is_abreast = self.is_abreast or self.cursor.offset >= end
+            if not self.is_mine():
                 return
             await sleep(GATHER_S)
 
