@@ -575,12 +575,15 @@ def bench_sockets(
     count: Annotated[int, typer.Option(min=1, max=50_000, help="Agents' desks.")] = 10_000,
     as_json: AsJson = False,
 ) -> None:
-    """Open so many desks on one gateway: memory for each, and how soon an offer reaches one."""
+    """Open so many desks on one process: memory for each, and how soon an offer reaches one.
+
+    It is a whole center; with NARU_KAFKA and NARU_DATABASE_URL a gateway alone.
+    """
     from naru.bench.sockets import sockets
     from naru.observe import configure_logs
 
     configure_logs("console", level=40)
-    found = _run(sockets(count))
+    found = _run(sockets(settings_of(None), count))
     show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
 
 

@@ -19,10 +19,8 @@ import asyncio
 import contextlib
 import copy
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
@@ -34,8 +32,9 @@ from agents.desk import Desk
 from agents.socket import Desks
 from channels.gateway import Intake
 from naru.app import Naru, Port, create_app
-from naru.bench.edges import SECRET, SIGNED_BY, TEXT, Seat, post
+from naru.bench.edges import SECRET, SIGNED_BY, TEXT, Seat, config, post
 from naru.bench.path import percentile
+from naru.bench.processes import process
 from naru.bus import topics
 from naru.bus.base import EVENTS, Log, Stored
 from naru.center import Center, shard_of
@@ -46,7 +45,6 @@ from naru.store import migrate
 from naru.tame import freeze, tame
 from naru.wire import decode_envelope, encode, input_id
 from router import inputs
-from router.config import Agent, Brand, Channel, Config, Queue
 from router.model import Content, Identity, Text, Thread, conversation_id
 from router.turn import Answer
 
@@ -56,25 +54,6 @@ CONTACTS = 12_000
 SLOW_PER_S, SLOW = 50.0, 1_000
 START_S = 60.0
 LONGEST_S = 30.0
-
-
-def config(workspace: str) -> Config:
-    return Config(
-        name=workspace,
-        brands=(Brand(id="shop", name="Shop", default_queue="care"),),
-        channels=(
-            Channel(
-                id="c",
-                name="C",
-                brand="shop",
-                provider="webhook",
-                kind="social",
-                secrets={"signing_secret": f"env:{SIGNED_BY}"},
-            ),
-        ),
-        queues=(Queue(id="care", name="Care", offer_timeout_s=600),),
-        agents=tuple(Agent(id=f"a{n}", name=f"A{n}", brands=("shop",), units=1000) for n in range(AGENTS)),
-    )
 
 
 async def bus(settings: Settings, routers: list[int]) -> dict[str, Any]:
@@ -89,7 +68,9 @@ async def bus(settings: Settings, routers: list[int]) -> dict[str, Any]:
         running = 0
         for count in routers:
             while running < count:
-                processes.enter_context(_router(settings, running))
+                worker = f"bench-router-{running}"
+                router = msgspec.structs.replace(settings, worker=worker, port=0, public_url="")
+                processes.enter_context(process(router, "router"))
                 running += 1
             if not runs:
                 await bench.start()
@@ -97,21 +78,6 @@ async def bus(settings: Settings, routers: list[int]) -> dict[str, Any]:
             runs.append({"routers": count, **await bench.measure()})
         await bench.stop()
     return {"broker": f"Kafka at {settings.kafka}, replication {settings.kafka_replication}", **runs[0], "runs": runs}
-
-
-@contextlib.contextmanager
-def _router(settings: Settings, number: int) -> Iterator[None]:
-    known = {f"NARU_{name.upper()}": str(getattr(settings, name)) for name in Settings.__struct_fields__}
-    env = {**os.environ, **known, "NARU_WORKER": f"bench-router-{number}", "NARU_PORT": "0", "NARU_PUBLIC_URL": ""}
-    command = [sys.executable, "-m", "naru.cli", "serve", "router"]
-    process = subprocess.Popen(  # noqa: S603 - our own program
-        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait(10)
 
 
 class _Aside:
@@ -160,7 +126,7 @@ class Bench:
         self._seats: dict[str, Seat] = {}
         for workspace in self.workspaces:
             await house.accounts.ensure_workspace(workspace, workspace)
-            await house.configurations.apply(workspace, config(workspace), "bench")
+            await house.configurations.apply(workspace, config(workspace, AGENTS, units=1000), "bench")
             for number in range(AGENTS):
                 await self._sit(workspace, f"a{number}")
         freeze()

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from agents.auth import Principal
 from agents.socket import Connection, Desks, parse
 from channels.standard import sign
+from router.config import Agent, Brand, Channel, Config, Queue
 
 SIGNED_BY = "NARU_SECRET_BENCH"
 SECRET = "whsec_" + base64.b64encode(b"a secret for measurements only..").decode()
@@ -21,6 +22,25 @@ TAKEN = 202
 TEXT = "How long will this take?"
 
 encode = msgspec.json.encode
+
+
+def config(name: str, agents: int, units: int = 100) -> Config:
+    """One signed webhook `c`, one queue, and so many agents who take from it."""
+    hook = Channel(
+        id="c",
+        name="C",
+        brand="shop",
+        provider="webhook",
+        kind="social",
+        secrets={"signing_secret": f"env:{SIGNED_BY}"},
+    )
+    return Config(
+        name=name,
+        brands=(Brand(id="shop", name="Shop", default_queue="care"),),
+        channels=(hook,),
+        queues=(Queue(id="care", name="Care", offer_timeout_s=600),),
+        agents=tuple(Agent(id=f"a{n}", name=f"A{n}", brands=("shop",), units=units) for n in range(agents)),
+    )
 
 
 class Refused(Exception):

@@ -1,82 +1,76 @@
-"""`naru bench sockets`: so many agents' desks on one gateway process, what each costs, and how soon an offer reaches one.
+"""`naru bench sockets`: so many agents' desks on one process, what each costs, and how soon an offer reaches one.
 
 The desks are idle, as most are: they answer the server's heartbeats. The clients live in this process, the center in
 another, so that its memory is its own. Offers are measured from the webhook's request to the frame at its desk.
 """
 
 import asyncio
-import base64
 import contextlib
 import json
 import os
 import resource
 import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
 from channels.standard import sign
 from naru.app import Naru
+from naru.bench.edges import SECRET, SIGNED_BY, config
 from naru.bench.path import percentile
+from naru.bench.processes import process
+from naru.bus import topics
 from naru.settings import Settings
-from router.config import Agent, Brand, Channel, Config, Queue
+from naru.store import migrate
 
 WORKSPACE = "bench"
-SECRET = "whsec_" + base64.b64encode(b"a secret for measurements only..").decode()
 OPENING = 50
 OFFERS, OFFERS_PER_S = 400, 20.0
 IDLE_S = 30.0
 START_S = 120.0
 
 
-def config(agents: int) -> Config:
-    return Config(
-        name="Bench",
-        brands=(Brand(id="b", name="B", default_queue="q"),),
-        channels=(
-            Channel(
-                id="c",
-                name="C",
-                brand="b",
-                provider="webhook",
-                kind="social",
-                secrets={"signing_secret": "env:NARU_SECRET_BENCH"},
-            ),
-        ),
-        queues=(Queue(id="q", name="Q", offer_timeout_s=600),),
-        agents=tuple(Agent(id=f"a{n}", name=f"A{n}", brands=("b",)) for n in range(agents)),
-    )
+async def sockets(settings: Settings, agents: int) -> dict[str, Any]:
+    """Memory per socket, and the latency of offers while they are all open.
 
-
-async def sockets(agents: int) -> dict[str, Any]:
-    """Memory per socket, and the latency of offers while they are all open."""
+    Embedded, the one process is the whole center; with a Kafka (its topics must be new) it is a gateway and nothing else.
+    """
     _allow_files(agents * 2 + 2_000)
+    os.environ[SIGNED_BY] = SECRET
     folder = Path(tempfile.mkdtemp(prefix="naru-sockets-"))
-    keys = await _furnish(folder, agents)
-    with _center(folder) as (process, url):
-        async with httpx2.AsyncClient(base_url=url, timeout=30) as client:
+    settings = msgspec.structs.replace(settings, data=str(folder), port=_free_port(), public_url="")
+    if not settings.embedded:
+        await asyncio.to_thread(migrate.upgrade, settings.store_url)
+        await topics.make(settings.broker, settings.shards)
+    keys = await _furnish(settings, agents)
+    with contextlib.ExitStack() as processes:
+        for role in () if settings.embedded else ("router", "projector"):
+            other = msgspec.structs.replace(settings, worker=f"bench-{role}", port=0)
+            processes.enter_context(process(other, role, folder / f"{role}.log"))
+        measured = "all" if settings.embedded else "gateway"
+        center = processes.enter_context(process(settings, measured, folder / "center.log"))
+        async with httpx2.AsyncClient(base_url=settings.base_url, timeout=30) as client:
             await _ready(client)
             hook = await _hook(client, folder)
-            before = _rss_mb(process.pid)
-            desks = Desks(url, keys)
+            before = _rss_mb(center.pid)
+            desks = Desks(settings.base_url, keys)
             try:
                 opened_s = await desks.open(client)
-                after = _rss_mb(process.pid)
-                busy = _processor_s(process.pid)
+                after = _rss_mb(center.pid)
+                busy = _processor_s(center.pid)
                 await asyncio.sleep(IDLE_S)
-                idle = (_processor_s(process.pid) - busy) / IDLE_S
+                idle = (_processor_s(center.pid) - busy) / IDLE_S
                 latencies = await desks.offered(client, hook)
                 still = desks.still_open
             finally:
                 await desks.close()
     return {
+        "process": measured,
         "sockets": agents,
         "opened_s": round(opened_s, 1),
         "still_open": still,
@@ -98,32 +92,21 @@ def _allow_files(wanted: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard > 0 else wanted, hard))
 
 
-async def _furnish(folder: Path, agents: int) -> list[str]:
-    """A center with that many agents who are available, and a key for each."""
-    house = Naru(Settings(data=str(folder)))
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _furnish(settings: Settings, agents: int) -> list[str]:
+    """A center with that many agents, and a key for each."""
+    house = Naru(msgspec.structs.replace(settings, worker="bench-furnisher"))
     await house.start()
     try:
-        await house.ensure_workspace(WORKSPACE, config(agents))
+        await house.ensure_workspace(WORKSPACE, config(WORKSPACE, agents))
         return [(await house.accounts.create_key(WORKSPACE, f"a{n}", "agent", f"a{n}"))[1] for n in range(agents)]
     finally:
         await house.stop()
-
-
-@contextlib.contextmanager
-def _center(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    env = {k: v for k, v in os.environ.items() if not k.startswith("NARU_")} | {"NARU_SECRET_BENCH": SECRET}
-    command = [sys.executable, "-m", "naru.cli", "serve", "--data", str(folder), "--port", str(port)]
-    process = subprocess.Popen(  # noqa: S603 - our own program
-        command, env=env, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("ab")
-    )
-    try:
-        yield process, f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()  # a measurement's center has nothing to hand over
-        process.wait(60)
 
 
 async def _ready(client: httpx2.AsyncClient) -> None:
