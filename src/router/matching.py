@@ -5,15 +5,15 @@ The interface is narrow: a contact waits (`put`) or waits no longer (`drop`), an
 the measure to beat. Nothing here knows contacts or agents otherwise than by number, place and need.
 """
 
-from router.cells import Cells, Lanes, Need, Profile, bits
+from collections.abc import Iterable
+
+from router.cells import Cell, Cells, Need, Profile
 from router.line import Group, Line, Waiter
 from router.queueing import ARRIVAL, NOWHERE, TIER_SHIFT
 
 Rank = tuple[int, int, int]
 """(tier, rank among the queues that an agent serves first, place): the least is taken."""
 NOBODY_WAITS: Rank = (NOWHERE, 0, NOWHERE)
-FEW_GROUPS = 3
-"""Up to so many groups their heads are looked at one by one; over more, cell by cell."""
 
 
 class Matching:
@@ -30,7 +30,7 @@ class Matching:
     def group(self, queue: str, need: Need) -> Group:
         group, is_new = self.line.group(queue, need)
         if is_new:
-            self.cells.serve(need, group.bit)
+            self.cells.serve(group)
         return group
 
     def add(self, id_: str, profile: Profile, serves_first: tuple[str, ...] = ()) -> int:
@@ -84,7 +84,8 @@ class Matching:
         """Inbound work waits that this blended agent could take, so outbound work must wait."""
         profile = self.cells.refreshed(number)
         self.line.list_all()
-        return profile.blended and bool(self._groups(self.cells.lanes[number], profile) & self.line.inbound)
+        cells = self._cells(number, profile)
+        return profile.blended and _anybody(cell for cell in cells if not cell.outbound)
 
     # -- the contact for an agent
 
@@ -93,7 +94,7 @@ class Matching:
         if not self.line.outbound_groups:
             return []
         self.line.list_all()
-        heads = (group.head() for group in self.line.outbound_groups)
+        heads = (group.head for group in self.line.outbound_groups)
         return sorted(place for place in heads if place != NOWHERE)
 
     def contact_for(self, number: int) -> int:
@@ -103,97 +104,60 @@ class Matching:
             return -1
         if line.unlisted:
             line.list_all()
-        lanes = cells.lanes[number]
         profile = cells.refreshed(number)
-        groups = self._groups(lanes, profile)
-        if groups and profile.blended:
-            inbound = groups & line.inbound
-            if inbound or not cells.beyond_reserve(profile.reserves):
-                groups = inbound
+        serves = self._cells(number, profile)
+        if profile.blended:
+            inbound = [cell for cell in serves if not cell.outbound]
+            if _anybody(inbound) or not cells.beyond_reserve(profile.reserves):
+                serves = inbound
         if number in self._serves_first or number in line.personal_of:
-            return self._first_by_rank(groups, number, lanes, profile)
-        if not groups:
+            return self._first_by_rank(number, serves)
+        best = NOWHERE
+        for cell in serves:
+            head = cell.head or cell.look()
+            if head < best:
+                best = head
+        if best == NOWHERE:
             return -1
-        arrival = self._least(groups, lanes, profile) & ARRIVAL
+        arrival = best & ARRIVAL
         if line.waiters[arrival].excludes:
-            return self._first_by_rank(groups, number, lanes, profile)
+            return self._first_by_rank(number, serves)
         return arrival
 
-    def _first_by_rank(self, groups: int, number: int, lanes: Lanes, profile: Profile) -> int:
+    def _cells(self, number: int, profile: Profile) -> list[Cell]:
+        """The cells in which an agent is open."""
+        lanes = self.cells.lanes[number]
+        found: list[Cell] = []
+        for slot in self.cells.slots:
+            if lanes[slot.kind] >= 0:
+                found += profile.cells[slot.number]
+        return found
+
+    def _first_by_rank(self, number: int, serves: list[Cell]) -> int:
         """With everything that may turn the order of places: queues served first, exclusions, those who wait in person."""
-        line = self.line
+        line, lanes = self.line, self.cells.lanes[number]
         first = self.serves_first(number)
-        best = self._first_of(groups, number, lanes, profile, first) if groups else NOBODY_WAITS
-        for kind, queue in line.personal_heaps(number):
+        best = NOBODY_WAITS
+        for group in (group for cell in serves for group in cell.groups):
+            if group.head != NOWHERE and self._rank(group.head, group.queue, first) < best:
+                best = min(best, self._rank(self._head_for(number, group), group.queue, first))
+        for kind, queue in line.personal_rows(number):
             if lanes[kind] >= 0:
                 place = line.personal(number, (kind, queue), lambda waiter: not self._excludes(waiter, number))
-                if place != NOWHERE:
-                    best = min(best, self._rank(place, queue, first))
+                best = min(best, self._rank(place, queue, first))
         return best[2] & ARRIVAL if best[2] != NOWHERE else -1
 
-    def _groups(self, lanes: Lanes, profile: Profile) -> int:
-        """The groups where somebody waits whom the agent could take, as bits."""
-        waiting = self.line.waiting
-        groups = 0
-        for kind, _ in self.cells.slots:
-            if lanes[kind] >= 0:
-                groups |= waiting[kind]
-        return groups & profile.groups
-
-    def _first_of(self, groups: int, number: int, lanes: Lanes, profile: Profile, first: tuple[str, ...]) -> Rank:
-        """The best over the heads of these groups. Heads from which the agent is excluded are set aside, and put back."""
-        line = self.line
-        aside: list[tuple[Group, int]] = []
-        while True:
-            rank = self._best_head(groups, lanes, profile, first)
-            if rank == NOBODY_WAITS:
-                break
-            waiter = line.waiters[rank[2] & ARRIVAL]
-            if number not in waiter.excludes:
-                break
-            group = self._group_of(rank[2], groups, first, rank[1])
-            if self._passed_over(waiter, group.need) is None:
-                break
-            aside.append((group, line.set_aside(group)))
-        for group, place in aside:
-            line.put_back(group, place)
-        return rank
-
-    def _best_head(self, groups: int, lanes: Lanes, profile: Profile, first: tuple[str, ...]) -> Rank:
-        place = self._least(groups, lanes, profile)
-        if place == NOWHERE:
-            return NOBODY_WAITS
-        tier = place >> TIER_SHIFT
-        for number, queue in enumerate(first):
-            mine = self.line.among(groups & self.line.of_queue.get(queue, 0))
-            head = min((group.head() for group in mine), default=NOWHERE)
-            if head >> TIER_SHIFT == tier:
-                return tier, number, head
-        return tier, len(first), place
-
-    def _least(self, groups: int, lanes: Lanes, profile: Profile) -> int:
-        """The first among the heads of these groups. Many of them are looked at cell by cell, in one call each."""
-        heads = self.line.heads
-        if groups.bit_count() <= FEW_GROUPS:
-            return min((heads[number] for number in bits(groups)), default=NOWHERE)
-        best = NOWHERE
-        some_only = profile.blended  # whoever is not may take whatever waits in these cells
-        for (kind, _), cells in zip(self.cells.slots, profile.cells, strict=True):
-            if lanes[kind] >= 0:
-                for cell in cells:
-                    if not some_only or cell.groups & groups:
-                        place = min(cell.heads(heads))
-                        if place < best:
-                            best = place
-        return best
+    def _head_for(self, number: int, group: Group) -> int:
+        """The place of the first in a group from whom the agent is not excluded."""
+        for waiter in group:
+            if number not in waiter.excludes or self._passed_over(waiter, group.need) is None:
+                return waiter.place
+        return NOWHERE
 
     def _rank(self, place: int, queue: str, first: tuple[str, ...]) -> Rank:
         return place >> TIER_SHIFT, first.index(queue) if queue in first else len(first), place
 
-    def _group_of(self, place: int, groups: int, first: tuple[str, ...], rank: int) -> Group:
-        """The group, among these and of this rank, whose first has this place."""
-        for group in self.line.waiters[place & ARRIVAL].groups:
-            of_rank = rank == len(first) or group.queue == first[rank]
-            if groups & group.bit and of_rank and group.head() == place:
-                return group
-        raise LookupError(f"no group has {place} at its head")
+
+def _anybody(cells: Iterable[Cell]) -> bool:
+    """Whether somebody waits for these."""
+    return any((cell.head or cell.look()) != NOWHERE for cell in cells)

@@ -2,7 +2,7 @@
 into, many changes at once, agents of whom no two are alike. Judged by what is looked at and kept, never by the clock."""
 
 from router import scan
-from router.cells import CLOSED, ROOM, Cells
+from router.cells import CLOSED, Cells
 from router.line import Waiter
 from router.matching import Matching
 from router.queueing import ARRIVAL_BITS, TIER_SHIFT
@@ -28,7 +28,7 @@ def group_of(matching: Matching, requires: dict[str, int], queue: str = "q"):  #
 
 def tokens(cells: Cells) -> int:
     lanes = {id(lane): lane for need in cells.needs.values() for cell in need.cells for lane in cell.lanes}
-    return sum(len(one.line) + len(one.kept or ()) + len(one.late) + len(one.old) for one in lanes.values())
+    return sum(lane.size() for lane in lanes.values())
 
 
 def test_what_nobody_can_serve_costs_nothing_however_often_it_is_asked() -> None:
@@ -53,8 +53,8 @@ def test_a_popular_lane_that_nobody_looks_into_does_not_grow() -> None:
         number = matching.agent_for(Waiter(place(1), "q", (often,)))
         assert number >= 0
         matching.set(number, (True, stamp, CLOSED, False))
-    kept = sum(len(lane.line) for cell in rare.need.cells for lane in cell.lanes)
-    assert kept <= ROOM + 8 * count * 8, f"{kept} tokens of {count} agents are kept"
+    kept = sum(lane.size() for cell in rare.need.cells for lane in cell.lanes)
+    assert kept <= 64 + 8 * count * 8, f"{kept} tokens of {count} agents are kept"
     matching.set(3, (True, stamp + 1, OPEN, True))
     assert matching.agent_for(Waiter(place(2), "q", (rare,))) == 3
 
@@ -74,7 +74,7 @@ def test_a_hundred_thousand_widen_in_one_moment_and_keep_their_places() -> None:
         matching.drop(arrival)
         served.append(arrival)
     assert served == list(range(1, 1001))
-    assert narrow.head() > place(100_000), "nobody waits for the narrow one any more"
+    assert narrow.head > place(100_000), "nobody waits for the narrow one any more"
 
 
 def test_ten_thousand_changes_of_priority_on_one_line() -> None:
@@ -88,7 +88,7 @@ def test_ten_thousand_changes_of_priority_on_one_line() -> None:
         matching.put(arrival, Waiter(place(arrival, 1 + change % 9), "q", (line,)))
         if change % 100 == 0:
             assert matching.contact_for(0) == scan.contact_for(matching, 0)
-    assert len(line.heap.new) + len(line.heap.old or ()) <= 64 + 300 + 2 * 10, "the heap keeps what is stale"
+    assert line.size() <= 64 + 300 + 2 * 10, "the row keeps who has gone"
     assert matching.contact_for(0) == scan.contact_for(matching, 0)
 
 

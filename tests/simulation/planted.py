@@ -12,7 +12,9 @@ from naru.bus.base import DLQ, LogUnavailable
 from naru.sim.faults import run as core
 from router import capacity, engine, events, inputs, intake, state, turn
 from router.cells import CLOSED, Cells
-from router.line import Line
+from router.line import Group
+from router.matching import Matching
+from router.queueing import NOWHERE
 from router.state import Pool
 from router.timers import Timers
 from router.turn import Answer
@@ -60,23 +62,24 @@ def _watched_once(patch: MonkeyPatch) -> None:
     patch.setattr(Timers, "watch", watch)
 
 
-def _put_back(patch: MonkeyPatch) -> None:
-    def put_back(self: Line, group: Any, place: int) -> None:
-        group.heap.push(place, group.counts)
-        self.settle(group)
+def _first_only(patch: MonkeyPatch) -> None:
+    def head_for(self: Matching, number: int, group: Group) -> int:
+        first = group.first()
+        return NOWHERE if first is None or number in first.excludes else first.place
 
-    patch.setattr(Line, "put_back", put_back)
+    patch.setattr(Matching, "_head_for", head_for)
 
 
 def _token_stays(patch: MonkeyPatch) -> None:
     whole = Cells.set
 
     def set_(self: Cells, number: int, state_: Any) -> None:
-        tokens = [live[number] for live in self.live]
+        tokens = [slot.tokens[number] for slot in self.slots]
         whole(self, number, state_)
-        if state_[2] is CLOSED:
-            for live, token in zip(self.live, tokens, strict=True):
-                live[number] = token
+        for slot, token in zip(self.slots, tokens, strict=True):
+            if state_[2] is CLOSED and token is not None:
+                slot.tokens[number] = token
+                token.gone = False
 
     patch.setattr(Cells, "set", set_)
 
@@ -169,7 +172,7 @@ CORE: dict[str, Plant] = {
     "capacity ignores at_once": _capacity(at_once=None),
     "capacity ignores units": _capacity(units=10_000),
     "a timer that is moved nearer is not watched again": _watched_once,
-    "a head that is put back is not known to wait": _put_back,
+    "nobody looks past a first who excludes": _first_only,
     "a closed agent's token stays": _token_stays,
     "an offer that timed out is not released": _after(events.OfferTimedOut, _not_released),
     "going back to the queue loses the place": _after(events.ContactRequeued, _loses_place),

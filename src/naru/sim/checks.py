@@ -16,13 +16,14 @@ from router.memory import LOST_OFFER_S, Agent, Contact
 from router.model import KINDS
 from router.queueing import TIER_SHIFT, key_of
 from router.reasons import Blending, Case, why_closed, why_not_open
+from router.rows import LONG
 from router.skills import lacks, requirement_sets
 from router.state import Pool, agent_deadlines, contact_deadlines, conversation_deadlines
 
 HOLDING = ("offered", "active", "held", "wrapping")
 """Statuses in which a contact takes its agent's units."""
-STALE = 130
-"""Entries that no longer count may lie in a heap until somebody looks or comes: a bound, not a leak."""
+STALE = 8 * LONG
+"""Entries that no longer count may lie in a row until somebody looks or comes: a bound, not a leak."""
 OWNED = ("active", "held", "parked", "wrapping")
 
 
@@ -258,9 +259,9 @@ def nothing_left(pool: Pool) -> None:
         "skipping": pool.skipping,
         "to settle": {**pool.dirty_contacts, **pool.dirty_agents},
         "in line": line.waiters,
-        "in person": [h for heaps in line.personal_of.values() for h in heaps.values() if len(h.new) > STALE],
+        "in person": [h for heaps in line.personal_of.values() for h in heaps.values() if h.size() > STALE],
         "lengths": [length for length in line.lengths.values() if length],
-        "not listed": [arrival for arrival in line.unlisted if arrival in line.waiters],
+        "not listed": [waiter for waiter in line.unlisted if not waiter.gone],
     }
     for what, left in kept.items():
         if left:
@@ -272,6 +273,5 @@ def nothing_left(pool: Pool) -> None:
         raise Fault("nothing left", f"timers: {pool.timers._known}")
     lanes = [lane for shape in cells._shapes.values() for cell in shape.cells.values() for lane in cell.lanes]
     for lane in lanes:
-        tokens = len(lane.line) + len(lane.late) + len(lane.old) + len(lane.kept or ())
-        if tokens > 4 * (lane.limit + len(cells.ids)):
-            raise Fault("nothing left", f"{tokens} tokens in one lane")
+        if lane.size() > 2 * LONG * lane.limit:
+            raise Fault("nothing left", f"{lane.size()} tokens in one lane")
