@@ -14,13 +14,22 @@ from urllib.parse import quote
 
 import msgspec
 
+from channels import menus
 from channels.base import Account, Item, Step, Steps
+from channels.menus import Chosen, Menu
 from router.inputs import AnswerLeg, EndCall, EndLeg, ReceiveCall
 from router.model import Identity, Thread
 
 LEG = "naru-"
 ROOM = "naru-room-"
 RING_LEAST_S = 5
+SAID = "naru-say-"
+"""How the sounds that we play are named: by their caller, and in a menu by a number before that."""
+SCHEMES = ("sound:", "recording:", "number:", "digits:", "characters:", "tone:")
+ANNOUNCE_EVERY_S = 30
+ANNOUNCE = ("sound:queue-thereare", "number:{position}", "sound:queue-callswaiting")
+ANNOUNCE_FIRST = ("sound:queue-youarenext",)
+"""What the exchange's own queues say: "you are currently caller number … waiting to speak with a representative"."""
 
 Cause = Literal["completed", "busy", "no_answer", "failed", "canceled"]
 CAUSES: dict[int, Cause] = {16: "canceled", 17: "busy", 18: "no_answer", 19: "no_answer", 21: "busy", 32: "canceled"}
@@ -94,10 +103,19 @@ def waiting(account: Account, call: str) -> tuple[Step, ...]:
     at = f"channels/{quote(call, safe='')}"
     if account.setting("waiting", "music") == "ring":
         return (Step(method="POST", path=f"{at}/ring", fine=(404, 409, 412)),)
-    return Step(method="POST", path=f"{at}/answer", fine=(404, 409, 412)), _music(account, call)
+    return answer(call), music(account, call)
 
 
-def _music(account: Account, call: str) -> Step:
+def answer(call: str) -> Step:
+    return Step(method="POST", path=f"channels/{quote(call, safe='')}/answer", fine=(404, 409, 412))
+
+
+def quiet(call: str) -> Step:
+    """The music stops."""
+    return Step(method="DELETE", path=f"channels/{quote(call, safe='')}/moh", fine=(404, 409, 412))
+
+
+def music(account: Account, call: str) -> Step:
     query = (("mohClass", account.setting("music", "default")),)
     return Step(method="POST", path=f"channels/{quote(call, safe='')}/moh", query=query)
 
@@ -151,13 +169,11 @@ def into_room(contact: str, channel: str, is_muted: bool = False) -> tuple[Step,
 
 
 def join(account: Account, contact: str, call: str) -> Steps:
-    """The caller comes from the music into the room, and the recording goes on, or begins, where one is made."""
-    at = f"channels/{quote(call, safe='')}"
-    quiet = (
-        Step(method="POST", path=f"{at}/answer", fine=(404, 409, 412)),
-        Step(method="DELETE", path=f"{at}/moh", fine=(404, 409, 412)),
-    )
-    return Steps((*quiet, *into_room(contact, call), *_recorded(account, contact)))
+    """The caller comes from the music into the room, and the recording goes on, or begins, where one is made. What is
+    being said ends first: an exchange would move him only after it."""
+    said = (silence(sound_name(call)),) if announce_every_s(account) else ()
+    steps = (*said, answer(call), quiet(call), *into_room(contact, call), *_recorded(account, contact))
+    return Steps(steps, caller=call)
 
 
 def _recorded(account: Account, contact: str) -> tuple[Step, ...]:
@@ -178,7 +194,7 @@ def hold(account: Account, contact: str, call: str) -> Steps:
         method="POST", path=f"bridges/{room}/removeChannel", query=(("channel", call),), fine=(400, 404, 409, 422)
     )
     pause = (paused,) if account.settings.get("record") is True else ()
-    return Steps((out, *pause, _music(account, call)))
+    return Steps((out, *pause, music(account, call)), caller=call)
 
 
 def ring(account: Account, key: str, contact: str, side: str, address: str, timeout_s: float) -> Steps:
@@ -232,6 +248,97 @@ def _text(value: Mapping[str, Any], name: str) -> str:
 def _words(event: Mapping[str, Any]) -> list[str]:
     words = event.get("args")
     return [word[:200] for word in words if isinstance(word, str)] if isinstance(words, list) else []
+
+
+# -- what is said to a caller: the menu, the place in line
+
+
+def key_of(event: Mapping[str, Any]) -> tuple[str, str]:
+    """(call, key) of a `ChannelDtmfReceived`; "" for what is no key."""
+    key = _text(event, "digit")
+    return _text(_object(event, "channel"), "id"), key if key in tuple(menus.KEYS) else ""
+
+
+def sound_of(event: Mapping[str, Any]) -> tuple[str, str]:
+    """(call, name) of a `PlaybackFinished`."""
+    playback = _object(event, "playback")
+    return _text(playback, "target_uri").removeprefix("channel:"), _text(playback, "id")
+
+
+def sound_name(call: str, number: int = 0) -> str:
+    return f"{SAID}{number}-{call}" if number else f"{SAID}{call}"
+
+
+def play(call: str, name: str, sounds: tuple[str, ...], language: str) -> Step:
+    query = (("media", ",".join(sounds)), *((("lang", language),) if language else ()))
+    return Step(method="POST", path=f"channels/{quote(call, safe='')}/play/{quote(name, safe='')}", query=query)
+
+
+def silence(name: str) -> Step:
+    """A sound ends at once, if it has not."""
+    return Step(method="DELETE", path=f"playbacks/{quote(name, safe='')}", fine=(404, 409))
+
+
+def with_chosen(move: Move, chosen: Chosen) -> Move:
+    """A caller's arrival with what was chosen in the menu."""
+    assert move.item is not None and isinstance(move.item.body, ReceiveCall)
+    said = move.item.body
+    body = msgspec.structs.replace(said, attributes=chosen.attributes, language=chosen.language or said.language)
+    return msgspec.structs.replace(move, item=msgspec.structs.replace(move.item, body=body))
+
+
+def announce_every_s(account: Account) -> float:
+    """How often a waiting caller is told the place; 0: never. Who is not answered hears nothing but the ringing tone."""
+    if account.setting("waiting", "music") == "ring":
+        return 0
+    every_s = account.settings.get("announce_every_s", ANNOUNCE_EVERY_S)
+    return float(every_s) if _is_number(every_s) else ANNOUNCE_EVERY_S
+
+
+def place_said(account: Account, position: int) -> tuple[str, ...]:
+    """The sounds that say a place in line."""
+    usual = _sounds(account.settings.get("announce")) or ANNOUNCE
+    first = _sounds(account.settings.get("announce_first")) or ANNOUNCE_FIRST
+    return tuple(sound.replace("{position}", str(position)) for sound in (first if position == 1 else usual))
+
+
+def settings_fault(settings: Mapping[str, Any]) -> str | None:
+    """What is wrong with what a channel's callers shall hear."""
+    if settings.get("menu") is not None and settings.get("waiting") == "ring":
+        return "settings.menu: a menu answers the call, and with `waiting: ring` it is not answered: take one"
+    every_s = settings.get("announce_every_s", ANNOUNCE_EVERY_S)
+    if not _is_number(every_s) or not (every_s == 0 or 10 <= every_s <= 600):
+        return "settings.announce_every_s: 10 to 600 seconds, or 0 for never"
+    for name in ("announce", "announce_first"):
+        said = settings.get(name)
+        if said is not None and (not isinstance(said, list) or _sounds(said) != tuple(said) or not said):
+            return f"settings.{name}: a list of at most {MAX_SOUNDS} sounds, each one of {', '.join(SCHEMES)}"
+    return menus.menu_fault(settings, _unplayable)
+
+
+MAX_SOUNDS = 10
+
+
+def _sounds(value: Any) -> tuple[str, ...]:
+    """Those of a list that an exchange can play; a comma would part one in two."""
+    listed = value[:MAX_SOUNDS] if isinstance(value, list) else []
+    return tuple(each for each in listed if isinstance(each, str) and _is_sound(each))
+
+
+def _is_sound(text: str) -> bool:
+    return text.startswith(SCHEMES) and "," not in text and len(text) <= 300
+
+
+def _unplayable(menu: Menu) -> str | None:
+    if menu.say:
+        return "an exchange has no voice that reads words: record them and give the sound in `play`"
+    sounds = [menu.play] if isinstance(menu.play, str) else list(menu.play.values())
+    wrong = [sound for sound in sounds if not _is_sound(sound)]
+    return f"`play` takes one sound ({', '.join(SCHEMES)}), not '{wrong[0][:60]}'" if wrong else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 # -- what is there, after a time of which nobody told

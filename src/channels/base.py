@@ -203,10 +203,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Steps(msgspec.Struct, frozen=True):
-    """Requests to an exchange, in order; the first that fails ends them. `external` names what was made (a leg)."""
+    """Requests to an exchange, in order; the first that fails ends them. `external` names what was made (a leg), `caller`
+    the call that they move, to whom nothing more is said."""
 
     steps: tuple[Step, ...]
     external: str | None = None
+    caller: str | None = None
 
 
 Order = Call | Calls | Mail | Submit | Steps
