@@ -10,7 +10,9 @@ import wave
 from pathlib import Path
 
 AGENTS = 12
-MUSIC_HZ = 600
+MUSIC_HZ, MENU_HZ, PLACE_HZ, NUMBER_HZ = 600, 1500, 1800, 2100
+SOUNDS = {"custom/menu": (MENU_HZ, 4), "custom/place": (PLACE_HZ, 6), "digits/1": (NUMBER_HZ, 1)}
+"""Sounds of the exchange: what they are heard as, and for how many seconds."""
 PASSWORD = "ari-password"
 
 CONF = """
@@ -34,6 +36,8 @@ exten => 2000,1,Answer()
  same => n,Queue(plain)
  same => n,Hangup()
 exten => 3000,1,Stasis(fifo,inbound,3000)
+ same => n,Hangup()
+exten => _1577X.,1,Stasis(menu,inbound,${EXTEN})
  same => n,Hangup()
 exten => _1588X.,1,Stasis(naru,inbound,${EXTEN})
  same => n,GotoIf($["${STASISSTATUS}" = "FAILED"]?fallback)
@@ -79,6 +83,10 @@ class Pbx:
         for folder in (etc, var / "spool", var / "run", var / "log", var / "moh", var / "sounds"):
             folder.mkdir(parents=True, exist_ok=True)
         _tone(var / "moh" / "music.wav", MUSIC_HZ, 30)
+        for name, (hertz, seconds) in SOUNDS.items():
+            path = var / "sounds" / "en" / f"{name}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _tone(path, hertz, seconds)
         names = ["caller", "fallback", *(f"agent{n}" for n in range(1, AGENTS + 1))]
         members = "\n".join(f"member => PJSIP/agent{n},0" for n in range(1, 11))
         files = {

@@ -159,6 +159,10 @@ class Phones(asyncio.DatagramProtocol):
             self._request(call, "CANCEL")
         self._over(call)
 
+    def press(self, call: Call, key: str) -> None:
+        """A key, as a SIP INFO (RFC 6086 with the usual body)."""
+        self._request(call, "INFO", f"Signal={key}\r\nDuration=160\r\n", "application/dtmf-relay")
+
     async def _offer(self, call: Call) -> str:
         if self._tones is None:
             return SDP.format(port=self.port)  # nobody listens: this phone is only counted
@@ -177,8 +181,8 @@ class Phones(asyncio.DatagramProtocol):
 
     # -- SIP
 
-    def _request(self, call: Call, method: str, body: str = "") -> None:
-        if method in ("INVITE", "BYE"):
+    def _request(self, call: Call, method: str, body: str = "", media_type: str = "application/sdp") -> None:
+        if method in ("INVITE", "BYE", "INFO"):
             call.sequence += 1
         mine, theirs = ("From", "To") if call.is_ours else ("To", "From")
         lines = [
@@ -191,7 +195,7 @@ class Phones(asyncio.DatagramProtocol):
             f"Contact: <sip:{call.user}@127.0.0.1:{self.port}>",
             "Max-Forwards: 70",
         ]
-        self._send(lines, body)
+        self._send(lines, body, media_type)
 
     def _reply(self, call: Call, head: dict[str, Any], status: str, body: str = "") -> None:
         tagged = head["To"] if ";tag=" in head["To"] else f"{head['To']};tag=t{call.id[-12:]}"
@@ -208,8 +212,8 @@ class Phones(asyncio.DatagramProtocol):
         ]
         self._send(lines, body)
 
-    def _send(self, lines: list[str], body: str) -> None:
-        kind = ["Content-Type: application/sdp"] if body else []
+    def _send(self, lines: list[str], body: str, media_type: str = "application/sdp") -> None:
+        kind = [f"Content-Type: {media_type}"] if body else []
         raw = "\r\n".join([*lines, *kind, f"Content-Length: {len(body)}", "", body])
         if self.transport is not None:
             self.transport.sendto(raw.encode(), self._exchange)
