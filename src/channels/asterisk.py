@@ -34,7 +34,10 @@ ANNOUNCE_FIRST = ("sound:queue-youarenext",)
 Cause = Literal["completed", "busy", "no_answer", "failed", "canceled"]
 CAUSES: dict[int, Cause] = {16: "canceled", 17: "busy", 18: "no_answer", 19: "no_answer", 21: "busy", 32: "canceled"}
 """Q.850 causes of a leg that was never answered; any other is a failure."""
-NOISE = ("ChannelVarset", "ChannelDialplan", "ChannelConnectedLine", "ChannelCallerId", "DeviceStateChanged", "Dial")
+NOISE = (
+    *("ChannelVarset", "ChannelDialplan", "ChannelConnectedLine", "ChannelCallerId", "DeviceStateChanged", "Dial"),
+    *("PlaybackStarted", "PlaybackContinuing"),
+)
 """Events that say nothing we act on: they are filtered at the exchange."""
 
 
