@@ -127,11 +127,12 @@ def _leg_answered(account: Account, event: Mapping[str, Any], leg: str) -> Move:
     words = _words(event)
     contact, side = (words[1], words[2]) if len(words) > 2 and words[0] == "leg" else ("", "")
     body = AnswerLeg(channel=account.channel, key=leg.removeprefix(LEG), leg=leg)
+    recorded = _recorded(account, contact) if side == "customer" else ()
     return Move(
         about=leg,
         item=Item(f"{leg}:answered", body),
         asked=True,
-        then=into_room(contact, leg, is_muted=side == "monitor") if contact else (),
+        then=(*into_room(contact, leg, is_muted=side == "monitor"), *recorded) if contact else (),
         refused=(hang_up(leg),),
     )
 

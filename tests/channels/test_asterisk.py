@@ -151,6 +151,16 @@ def test_a_recording_pauses_while_held() -> None:
     assert ("POST", "recordings/live/naru-k1/pause") in [(method, path) for method, path, _ in held]
 
 
+def test_a_customer_who_is_called_is_recorded_from_the_start() -> None:
+    """He is never joined by an effect: he comes into the room by picking up."""
+    recorded = account(Asterisk(), {"record": True})
+    for side, records in (("customer", True), ("agent", False), ("monitor", False)):
+        start = {"type": "StasisStart", "args": ["leg", "k1", side], "channel": {"id": "naru-x", "state": "Up"}}
+        move = asterisk.meaning(recorded, start)
+        assert move is not None
+        assert ("bridges/naru-room-k1/record" in [step.path for step in move.then]) == records, side
+
+
 def test_hanging_up_what_is_gone_is_fine() -> None:
     for effect in (CancelLeg(channel="c", leg="naru-x"), EndCaller(channel="c", call="naru-x")):
         order = Asterisk().write(OURS, effect, None, 0)

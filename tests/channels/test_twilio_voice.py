@@ -102,6 +102,15 @@ def test_a_recording_is_gone_on_with_or_begun_and_pauses_while_held() -> None:
     assert isinstance(without, Call)
 
 
+@pytest.mark.parametrize(("side", "records"), [("customer", True), ("agent", False), ("monitor", False)])
+def test_a_customer_who_is_called_is_recorded_from_the_start(side: str, records: bool) -> None:
+    """He is never joined by an effect: he comes into the room by picking up."""
+    effect = RingLeg(channel="c", key="k", contact="k", side=side, address="+8210", timeout_s=20)
+    call = TwilioVoice().write(account(TwilioVoice(), {"record": True}), effect, None, 0)
+    assert isinstance(call, Call)
+    assert (("Record", "true") in call.form) == records
+
+
 @pytest.mark.parametrize(
     ("side", "wanted", "asks"), [("customer", True, True), ("agent", True, False), ("customer", False, False)]
 )

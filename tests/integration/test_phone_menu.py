@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.carrier import MUSIC, House, PhoneCenter, Reply, open_shop, phone_center, until
+from support.carrier import MUSIC, House, PhoneCenter, Reply, open_shop, phone_center
 
 PLAY = f"play {MUSIC}"
 
@@ -139,4 +139,13 @@ async def test_what_picked_up_is_known_of_a_customer_who_is_called(shops: PhoneC
         await house.talk(own, theirs)
         legs = {hook.params["CallSid"]: hook.params.get("AnsweredBy") for hook in house.hooks("leg")}
         assert legs == {own: None, theirs: "machine_start"}, "nobody listens to who picks up an agent's phone"
-        await until(lambda: house.contact(started.json()["contact"]), lambda found: found["status"] == "active")
+        contact = started.json()["contact"]
+        await house.contact(contact, status="active")
+        [recording] = house.carrier.recordings.values()
+        assert recording.call == theirs, "and what is said is recorded, from the first word"
+        await house.do("mina", "hold", contact=contact)
+        await house.hears(theirs, PLAY)
+        assert recording.spans == ["in-progress", "paused"]
+        await house.do("mina", "resume", contact=contact)
+        await house.talk(own, theirs)
+        assert recording.spans == ["in-progress", "paused", "in-progress"]

@@ -268,8 +268,14 @@ def _ring(account: Account, effect: RingLeg) -> Call:
         ("StatusCallback", _url(account, "leg-status", key=effect.key)),
         ("StatusCallbackEvent", "completed"),
         ("Timeout", str(max(5, int(effect.timeout_s)))),
-        *((("MachineDetection", "Enable"),) if effect.side == "customer" and _detects(account) else ()),
+        *(_of_a_customer(account) if effect.side == "customer" else ()),
     )
+
+
+def _of_a_customer(account: Account) -> tuple[tuple[str, str], ...]:
+    """A customer who is called comes into the room by picking up, so the recording begins there."""
+    recorded = (("Record", "true"),) if _records(account) else ()
+    return (*recorded, ("MachineDetection", "Enable")) if _detects(account) else recorded
 
 
 def _detects(account: Account) -> bool:

@@ -190,6 +190,7 @@ class Call:
     gathers: bool = False
     digits: str = ""
     detects: bool = False
+    records: bool = False
     told: int = 0
     documents: int = 0
     picked_up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -348,6 +349,8 @@ class Carrier:
         self._spawn(self._leg(call, lambda: self._picked_up(call, source)))
 
     async def _picked_up(self, call: Call, source: Source) -> Source | None:
+        if call.records:
+            self.record(call)
         if call.detects:
             await self._pass(call, LISTEN_S)
             source = replace(source, params={**source.params, "AnsweredBy": self._phones[call.to].answered_by})
@@ -1000,7 +1003,7 @@ class _Api:
         call.timeout_s = _number(form.get("Timeout"), 60.0)
         if form.get("MachineDetection", "Enable") not in DETECTIONS:
             raise _Refused(400, 20001, "MachineDetection is Enable or DetectMessageEnd")
-        call.detects = "MachineDetection" in form
+        call.detects, call.records = "MachineDetection" in form, form.get("Record") == "true"
         self._carrier.subscribe(call, (await request.form()).getlist("StatusCallbackEvent"))
 
         async def afterwards() -> None:
