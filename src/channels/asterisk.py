@@ -18,7 +18,7 @@ from channels import menus
 from channels.base import Account, Item, Step, Steps
 from channels.menus import Chosen, Menu
 from router.inputs import AnswerLeg, EndCall, EndLeg, ReceiveCall
-from router.model import Identity, Thread
+from router.model import AnsweredBy, Identity, Thread
 
 LEG = "naru-"
 ROOM = "naru-room-"
@@ -34,6 +34,8 @@ ANNOUNCE_FIRST = ("sound:queue-youarenext",)
 Cause = Literal["completed", "busy", "no_answer", "failed", "canceled"]
 CAUSES: dict[int, Cause] = {16: "canceled", 17: "busy", 18: "no_answer", 19: "no_answer", 21: "busy", 32: "canceled"}
 """Q.850 causes of a leg that was never answered; any other is a failure."""
+AMD: dict[str, AnsweredBy] = {"HUMAN": "human", "MACHINE": "machine", "NOTSURE": "unknown"}
+"""`AMDSTATUS`, as the dialplan hands it to us behind the contact and the side."""
 NOISE = (
     *("ChannelVarset", "ChannelDialplan", "ChannelConnectedLine", "ChannelCallerId", "DeviceStateChanged", "Dial"),
     *("PlaybackStarted", "PlaybackContinuing"),
@@ -126,7 +128,8 @@ def music(account: Account, call: str) -> Step:
 def _leg_answered(account: Account, event: Mapping[str, Any], leg: str) -> Move:
     words = _words(event)
     contact, side = (words[1], words[2]) if len(words) > 2 and words[0] == "leg" else ("", "")
-    body = AnswerLeg(channel=account.channel, key=leg.removeprefix(LEG), leg=leg)
+    by = AMD.get(words[3]) if len(words) > 3 else None
+    body = AnswerLeg(channel=account.channel, key=leg.removeprefix(LEG), leg=leg, answered_by=by)
     recorded = _recorded(account, contact) if side == "customer" else ()
     return Move(
         about=leg,
@@ -202,19 +205,28 @@ def hold(account: Account, contact: str, call: str) -> Steps:
 
 
 def ring(account: Account, key: str, contact: str, side: str, address: str, timeout_s: float) -> Steps:
-    """Dial a phone. `agent_endpoint` and `trunk_endpoint` say how: `PJSIP/{address}`, `PJSIP/{address}@trunk`."""
+    """Dial a phone. `agent_endpoint` and `trunk_endpoint` say how: `PJSIP/{address}`, `PJSIP/{address}@trunk`.
+
+    A customer's is first listened to, where `amd_context` names the part of the dialplan that does so and then hands it to
+    us. What is dialled into a dialplan tells us of nothing, so its events are asked for.
+    """
     is_outside = side == "customer" or address.startswith("+")
     form = account.setting("trunk_endpoint" if is_outside else "agent_endpoint", "PJSIP/{address}")
-    caller = account.setting("number")
-    query = (
+    caller, leg = account.setting("number"), f"{LEG}{key}"
+    dialled = (
         ("endpoint", form.replace("{address}", address)),
-        ("app", app(account)),
-        ("appArgs", f"leg,{contact},{side}"),
         ("timeout", str(max(RING_LEAST_S, int(timeout_s)))),
         *((("callerId", caller),) if caller else ()),
     )
-    leg = f"{LEG}{key}"
-    return Steps((Step(method="POST", path=f"channels/{quote(leg, safe='')}", query=query, fine=(409,)),), leg)
+    context, path = account.setting("amd_context"), f"channels/{quote(leg, safe='')}"
+    if side == "customer" and context:
+        query = (*dialled, ("context", context), ("extension", "s"), ("priority", "1"))
+        body = msgspec.json.encode({"variables": {"NARU_CONTACT": contact}})
+        events = f"applications/{quote(app(account), safe='')}/subscription"
+        told = Step(method="POST", path=events, query=(("eventSource", f"channel:{leg}"),))
+        return Steps((Step(method="POST", path=path, query=query, body=body, fine=(409,)), told), leg)
+    query = (*dialled, ("app", app(account)), ("appArgs", f"leg,{contact},{side}"))
+    return Steps((Step(method="POST", path=path, query=query, fine=(409,)),), leg)
 
 
 def hang_up(channel: str, reason: str = "normal") -> Step:

@@ -51,6 +51,9 @@ channels:
     url: '{url}'
     app: menu
     agent_endpoint: 'PJSIP/{{address}}'
+    trunk_endpoint: PJSIP/fallback
+    amd_context: naru-amd
+    record: true
     menu: {{play: 'sound:custom/menu', keys: {{1: {{attributes: {{intent: order}}}}}}, timeout_s: 2, tries: 2}}
     announce_every_s: 10
     announce: ['sound:custom/place', 'number:{{position}}']
@@ -436,6 +439,37 @@ async def place_said(it: House) -> None:
     await it.finish("agent1", contact)
 
 
+async def _calls_out(it: House) -> tuple[str, Call]:
+    """agent1 calls a customer: (contact, the agent's leg)."""
+    await it.do("agent1", "status", presence="available")
+    key = await asyncio.to_thread(it.center.agent_key, "agent1")
+    body = {"channel": "menu", "to": "+821012345678"}
+    started = it.center.request("POST", "/v1/contacts", key, json=body)
+    assert started.status_code == 201, started.text
+    return started.json()["contact"], await it.leg("agent1")
+
+
+async def machine_answers(it: House) -> None:
+    """What picks up a customer's phone talks and talks: it is known for a machine, and the agent hears it."""
+    contact, leg = await _calls_out(it)
+    await it.hears(leg, TONES["fallback"])
+    logs = [path.read_bytes() for path in it.center.folder.rglob("*") if path.is_file() and "log" in path.name]
+    assert any(b'"answered_by":"machine"' in each for each in logs), "nobody has told what picked up"
+    await it.phones.hang_up(leg)
+    await it.is_over(*it.phones.of("fallback"))
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+async def customer_busy(it: House) -> None:
+    """A customer's phone that is listened to is dialled into the dialplan, and that it is busy is told all the same."""
+    it.phones.answers = lambda user: "busy" if user == "fallback" else "answer"
+    contact, leg = await _calls_out(it)
+    await it.is_over(leg)
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
 Scene = Callable[[House], Coroutine[Any, Any, None]]
 WALK: tuple[Scene, ...] = (
     queue_hold_transfer,
@@ -449,6 +483,8 @@ WALK: tuple[Scene, ...] = (
     menu_key,
     menu_unanswered,
     place_said,
+    machine_answers,
+    customer_busy,
 )
 
 

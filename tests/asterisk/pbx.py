@@ -44,6 +44,10 @@ exten => _1588X.,1,Stasis(naru,inbound,${EXTEN})
  same => n,Hangup()
  same => n(fallback),Dial(PJSIP/fallback,30)
  same => n,Hangup()
+[naru-amd]
+exten => s,1,AMD()
+ same => n,Stasis(menu,leg,${NARU_CONTACT},customer,${AMDSTATUS})
+ same => n,Hangup()
 """
 ENDPOINT = """
 [{name}]
@@ -97,6 +101,9 @@ class Pbx:
             "ari.conf": f"[general]\nenabled = yes\n[naru]\ntype = user\nread_only = no\npassword = {PASSWORD}\n",
             "musiconhold.conf": f"[default]\nmode = files\ndirectory = {var / 'moh'}\n",
             "rtp.conf": "[general]\nrtpstart = 20000\nrtpend = 29000\n",
+            "amd.conf": "[general]\ninitial_silence = 2500\ngreeting = 1500\nafter_greeting_silence = 800\n"
+            "total_analysis_time = 5000\nmin_word_length = 100\nbetween_words_silence = 50\nmaximum_number_of_words = 3\n"
+            "silence_threshold = 256\n",
             "logger.conf": "[logfiles]\nfull = notice,warning,error\n",
             "queues.conf": "[general]\n[plain]\nstrategy = leastrecent\ntimeout = 15\nretry = 0\nwrapuptime = 0\n"
             f"autofill = yes\nringinuse = no\n{members}\n",

@@ -54,6 +54,30 @@ def test_customers_are_called_by_the_trunk() -> None:
         )
 
 
+def test_a_customers_phone_is_listened_to_where_the_dialplan_can() -> None:
+    ours = account(Asterisk(), {"amd_context": "naru-amd", "number": "15881234"})
+    customer = RingLeg(channel="c", key="k", contact="k1", side="customer", address="+8210", timeout_s=45)
+    dial, told = Asterisk().write(ours, customer, None, 0).steps
+    query = {"endpoint": "PJSIP/+8210", "timeout": "45", "callerId": "15881234"}
+    assert dict(dial.query) == {**query, "context": "naru-amd", "extension": "s", "priority": "1"}
+    assert (dial.body, dial.fine) == (b'{"variables":{"NARU_CONTACT":"k1"}}', (409,))
+    assert (told.path, told.query) == ("applications/naru/subscription", (("eventSource", "channel:naru-k"),))
+    assert told.fine == (), "a phone of whose end nobody would tell has not been dialled"
+    assert len(Asterisk().write(ours, RING, None, 0).steps) == 1, "an agent's phone is not"
+
+
+@pytest.mark.parametrize(
+    ("said", "by"),
+    [("HUMAN", "human"), ("MACHINE", "machine"), ("NOTSURE", "unknown"), ("HANGUP", None), ("", None), (None, None)],
+)
+def test_who_picked_up_in_the_words_of_the_core(said: str | None, by: str | None) -> None:
+    args = ["leg", "k1", "customer", *([said] if said is not None else [])]
+    move = asterisk.meaning(OURS, {"type": "StasisStart", "args": args, "channel": {"id": "naru-x", "state": "Up"}})
+    assert move is not None and move.item is not None
+    assert move.item.body.answered_by == by  # type: ignore[union-attr]
+    assert move.then, "whoever it is comes into the room"
+
+
 def test_the_caller_comes_into_the_room_and_out_of_it() -> None:
     joined = asked(Asterisk().write(OURS, JoinCaller(channel="c", contact="k1", call="17.5"), None, 0))
     assert [path for _, path, _ in joined] == [
