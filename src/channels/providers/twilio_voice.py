@@ -59,6 +59,7 @@ class TwilioVoice:
         family="phone",
         receives="calls",
         sends="calls",
+        media="recordings stay at the provider",
         evidence="vendor's library",
         verified_against="Twilio's own SDK (signatures, TwiML) and a carrier of ours that interprets TwiML",
     )
