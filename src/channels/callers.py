@@ -184,10 +184,16 @@ class Callers:
         """For ever: tell those whose time has come."""
         while True:
             await self._line.sleep(TICK_S)
-            for call in self._next(self._line.clock()):
-                view = self._line.look(call)
-                if view is not None and view.position and call not in self._saying:
-                    self._start(self._tell(call, view))
+            try:
+                self._announce(self._line.clock())
+            except Exception:  # it must not silence the connection's other callers
+                log.exception("announcing.broken", channel=self._account.channel)
+
+    def _announce(self, now: float) -> None:
+        for call in self._next(now):
+            view = self._line.look(call)
+            if view is not None and view.position and call not in self._saying:
+                self._start(self._tell(call, view))
 
     def _next(self, now: float) -> Iterator[str]:
         for call in list(islice(self._due, ANNOUNCED_A_TICK)):

@@ -323,6 +323,16 @@ async def test_who_is_moved_between_two_steps_hears_none_of_the_second(pbx: Pbx)
     assert pbx.asked[-1][1] == "bridges/naru-room-k/addChannel"
 
 
+async def test_a_look_that_nobody_foresaw_to_fail_does_not_silence_the_others(pbx: Pbx) -> None:
+    waits(pbx)
+    looks, pbx.views = pbx.views, None  # type: ignore[assignment]
+    await pbx.tick(30)
+    assert pbx.asked == []
+    pbx.views = looks
+    await pbx.tick(30)
+    assert pbx.played() == [SAID[1]]
+
+
 async def test_a_sound_that_cannot_be_played_leaves_the_music(pbx: Pbx) -> None:
     waits(pbx)
     pbx.answers[SAID[0]] = Result("rejected", detail="no such sound")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from channels.accounts import Accounts
 from channels.menus import (
     MAX_DEPTH,
     MAX_MENUS,
@@ -20,6 +21,9 @@ from channels.menus import (
     menu_of,
     place_of,
 )
+from channels.providers.asterisk import Asterisk
+from naru.admin.config import export, parse
+from router.config import Channel, Config
 
 SHOP: dict[str, Any] = {
     "say": {"ko": "주문은 1번, 배송은 2번", "en": "For English press 9"},
@@ -160,6 +164,37 @@ def test_a_provider_says_of_any_of_its_menus_why_it_cannot() -> None:
 
 def test_as_deep_and_as_many_as_may_be() -> None:
     assert menu_of({"menu": nested(MAX_DEPTH)}) is not None
+
+
+def phone(menu: Any) -> Channel:
+    secrets = {"username": "env:A", "password": "env:B"}
+    settings = {"url": "http://pbx:8088/ari", "menu": menu}
+    return Channel(id="c", name="C", brand="b", provider="asterisk", kind="voice", settings=settings, secrets=secrets)
+
+
+def test_a_channel_whose_menu_cannot_be_is_not_connected_and_says_why() -> None:
+    accounts = Accounts({"asterisk": Asterisk()}, lambda *parts: "t", lambda *_: "secret", "http://x")
+    accounts.configure("ws", Config(channels=(phone({"play": "sound:a", "keys": {"1": {}}}),)))
+    assert accounts.fault("ws", "c") is None
+    accounts.configure("ws", Config(channels=(phone(SHOP),)))
+    assert accounts.fault("ws", "c") == (
+        "settings.menu: an exchange has no voice that reads words: record them and give the sound in `play`"
+    )
+
+
+def test_a_document_may_leave_the_keys_unquoted_and_comes_back_with_texts() -> None:
+    document = """
+queues: [{id: q, name: Q}]
+brands: [{id: b, name: B, default_queue: q}]
+channels:
+- {id: c, name: C, brand: b, provider: asterisk, kind: voice,
+   settings: {url: 'http://pbx', menu: {play: 'sound:a', keys: {1: {menu: {play: 'sound:b', keys: {2: {}}}}}}}}
+"""
+    config = parse(document)
+    assert config.channels[0].settings["menu"]["keys"] == {
+        "1": {"menu": {"play": "sound:b", "keys": {"2": {}}}},
+    }
+    assert parse(export(config)) == config
 
 
 Scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
