@@ -159,10 +159,10 @@ class Exchange:
             except TimeoutError:
                 return Result("uncertain", detail=f"{step.method} {step.path}: no answer in {ANSWER_S:.0f} s")
             status = int(answer.get("status_code", 500))
+            said = f"{status} {step.method} {step.path}: {answer.get('message_body') or answer.get('reason_phrase')}"
+            if status >= 500 and status in step.fine:
+                log.warning("exchange.cannot", channel=self._account.channel, detail=said[:500])
             if status >= 300 and status not in step.fine:
-                said = (
-                    f"{status} {step.method} {step.path}: {answer.get('message_body') or answer.get('reason_phrase')}"
-                )
                 return Result("rejected", detail=said[:500])
         return Result("accepted", (order.external,) if order.external else ())
 

@@ -31,6 +31,9 @@ ANNOUNCE = ("sound:queue-thereare", "number:{position}", "sound:queue-callswaiti
 ANNOUNCE_FIRST = ("sound:queue-youarenext",)
 """What the exchange's own queues say: "you are currently caller number … waiting to speak with a representative"."""
 
+UNRECORDED = (404, 409, 422, 500)
+"""What an exchange answers that does not record (500: it has no folder for it). People talk all the same."""
+
 Cause = Literal["completed", "busy", "no_answer", "failed", "canceled"]
 CAUSES: dict[int, Cause] = {16: "canceled", 17: "busy", 18: "no_answer", 19: "no_answer", 21: "busy", 32: "canceled"}
 """Q.850 causes of a leg that was never answered; any other is a failure."""
@@ -189,14 +192,14 @@ def _recorded(account: Account, contact: str) -> tuple[Step, ...]:
     room, name = quote(f"{ROOM}{contact}", safe=""), quote(f"naru-{contact}", safe="")
     query = (("name", f"naru-{contact}"), ("format", "wav"), ("ifExists", "append"))
     return (
-        Step(method="DELETE", path=f"recordings/live/{name}/pause", fine=(404, 409)),
-        Step(method="POST", path=f"bridges/{room}/record", query=query, fine=(404, 409, 422)),
+        Step(method="DELETE", path=f"recordings/live/{name}/pause", fine=UNRECORDED),
+        Step(method="POST", path=f"bridges/{room}/record", query=query, fine=UNRECORDED),
     )
 
 
 def hold(account: Account, contact: str, call: str) -> Steps:
     room, name = quote(f"{ROOM}{contact}", safe=""), quote(f"naru-{contact}", safe="")
-    paused = Step(method="POST", path=f"recordings/live/{name}/pause", fine=(404, 409))
+    paused = Step(method="POST", path=f"recordings/live/{name}/pause", fine=UNRECORDED)
     out = Step(
         method="POST", path=f"bridges/{room}/removeChannel", query=(("channel", call),), fine=(400, 404, 409, 422)
     )

@@ -395,6 +395,31 @@ async def menu_key(it: House) -> None:
     await it.finish("agent1", contact)
 
 
+async def unrecorded(it: House) -> None:
+    """The exchange cannot record, as when its folder is not there: the talk goes on all the same. With the folder the
+    recording is there afterwards."""
+    there = it.pbx.recordings
+    there.rename(there.with_name("elsewhere"))
+    for is_back in (False, True):
+        if is_back:
+            there.with_name("elsewhere").rename(there)
+        await it.do("agent1", "status", presence="available")
+        call = await it.phones.dial("caller", "15771234")
+        await it.hears(call, MENU_HZ)
+        it.phones.press(call, "1")
+        contact = (await it.desks["agent1"].next("offer"))["offer"]["contact"]
+        leg = await it.leg("agent1")
+        for _ in range(6):
+            await it.hears(call, TONES["agent1"], not_=(MUSIC_HZ, MENU_HZ))
+            await it.hears(leg, TONES["caller"])
+            await asyncio.sleep(0.5)
+        assert it.contact(contact)["status"] == "active"
+        await it.phones.hang_up(call)
+        await it.contact_is(contact, status="wrapping")
+        await it.finish("agent1", contact)
+        assert (there / f"naru-{contact}.wav").exists() == is_back
+
+
 async def menu_unanswered(it: House) -> None:
     """Nothing is pressed: the menu is played twice, then the caller waits all the same; one who hangs up in it was never
     there, and one who is in it when the connection breaks hears it anew."""
@@ -481,6 +506,7 @@ WALK: tuple[Scene, ...] = (
     found_on_return,
     exchange_killed,
     menu_key,
+    unrecorded,
     menu_unanswered,
     place_said,
     machine_answers,

@@ -84,7 +84,7 @@ class Pbx:
 
     def _furnish(self) -> None:
         etc, var = self.folder / "etc", self.folder / "var"
-        for folder in (etc, var / "spool", var / "run", var / "log", var / "moh", var / "sounds"):
+        for folder in (etc, self.recordings, var / "run", var / "log", var / "moh", var / "sounds"):
             folder.mkdir(parents=True, exist_ok=True)
         _tone(var / "moh" / "music.wav", MUSIC_HZ, 30)
         for name, (hertz, seconds) in SOUNDS.items():
@@ -113,6 +113,10 @@ class Pbx:
         }
         for name, text in files.items():
             (etc / name).write_text(text.replace("](!)", "]"))
+
+    @property
+    def recordings(self) -> Path:
+        return self.folder / "var" / "spool" / "recording"
 
     @property
     def url(self) -> str:

@@ -175,6 +175,16 @@ def test_a_recording_pauses_while_held() -> None:
     assert ("POST", "recordings/live/naru-k1/pause") in [(method, path) for method, path, _ in held]
 
 
+def test_what_cannot_be_recorded_is_talked_about_all_the_same() -> None:
+    """A real exchange whose folder of recordings is not there answers 500. A join that fails ends the call."""
+    recorded = account(Asterisk(), {"record": True})
+    joined = Asterisk().write(recorded, JoinCaller(channel="c", contact="k1", call="17.5"), None, 0)
+    held = Asterisk().write(recorded, HoldCaller(channel="c", contact="k1", call="17.5"), None, 0)
+    of_recordings = [step for order in (joined, held) for step in order.steps if "record" in step.path]
+    assert len(of_recordings) == 3
+    assert all(500 in step.fine for step in of_recordings)
+
+
 def test_a_customer_who_is_called_is_recorded_from_the_start() -> None:
     """He is never joined by an effect: he comes into the room by picking up."""
     recorded = account(Asterisk(), {"record": True})
