@@ -14,12 +14,16 @@ from urllib.parse import quote
 
 import msgspec
 
-from channels.base import Account, Item, Step, Steps
+from channels import farewells
+from channels.base import Account, Call, Item, Step, Steps
+from router.effects import EndCaller
 from router.inputs import AnswerLeg, EndCall, EndLeg, ReceiveCall
 from router.model import Identity, Thread
 
 LEG = "naru-"
 ROOM = "naru-room-"
+SAID = "naru-said-"
+LEFT = "naru-left-"
 RING_LEAST_S = 5
 
 Cause = Literal["completed", "busy", "no_answer", "failed", "canceled"]
@@ -57,6 +61,12 @@ def meaning(account: Account, event: Mapping[str, Any]) -> Move | None:
     name = _text(channel, "id")
     if kind == "ChannelLeftBridge":
         return _emptied(_object(event, "bridge"))
+    if kind == "PlaybackFinished":
+        return _said(_object(event, "playback"))
+    if kind in ("RecordingFinished", "RecordingFailed"):
+        return _left(account, _object(event, "recording"))
+    if kind == "ChannelDtmfReceived":
+        return _pressed(account, name, _text(event, "digit"))
     if not name:
         return None
     if kind == "StasisStart" and name.startswith(LEG) and channel.get("state") != "Up":
@@ -137,6 +147,81 @@ def _emptied(bridge: Mapping[str, Any]) -> Move | None:
     return Move(about=name, then=(Step(method="DELETE", path=f"bridges/{quote(name, safe='')}", fine=(404,)),))
 
 
+# -- the end of a wait: words, and perhaps a message that is left. What comes next is in the names of what we ordered.
+
+
+def end(effect: EndCaller, account: Account) -> Steps:
+    """Hang up on a caller, after words where there are some. A sound that is not there is as if it had been heard."""
+    if effect.say is None:
+        return Steps((hang_up(effect.call),))
+    at = f"channels/{quote(effect.call, safe='')}"
+    number = effect.caller.value if effect.caller is not None else ""
+    name = quote(f"{SAID}{effect.say}-{_plain(number)}-{effect.call}", safe="")
+    query = (("media", farewells.sound(account, effect.say)),)
+    return Steps(
+        (
+            Step(method="POST", path=f"{at}/answer", fine=(404, 409, 412)),
+            Step(method="DELETE", path=f"{at}/moh", fine=(404, 409, 412)),
+            Step(method="POST", path=f"{at}/play/{name}", query=query, fine=(404, 409)),
+        )
+    )
+
+
+def _said(playback: Mapping[str, Any]) -> Move | None:
+    what, number, call = _ordered(_text(playback, "id"), SAID)
+    if not call:
+        return None
+    if what != "voicemail":
+        return Move(about=call, then=(hang_up(call),))
+    query = (
+        ("name", f"{LEFT}{what}-{number}-{call}"),
+        ("format", "wav"),
+        ("maxDurationSeconds", str(farewells.LONGEST_MESSAGE_S)),
+        ("maxSilenceSeconds", str(farewells.SILENCE_S)),
+        ("beep", "true"),
+        ("terminateOn", "any"),
+        ("ifExists", "fail"),
+    )
+    record = Step(method="POST", path=f"channels/{quote(call, safe='')}/record", query=query, fine=(404, 409, 422))
+    return Move(about=call, then=(record,))
+
+
+def _left(account: Account, recording: Mapping[str, Any]) -> Move | None:
+    """A message that a caller has left, also one who just hung up; nothing but the tone is none."""
+    name = _text(recording, "name")
+    _, number, call = _ordered(name, LEFT)
+    if not call:
+        return None
+    length_s = recording.get("duration")
+    if recording.get("state") == "failed" or not isinstance(length_s, int) or length_s < 1:
+        return Move(about=call, then=(hang_up(call),))
+    caller = Identity(scope="e164", kind="phone", value=number or "anonymous")
+    item = farewells.left(account, call, caller, name, name, f"{call}.wav", "audio/wav")
+    return Move(about=call, item=item, then=(hang_up(call),))
+
+
+def stored(account: Account, recording: str) -> Call:
+    """The request for a recording's file."""
+    url = f"{account.setting('url').rstrip('/')}/recordings/stored/{quote(recording, safe='')}/file"
+    return Call(url=url, method="GET", basic=(account.secrets["username"], account.secrets["password"]))
+
+
+def _pressed(account: Account, call: str, key: str) -> Move | None:
+    item = None if call.startswith(LEG) else farewells.pressed(account, call, key)
+    return None if item is None else Move(about=call, item=item, asked=True)
+
+
+def _plain(number: str) -> str:
+    return "".join(letter for letter in number if letter in "+0123456789")[:20]
+
+
+def _ordered(name: str, prefix: str) -> tuple[str, str, str]:
+    """(what, number, call) of something that we ordered; empty for anything else's."""
+    what, _, rest = name.removeprefix(prefix).partition("-") if name.startswith(prefix) else ("", "", "")
+    number, _, call = rest.partition("-")
+    return what, number, call
+
+
 # -- requests
 
 
@@ -157,10 +242,10 @@ def join(account: Account, contact: str, call: str) -> Steps:
         Step(method="POST", path=f"{at}/answer", fine=(404, 409, 412)),
         Step(method="DELETE", path=f"{at}/moh", fine=(404, 409, 412)),
     )
-    return Steps((*quiet, *into_room(contact, call), *_recorded(account, contact)))
+    return Steps((*quiet, *into_room(contact, call), *_recording(account, contact)))
 
 
-def _recorded(account: Account, contact: str) -> tuple[Step, ...]:
+def _recording(account: Account, contact: str) -> tuple[Step, ...]:
     if account.settings.get("record") is not True:
         return ()
     room, name = quote(f"{ROOM}{contact}", safe=""), quote(f"naru-{contact}", safe="")

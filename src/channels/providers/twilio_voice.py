@@ -3,18 +3,20 @@
 A room is a conference named by the contact. The agent's leg enters it when it answers; the caller is then redirected
 into it, and out of it again to music while on hold or being transferred. Hooks below the channel's own:
 `` (a call comes in), `wait` (what a waiting caller hears), `left` (the queue was left), `status` (the call's end),
-`leg` and `leg-status` (a leg we dialled answered, or ended), `room` and `hold` (where a caller is sent).
+`leg` and `leg-status` (a leg we dialled answered, or ended), `room` and `hold` (where a caller is sent), `key` (pressed
+while waiting), `said` and `recorded` (the words before the end, and the message that was left after them).
 """
 
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape, quoteattr
 
-from channels import twilio
+from channels import farewells, twilio
 from channels.base import (
     About,
     Account,
     Call,
     CallView,
+    File,
     HookReply,
     Item,
     Look,
@@ -25,6 +27,7 @@ from channels.base import (
     Unsendable,
     Webhook,
 )
+from channels.elsewhere import arrived
 from router.effects import AnyEffect, CancelLeg, EndCaller, HoldCaller, JoinCaller, RingLeg
 from router.inputs import AnswerLeg, EndCall, EndLeg, ReceiveCall
 from router.model import Identity, Kind, ReplyPolicy, Thread
@@ -68,6 +71,12 @@ class TwilioVoice:
             return Reading(reply=_twiml(_music(account), _redirect(account, "hold")))
         if webhook.path == "room":
             return Reading(reply=_room(webhook.query.get("contact", "")))
+        if webhook.path == "key":
+            return _key(account, fields, call)
+        if webhook.path == "said":
+            return Reading(reply=_farewell(account, webhook))
+        if webhook.path == "recorded":
+            return _recorded(account, fields, call)
         if webhook.path in ("left", "status"):
             return _ended(account, webhook.path, fields, call)
         if webhook.path in ("leg", "leg-status"):
@@ -88,6 +97,9 @@ class TwilioVoice:
             return _redirected(account, effect.call, _url(account, "hold"))
         if isinstance(effect, CancelLeg):
             return twilio.post(account, f"Calls/{quote(effect.leg)}", ("Status", "completed"))
+        if isinstance(effect, EndCaller) and effect.say is not None:
+            said = _url(account, "said", what=effect.say, **({"language": effect.language} if effect.language else {}))
+            return _redirected(account, effect.call, said)
         if isinstance(effect, EndCaller):
             return twilio.post(account, f"Calls/{quote(effect.call)}", ("Status", "completed"))
         raise Unsendable("not a call")
@@ -95,13 +107,19 @@ class TwilioVoice:
     def outcome(self, status: int, body: bytes) -> Result:
         return twilio.outcome(status, body)
 
+    def fetch(self, account: Account, ref: str) -> Call:
+        return twilio.get(account, f"Recordings/{quote(ref)}.mp3")
+
+    def fetched(self, account: Account, ref: str, status: int, media_type: str, body: bytes) -> File | Result:
+        # Told of before it can be had: a recording is a 404 for a moment.
+        return arrived(202 if status == 404 else status, media_type, body, "Twilio")
+
 
 def _incoming(account: Account, fields: dict[str, str], call: str) -> Reading:
-    caller = fields.get("From", "")[:60] or "anonymous"
     body = ReceiveCall(
         channel=account.channel,
         thread=Thread(external=call, kind="call"),
-        identity=Identity(scope="e164", kind="phone", value=caller, name=fields.get("CallerName", "")[:100] or None),
+        identity=_caller(fields),
         to=fields.get("To", "")[:60] or None,
         language=account.setting("language") or None,
     )
@@ -118,8 +136,22 @@ def _incoming(account: Account, fields: dict[str, str], call: str) -> Reading:
 def _wait(account: Account, call: CallView | None) -> HookReply:
     position = call.position if call else 0
     language, words = SAY.get(account.setting("language", "ko"), SAY["en"])
-    said = f"<Say language={quoteattr(language)}>{escape(words.format(position=position))}</Say>" if position else ""
-    return _twiml(said, _music(account))
+    offered = farewells.offered(account, None)
+    text = f"{words.format(position=position) if position else ''} {offered}".strip()
+    said = f"<Say language={quoteattr(language)}>{escape(text)}</Say>" if text else ""
+    if not offered:
+        return _twiml(said, _music(account))
+    heard = f'<Gather numDigits="1" timeout="1" actionOnEmptyResult="false" action={quoteattr(_url(account, "key"))}>'
+    return _twiml(heard, said, _music(account), "</Gather>")
+
+
+def _key(account: Account, fields: dict[str, str], call: str) -> Reading:
+    """A key that means nothing, or comes too late, leaves the caller where he is. Else he is sent on by the engine."""
+    wait = _twiml(_redirect(account, "wait"))
+    item = farewells.pressed(account, call, fields.get("Digits", "")[:1])
+    if item is None:
+        return Reading(reply=wait)
+    return Reading((item,), _twiml('<Pause length="20"/>', _redirect(account, "wait")), refused=wait)
 
 
 def _music(account: Account) -> str:
@@ -141,6 +173,34 @@ def _ended(account: Account, path: str, fields: dict[str, str], call: str) -> Re
         return Reading(reply=_twiml())
     body = EndCall(channel=account.channel, thread=Thread(external=call, kind="call"))
     return Reading((Item(f"{call}:end", body),), _twiml())
+
+
+def _farewell(account: Account, webhook: Webhook) -> HookReply:
+    """What is said before the line is cut; a message may be left only where that was what was said."""
+    what = webhook.query.get("what", "")
+    tag, text = farewells.words(account, what, webhook.query.get("language"))
+    said = f"<Say language={quoteattr(tag)}>{escape(text)}</Say>" if text else ""
+    if what != "voicemail":
+        return _twiml(said, "<Hangup/>")
+    record = (
+        f'<Record maxLength="{farewells.LONGEST_MESSAGE_S}" timeout="{farewells.SILENCE_S}" playBeep="true"'
+        f" action={quoteattr(_url(account, 'recorded'))}/>"
+    )
+    return _twiml(said, record, "<Hangup/>")
+
+
+def _recorded(account: Account, fields: dict[str, str], call: str) -> Reading:
+    """Who hangs up at the tone has left nothing."""
+    sid = fields.get("RecordingSid", "")[:64]
+    if not sid.isalnum() or fields.get("RecordingDuration", "0") == "0":
+        return Reading(reply=_twiml("<Hangup/>"))
+    item = farewells.left(account, call, _caller(fields), sid, sid, f"{sid}.mp3", "audio/mpeg")
+    return Reading((item,), _twiml("<Hangup/>"))
+
+
+def _caller(fields: dict[str, str]) -> Identity:
+    value = fields.get("From", "")[:60] or "anonymous"
+    return Identity(scope="e164", kind="phone", value=value, name=fields.get("CallerName", "")[:100] or None)
 
 
 def _leg(account: Account, webhook: Webhook, fields: dict[str, str], leg: str) -> Reading:
