@@ -81,7 +81,7 @@ export const ko: Record<Key, string> = {
   "offer.none": "배정 요청이 없습니다",
   "offer.missed": "배정 요청 시간이 지났습니다.",
   "offer.withdrawn": "배정 요청이 취소되었습니다: {why}",
-  "offer.callback": "콜백: 전화를 받으면 {number}(으)로 연결합니다",
+  "offer.callback": "콜백: 전화를 받으면 {number} 번호로 연결됩니다",
   "offer.callback-tries": "부재중 {n}회",
   "offer.outbound": "직접 시작함",
   "sound.on": "소리 켜짐",
