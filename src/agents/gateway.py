@@ -29,6 +29,8 @@ from router.state import Pool
 from router.turn import Answer
 
 MAX_FILE_BYTES = 25_000_000
+SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp", "audio/mpeg", "audio/wav", "audio/ogg", "audio/mp4")
+"""What a browser may show by itself; everything else is only saved."""
 POSITION = "Naru-Position"
 PATHS = {"message": "messages", "set-status": "status"}
 """What a command is called in an address, where not by its name."""
@@ -322,7 +324,7 @@ async def file_response(files: Files, workspace: str, sha256: str) -> Response:
     media = await files.about(workspace, sha256)
     if media is None:
         raise HTTPException(404, "unknown-file")
-    shown = media.media_type in ("image/png", "image/jpeg", "image/gif", "image/webp")
+    shown = media.media_type in SHOWN
     headers = {
         "Content-Disposition": "inline" if shown else "attachment",
         "X-Content-Type-Options": "nosniff",

@@ -10,7 +10,8 @@ import wave
 from pathlib import Path
 
 AGENTS = 12
-MUSIC_HZ = 600
+MUSIC_HZ, WORDS_HZ = 600, 520
+CALLER = "01011112222"
 PASSWORD = "ari-password"
 
 CONF = """
@@ -49,6 +50,7 @@ disallow = all
 allow = ulaw
 aors = {name}
 direct_media = no
+dtmf_mode = info
 [{name}]
 type = aor
 contact = sip:{name}@127.0.0.1:{port}
@@ -79,6 +81,9 @@ class Pbx:
         for folder in (etc, var / "spool", var / "run", var / "log", var / "moh", var / "sounds"):
             folder.mkdir(parents=True, exist_ok=True)
         _tone(var / "moh" / "music.wav", MUSIC_HZ, 30)
+        (var / "sounds" / "en").mkdir(exist_ok=True)
+        for sound in ("beep", "vm-intro", "vm-goodbye"):
+            _tone(var / "sounds" / "en" / f"{sound}.wav", WORDS_HZ, 1)
         names = ["caller", "fallback", *(f"agent{n}" for n in range(1, AGENTS + 1))]
         members = "\n".join(f"member => PJSIP/agent{n},0" for n in range(1, 11))
         files = {
@@ -94,7 +99,8 @@ class Pbx:
             f"autofill = yes\nringinuse = no\n{members}\n",
             "pjsip.conf": "[udp]\ntype = transport\nprotocol = udp\n"
             f"bind = 127.0.0.1:{self.sip_port}\n"
-            + "".join(ENDPOINT.format(name=name, port=self._phones_port) for name in names),
+            + "".join(ENDPOINT.format(name=name, port=self._phones_port) for name in names)
+            + f"[caller](+)\ncallerid = <{CALLER}>\n",
         }
         for name, text in files.items():
             (etc / name).write_text(text.replace("](!)", "]"))

@@ -159,6 +159,11 @@ class Phones(asyncio.DatagramProtocol):
             self._request(call, "CANCEL")
         self._over(call)
 
+    def press(self, call: Call, key: str) -> None:
+        """A key, as an INFO (application/dtmf-relay)."""
+        call.sequence += 1
+        self._request(call, "INFO", f"Signal={key}\r\nDuration=160\r\n")
+
     async def _offer(self, call: Call) -> str:
         if self._tones is None:
             return SDP.format(port=self.port)  # nobody listens: this phone is only counted
@@ -209,7 +214,8 @@ class Phones(asyncio.DatagramProtocol):
         self._send(lines, body)
 
     def _send(self, lines: list[str], body: str) -> None:
-        kind = ["Content-Type: application/sdp"] if body else []
+        what = "application/dtmf-relay" if body.startswith("Signal") else "application/sdp"
+        kind = [f"Content-Type: {what}"] if body else []
         raw = "\r\n".join([*lines, *kind, f"Content-Length: {len(body)}", "", body])
         if self.transport is not None:
             self.transport.sendto(raw.encode(), self._exchange)
