@@ -212,6 +212,7 @@ def _unanswered(turn: Turn, contact: Contact, cause: str) -> None:
 
 def _unreached(turn: Turn, contact: Contact, side: Side, cause: str) -> None:
     """A phone that was dialled for a contact in an agent's hands did not answer, or could not be dialled."""
+    agent = contact.agent or ""
     if side == "customer":
         if contact.leg is not None:
             turn.do(CancelLeg(channel=contact.channel, leg=contact.leg))
@@ -221,7 +222,7 @@ def _unreached(turn: Turn, contact: Contact, side: Side, cause: str) -> None:
             finish(turn, contact)
     elif contact.call is None and contact.callback is None:
         turn.emit(events.ContactCompleted(contact=contact.id, outcome="failed"))
-        after_work(turn, contact.agent or "")
+        after_work(turn, agent)
     else:
         _back_to_the_line(turn, contact)
 

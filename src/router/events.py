@@ -370,6 +370,9 @@ AnyEvent = (
     | PreferenceEnded
     | ExclusionEnded
     | ContactRequeued
+    | CallbackPromised
+    | CallbackDue
+    | CallbackFailed
     | OfferMade
     | OfferAccepted
     | OfferDeclined
