@@ -36,7 +36,8 @@ NOISE = ("ChannelVarset", "ChannelDialplan", "ChannelConnectedLine", "ChannelCal
 class Move(msgspec.Struct, frozen=True, kw_only=True):
     """What an event asks for: an input, and what is done at the exchange when it is granted, or when it is not.
 
-    `asked` inputs wait for the decision. `about` names the channel, whose events keep their order.
+    `asked` inputs wait for the decision. `about` names the channel, whose events keep their order. `broken` is done when
+    the exchange does not do `then`.
     """
 
     about: str
@@ -44,6 +45,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     asked: bool = False
     then: tuple[Step, ...] = ()
     refused: tuple[Step, ...] = ()
+    broken: tuple[Step, ...] = ()
 
 
 def event_of(raw: bytes | str) -> dict[str, Any]:
@@ -183,7 +185,7 @@ def _said(playback: Mapping[str, Any]) -> Move | None:
         ("ifExists", "fail"),
     )
     record = Step(method="POST", path=f"channels/{quote(call, safe='')}/record", query=query, fine=(404, 409, 422))
-    return Move(about=call, then=(record,))
+    return Move(about=call, then=(record,), broken=(hang_up(call),))
 
 
 def _left(account: Account, recording: Mapping[str, Any]) -> Move | None:

@@ -78,7 +78,7 @@ class Pbx:
 
     def _furnish(self) -> None:
         etc, var = self.folder / "etc", self.folder / "var"
-        for folder in (etc, var / "spool", var / "run", var / "log", var / "moh", var / "sounds"):
+        for folder in (etc, var / "spool" / "recording", var / "run", var / "log", var / "moh", var / "sounds"):
             folder.mkdir(parents=True, exist_ok=True)
         _tone(var / "moh" / "music.wav", MUSIC_HZ, 30)
         (var / "sounds" / "en").mkdir(exist_ok=True)

@@ -218,6 +218,7 @@ def test_a_message_is_recorded_after_its_words_and_becomes_a_task() -> None:
     (step,) = move.then
     query = dict(step.query)
     assert (step.path, query["beep"], query["maxDurationSeconds"]) == (f"channels/{CALL}/record", "true", "180")
+    assert [step.method for step in move.broken] == ["DELETE"], "a caller whom nobody records is not kept on the line"
     finished = {"name": query["name"], "state": "done", "duration": 6, "format": "wav"}
     move = meant(OURS, {"type": "RecordingFinished", "recording": finished})
     assert move.item is not None and isinstance(move.item.body, ReceiveMessage) and move.item.content is not None
