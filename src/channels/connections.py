@@ -15,6 +15,7 @@ from channels.accounts import Accounts
 from channels.base import Account, Item, Line, Polls, Session, Streams, Webhook
 from channels.gateway import Comments, Intake, calls_on, look_into
 from channels.mailbox import Mailbox
+from channels.places import Places
 from channels.polling import Poller
 from channels.ports import Bus, Contents
 from channels.sessions import SESSIONS
@@ -56,7 +57,9 @@ class Connections:
         clock: Callable[[], float],
         holds: Callable[[str, str], bool],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        places: Places | None = None,
     ) -> None:
+        self._places = places or Places(clock)
         self._accounts = accounts
         self._bus = bus
         self._contents = contents
@@ -112,7 +115,7 @@ class Connections:
             take=take,
             ask=ask,
             comments=lambda comments: self._comments(account, comments),
-            look=look_into(self._bus, account.workspace),
+            look=look_into(self._bus, account.workspace, account.channel, self._places),
             calls=lambda: calls_on(self._bus, account.workspace, account.channel),
             cursor=lambda: self._contents.cursor(account.workspace, account.channel),
             move_cursor=lambda cursor: self._contents.move_cursor(account.workspace, account.channel, cursor),

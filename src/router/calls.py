@@ -121,7 +121,8 @@ def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
         case contact, "agent":
             return _agent_answered(turn, contact, wish.leg)
         case contact, _:
-            turn.emit(events.LegJoined(contact=contact.id, leg=wish.leg, side="customer"))
+            by = wish.answered_by
+            turn.emit(events.LegJoined(contact=contact.id, leg=wish.leg, side="customer", answered_by=by))
             return Answer(contact=contact.id)
     guest = _guest(turn, wish.channel, wish.key, wish.leg)
     if guest is not None:
