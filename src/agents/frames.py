@@ -24,6 +24,14 @@ class Customer(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str | None = None
 
 
+class CallbackView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The customer is not on the line and will be rung at this number: not before `at`, after `tries` without an answer."""
+
+    number: str
+    tries: int = 0
+    at: float | None = None
+
+
 class OfferView(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an agent is asked to take. `answer` says how: at the desk, or by picking up the phone that rings."""
 
@@ -42,6 +50,7 @@ class OfferView(msgspec.Struct, frozen=True, omit_defaults=True):
     language: str | None = None
     attributes: dict[str, str] = {}
     direction: str = "inbound"
+    callback: CallbackView | None = None
 
 
 class ParticipantView(msgspec.Struct, frozen=True):
@@ -84,6 +93,7 @@ class ContactView(msgspec.Struct, frozen=True, omit_defaults=True):
     participants: tuple[ParticipantView, ...] = ()
     reply: ReplyPolicy | None = None
     replies: int = 0
+    callback: CallbackView | None = None
 
 
 class AgentView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -267,7 +277,13 @@ def offer_view(pool: Pool, contact: Contact) -> OfferView:
         language=contact.language,
         attributes=contact.attributes,
         direction=contact.direction,
+        callback=callback_view(contact),
     )
+
+
+def callback_view(contact: Contact) -> CallbackView | None:
+    callback = contact.callback
+    return None if callback is None else CallbackView(callback.number, callback.tries, callback.at)
 
 
 def parts_in(contact: Contact) -> dict[str, str]:
@@ -309,6 +325,7 @@ def contact_view(pool: Pool, contact: Contact, viewer: str | None = None) -> Con
         participants=participants_view(contact),
         reply=conversation.policy,
         replies=conversation.replies,
+        callback=callback_view(contact),
     )
 
 
@@ -559,6 +576,8 @@ def _why_gone(happened: tuple[events.Event, ...], contact_id: str, agent: str) -
                 return event.outcome, event.by
             case events.ContactRequeued():
                 return event.reason, event.by
+            case events.CallbackFailed():
+                return "unreached", None
             case events.ContactHandedOver():
                 return "handed-over", event.agent
             case events.ContactTakenOver():

@@ -141,6 +141,8 @@ class Exchange:
             result = await self.send(Steps(steps))
             if result.kind != "accepted":
                 log.info("exchange.step", channel=self._account.channel, about=move.about, detail=result.detail)
+                if move.broken:
+                    await self.send(Steps(move.broken))
 
     # -- requests
 

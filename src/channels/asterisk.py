@@ -14,14 +14,17 @@ from urllib.parse import quote
 
 import msgspec
 
-from channels import menus
-from channels.base import Account, Item, Step, Steps
+from channels import farewells, menus
+from channels.base import Account, Call, Item, Step, Steps
 from channels.menus import Chosen, Menu
+from router.effects import EndCaller
 from router.inputs import AnswerLeg, EndCall, EndLeg, ReceiveCall
 from router.model import AnsweredBy, Identity, Thread
 
 LEG = "naru-"
 ROOM = "naru-room-"
+LAST, LEFT = "naru-last-", "naru-left-"
+"""How the words before the end, and what is recorded after them, are named."""
 RING_LEAST_S = 5
 SAID = "naru-say-"
 """How the sounds that we play are named: by their caller, and in a menu by a number before that."""
@@ -49,7 +52,8 @@ NOISE = (
 class Move(msgspec.Struct, frozen=True, kw_only=True):
     """What an event asks for: an input, and what is done at the exchange when it is granted, or when it is not.
 
-    `asked` inputs wait for the decision. `about` names the channel, whose events keep their order.
+    `asked` inputs wait for the decision. `about` names the channel, whose events keep their order. `broken` is done when
+    the exchange does not do `then`.
     """
 
     about: str
@@ -57,6 +61,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     asked: bool = False
     then: tuple[Step, ...] = ()
     refused: tuple[Step, ...] = ()
+    broken: tuple[Step, ...] = ()
 
 
 def event_of(raw: bytes | str) -> dict[str, Any]:
@@ -74,6 +79,12 @@ def meaning(account: Account, event: Mapping[str, Any]) -> Move | None:
     name = _text(channel, "id")
     if kind == "ChannelLeftBridge":
         return _emptied(_object(event, "bridge"))
+    if kind == "PlaybackFinished":
+        return _heard_out(_object(event, "playback"))
+    if kind in ("RecordingFinished", "RecordingFailed"):
+        return _left(account, _object(event, "recording"))
+    if kind == "ChannelDtmfReceived":
+        return _pressed(account, name, _text(event, "digit"))
     if not name:
         return None
     if kind == "StasisStart" and name.startswith(LEG) and channel.get("state") != "Up":
@@ -133,7 +144,7 @@ def _leg_answered(account: Account, event: Mapping[str, Any], leg: str) -> Move:
     contact, side = (words[1], words[2]) if len(words) > 2 and words[0] == "leg" else ("", "")
     by = AMD.get(words[3]) if len(words) > 3 else None
     body = AnswerLeg(channel=account.channel, key=leg.removeprefix(LEG), leg=leg, answered_by=by)
-    recorded = _recorded(account, contact) if side == "customer" else ()
+    recorded = _recording(account, contact) if side == "customer" else ()
     return Move(
         about=leg,
         item=Item(f"{leg}:answered", body),
@@ -165,6 +176,76 @@ def _emptied(bridge: Mapping[str, Any]) -> Move | None:
     return Move(about=name, then=(Step(method="DELETE", path=f"bridges/{quote(name, safe='')}", fine=(404,)),))
 
 
+# -- the end of a wait: words, and perhaps a message that is left. What comes next is in the names of what we ordered.
+
+
+def end(effect: EndCaller, account: Account) -> Steps:
+    """Hang up on a caller, after words where there are some. A sound that is not there is as if it had been heard."""
+    if effect.say is None:
+        return Steps((hang_up(effect.call),))
+    number = effect.caller.value if effect.caller is not None else ""
+    name = f"{LAST}{effect.say}-{_plain(number)}-{effect.call}"
+    language = effect.language or account.setting("language")
+    words = play(effect.call, name, (farewells.sound(account, effect.say),), language)
+    steps = (*_unsaid(account, effect.call), answer(effect.call), quiet(effect.call), words)
+    return Steps(steps, caller=effect.call)
+
+
+def _heard_out(playback: Mapping[str, Any]) -> Move | None:
+    what, number, call = _ordered(_text(playback, "id"), LAST)
+    if not call:
+        return None
+    if what != "voicemail":
+        return Move(about=call, then=(hang_up(call),))
+    query = (
+        ("name", f"{LEFT}{what}-{number}-{call}"),
+        ("format", "wav"),
+        ("maxDurationSeconds", str(farewells.LONGEST_MESSAGE_S)),
+        ("maxSilenceSeconds", str(farewells.SILENCE_S)),
+        ("beep", "true"),
+        ("terminateOn", "any"),
+        ("ifExists", "fail"),
+    )
+    record = Step(method="POST", path=f"channels/{quote(call, safe='')}/record", query=query, fine=(404, 409, 422))
+    return Move(about=call, then=(record,), broken=(hang_up(call),))
+
+
+def _left(account: Account, recording: Mapping[str, Any]) -> Move | None:
+    """A message that a caller has left, also one who just hung up; nothing but the tone is none."""
+    name = _text(recording, "name")
+    _, number, call = _ordered(name, LEFT)
+    if not call:
+        return None
+    length_s = recording.get("duration")
+    if recording.get("state") == "failed" or not isinstance(length_s, int) or length_s < 1:
+        return Move(about=call, then=(hang_up(call),))
+    caller = Identity(scope="e164", kind="phone", value=number or "anonymous")
+    item = farewells.left(account, call, caller, name, name, f"{call}.wav", "audio/wav")
+    return Move(about=call, item=item, then=(hang_up(call),))
+
+
+def stored(account: Account, recording: str) -> Call:
+    """The request for a recording's file."""
+    url = f"{account.setting('url').rstrip('/')}/recordings/stored/{quote(recording, safe='')}/file"
+    return Call(url=url, method="GET", basic=(account.secrets["username"], account.secrets["password"]))
+
+
+def _pressed(account: Account, call: str, key: str) -> Move | None:
+    item = None if call.startswith(LEG) else farewells.pressed(account, call, key)
+    return None if item is None else Move(about=call, item=item, asked=True)
+
+
+def _plain(number: str) -> str:
+    return "".join(letter for letter in number if letter in "+0123456789")[:20]
+
+
+def _ordered(name: str, prefix: str) -> tuple[str, str, str]:
+    """(what, number, call) of something that we ordered; empty for anything else's."""
+    what, _, rest = name.removeprefix(prefix).partition("-") if name.startswith(prefix) else ("", "", "")
+    number, _, call = rest.partition("-")
+    return what, number, call
+
+
 # -- requests
 
 
@@ -181,12 +262,21 @@ def into_room(contact: str, channel: str, is_muted: bool = False) -> tuple[Step,
 def join(account: Account, contact: str, call: str) -> Steps:
     """The caller comes from the music into the room, and the recording goes on, or begins, where one is made. What is
     being said ends first: an exchange would move him only after it."""
-    said = (silence(sound_name(call)),) if announce_every_s(account) else ()
-    steps = (*said, answer(call), quiet(call), *into_room(contact, call), *_recorded(account, contact))
+    steps = (
+        *_unsaid(account, call),
+        answer(call),
+        quiet(call),
+        *into_room(contact, call),
+        *_recording(account, contact),
+    )
     return Steps(steps, caller=call)
 
 
-def _recorded(account: Account, contact: str) -> tuple[Step, ...]:
+def _unsaid(account: Account, call: str) -> tuple[Step, ...]:
+    return (silence(sound_name(call)),) if announce_every_s(account) else ()
+
+
+def _recording(account: Account, contact: str) -> tuple[Step, ...]:
     if account.settings.get("record") is not True:
         return ()
     room, name = quote(f"{ROOM}{contact}", safe=""), quote(f"naru-{contact}", safe="")

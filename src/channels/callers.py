@@ -80,7 +80,7 @@ class Callers:
         return isinstance(body, EndCall) and self._leave(move.about)
 
     def hears(self, event: Mapping[str, Any]) -> bool:
-        """Take note of a key or of a sound's end; False for any other event."""
+        """Take note of a key in the menu, and of the end of a sound of ours; False for any other event."""
         kind = event.get("type")
         if kind == "ChannelDtmfReceived":
             call, key = asterisk.key_of(event)
@@ -88,9 +88,12 @@ class Callers:
             if choosing is not None and key:
                 choosing.keys.append(key)
                 choosing.news.set()
-        elif kind == "PlaybackFinished":
-            self._said(*asterisk.sound_of(event))
-        return kind in ("ChannelDtmfReceived", "PlaybackFinished")
+            return choosing is not None
+        if kind == "PlaybackFinished":
+            call, sound = asterisk.sound_of(event)
+            self._said(call, sound)
+            return sound.startswith(asterisk.SAID)
+        return False
 
     def _said(self, call: str, sound: str) -> None:
         choosing, saying = self._choosing.get(call), self._saying.get(call)

@@ -73,13 +73,20 @@ def signature(
 
 def post(account: Account, resource: str, *fields: tuple[str, str]) -> Call:
     """A POST to the account's REST API."""
-    sid = account.setting("account_sid")
+    return Call(url=_address(account, f"{resource}.json"), form=fields, basic=_basic(account))
+
+
+def get(account: Account, resource: str) -> Call:
+    return Call(url=_address(account, resource), method="GET", basic=_basic(account))
+
+
+def _address(account: Account, resource: str) -> str:
     base = account.setting("api_url", API).rstrip("/")
-    return Call(
-        url=f"{base}/2010-04-01/Accounts/{quote(sid)}/{resource}.json",
-        form=fields,
-        basic=(sid, account.secrets["auth_token"].split()[0]),
-    )
+    return f"{base}/2010-04-01/Accounts/{quote(account.setting('account_sid'))}/{resource}"
+
+
+def _basic(account: Account) -> tuple[str, str]:
+    return account.setting("account_sid"), account.secrets["auth_token"].split()[0]
 
 
 def outcome(status: int, body: bytes) -> Result:

@@ -41,7 +41,8 @@ REOPEN_WITHIN_S: dict[Kind, float] = {
 }
 
 
-End = Literal["voicemail", "message", "close"]
+End = Literal["callback", "voicemail", "message", "close"]
+"""What becomes of a caller: called back (from the next opening on), asked to leave a message, told why, or hung up on."""
 
 
 class Step(Value, frozen=True, kw_only=True):
@@ -80,7 +81,7 @@ class Queue(Value, frozen=True, kw_only=True):
     overflow_queue: Slug | None = None
     reserve: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     hours: Slug | None = None
-    when_closed: Literal["wait", "voicemail", "message", "close"] = "wait"
+    when_closed: Literal["wait", "callback", "voicemail", "message", "close"] = "wait"
     idle_after_s: Annotated[float, Meta(ge=1, le=366 * 86400)] | None = None
     offer_timeout_s: Annotated[float, Meta(ge=1, le=600)] = 20
     wrap_up_s: Annotated[float, Meta(ge=0, le=MAX_WRAP_UP_S)] = 30
@@ -214,6 +215,11 @@ class Queues(dict[str, Queue]):
 
     def __missing__(self, id_: str) -> Queue:
         return Queue(id=id_, name=id_)
+
+
+def kinds_of(channel: Channel) -> tuple[Kind, ...]:
+    """The kinds of contacts that a channel has: a phone's recordings are tasks."""
+    return ("voice", "task") if channel.kind == "voice" else (channel.kind,)
 
 
 class Lookup:

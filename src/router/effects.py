@@ -4,6 +4,8 @@
 a key may be done twice without harm.
 """
 
+from typing import Literal
+
 from router.model import Identity, Thread, Value
 
 
@@ -61,7 +63,12 @@ class HoldCaller(Effect, frozen=True, kw_only=True):
 
 
 class EndCaller(Effect, frozen=True, kw_only=True):
+    """Hang up on a caller; first say why, where `say` is given, and let `caller` leave a message when it is `voicemail`."""
+
     call: str
+    caller: Identity | None = None
+    say: Literal["closed", "after_hours", "overflowed", "callback", "voicemail"] | None = None
+    language: str | None = None
 
 
 AnyEffect = Deliver | CopyFiles | RingLeg | CancelLeg | JoinCaller | HoldCaller | EndCaller

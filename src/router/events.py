@@ -21,7 +21,19 @@ from router.model import (
     Value,
 )
 
-Outcome = Literal["handled", "abandoned", "closed", "failed", "overflowed", "after_hours", "spam"]
+Outcome = Literal[
+    "handled",
+    "abandoned",
+    "closed",
+    "failed",
+    "overflowed",
+    "after_hours",
+    "spam",
+    "voicemail",
+    "unreached",
+    "called_again",
+]
+"""`voicemail`: the caller chose to leave a message. Of a callback: nobody answered any try, or its customer called first."""
 
 
 class Event(Value, tag=True, frozen=True, kw_only=True):
@@ -152,6 +164,30 @@ class ContactRequeued(Event, frozen=True, kw_only=True):
     by: str | None = None
     note: str | None = None
     excluded_until: float | None = None
+
+
+class CallbackPromised(Event, frozen=True, kw_only=True):
+    """The caller is let go and will be rung at this number: in the place that he has, or, with `at`, from then on."""
+
+    contact: str
+    number: str
+    at: float | None = None
+
+
+class CallbackDue(Event, frozen=True, kw_only=True):
+    """The time of a callback has come: it is in line."""
+
+    contact: str
+    enqueued_at: float
+    prefer_until: float | None = None
+
+
+class CallbackFailed(Event, frozen=True, kw_only=True):
+    """The agent was there and the customer did not answer."""
+
+    contact: str
+    cause: str
+    again_at: float
 
 
 class OfferMade(Event, frozen=True, kw_only=True):
@@ -347,6 +383,9 @@ AnyEvent = (
     | PreferenceEnded
     | ExclusionEnded
     | ContactRequeued
+    | CallbackPromised
+    | CallbackDue
+    | CallbackFailed
     | OfferMade
     | OfferAccepted
     | OfferDeclined

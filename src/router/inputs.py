@@ -98,6 +98,38 @@ class EndCall(Input, frozen=True, kw_only=True):
     cause: str = "completed"
 
 
+class LeaveLine(Input, frozen=True, kw_only=True):
+    """A caller who waits would rather be called back (at `number`, else at his own), or leave a message."""
+
+    channel: str
+    call: str
+    to: Literal["callback", "voicemail"]
+    number: str | None = None
+
+
+class OrderCallback(Input, frozen=True, kw_only=True):
+    """Somebody asks to be called, soonest or from `at` on: from a page, a chat, or through a colleague.
+
+    `prefers` is the agent who shall call, if there.
+    """
+
+    channel: str
+    identity: Identity
+    queue: str | None = None
+    at: float | None = None
+    prefers: str | None = None
+    language: str | None = None
+    customer: dict[str, str] = {}
+    attributes: dict[str, str] = {}
+
+
+class CancelCallback(Input, frozen=True, kw_only=True):
+    """Nobody need be called back any more."""
+
+    contact: str
+    by: str
+
+
 class AnswerLeg(Input, frozen=True, kw_only=True):
     """An agent's (or called customer's) phone was picked up, and by whom or what, where the provider was asked to tell."""
 
@@ -312,6 +344,9 @@ AnyInput = (
     | EndSession
     | ReceiveCall
     | EndCall
+    | LeaveLine
+    | OrderCallback
+    | CancelCallback
     | AnswerLeg
     | EndLeg
     | ClaimSend

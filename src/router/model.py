@@ -65,10 +65,14 @@ class Identity(Value, frozen=True, kw_only=True):
 
 
 class Thread(Value, frozen=True, kw_only=True):
-    """What the provider calls the lasting thread. With the channel it is the key of a conversation."""
+    """What the provider calls the lasting thread. With the channel it is the key of a conversation.
+
+    Two are of phones: a callback that was ordered, and a recording that a caller left (`voicemail`), which is a task."""
 
     external: str
-    kind: Literal["dm", "email", "call", "ticket", "public_comment", "live_room", "group"] = "dm"
+    kind: Literal["dm", "email", "call", "ticket", "public_comment", "live_room", "group", "callback", "voicemail"] = (
+        "dm"
+    )
 
 
 class Text(Value, tag="text", frozen=True, kw_only=True):

@@ -136,7 +136,8 @@ def take_over(turn: Turn, wish: TakeOver) -> Answer:
     contact, agent = turn.contact(wish.contact), turn.agent(wish.agent)
     if contact.agent == agent.id or (contact.offer is not None and contact.offer.agent == agent.id):
         raise Refusal(409, "yours-already")
-    if contact.status == "wrapping" or (contact.direction == "outbound" and contact.has_legs and contact.call is None):
+    is_dialling = contact.direction == "outbound" and contact.has_legs and contact.call is None
+    if contact.status in ("wrapping", "scheduled") or is_dialling:
         raise Refusal(409, f"contact-is-{contact.status}")
     if agent.id in contact.participants and contact.kind == "voice":
         turn.dismiss(contact, agent.id, "takes-over")  # whoever listens to a call has room for it

@@ -10,19 +10,22 @@ same exchange.
 import argparse
 import asyncio
 import contextlib
+import io
 import itertools
 import json
 import signal
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
+import wave
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from asterisk.pbx import MENU_HZ, MUSIC_HZ, NUMBER_HZ, PASSWORD, PLACE_HZ, Pbx, free_port
-from asterisk.phone import Call, Phones
+from asterisk.pbx import CALLER, MENU_HZ, MUSIC_HZ, NUMBER_HZ, PASSWORD, PLACE_HZ, WORDS_HZ, Pbx, free_port
+from asterisk.phone import HEARD, Call, Phones, strength
 from support.center import AgentDesk, Center
 
 TONES = {"caller": 440, "agent1": 880, "agent2": 1320, "fallback": 700}
@@ -40,7 +43,8 @@ channels:
   brand: shop
   provider: asterisk
   kind: voice
-  settings: {{url: '{url}', app: naru, agent_endpoint: 'PJSIP/{{address}}', country_code: '82'}}
+  settings: {{url: '{url}', app: naru, agent_endpoint: 'PJSIP/{{address}}', trunk_endpoint: PJSIP/caller, country_code: '82',
+    keys: {{'1': callback, '2': voicemail}}}}
   secrets: {{username: 'env:NARU_SECRET_USER', password: 'env:NARU_SECRET_PASSWORD'}}
 - id: menu
   name: Phone with a menu
@@ -200,8 +204,9 @@ class House:
 
 @contextlib.asynccontextmanager
 async def house(
-    prefix: Path, folder: Path, agents: int, wrap_up_s: int, tones: dict[str, int] | None
+    prefix: Path, folder: Path, agents: int, wrap_up_s: int, tones: dict[str, int] | None, relayed: bool = True
 ) -> AsyncIterator[House]:
+    """`relayed`: the connection to the exchange can be cut. It costs two hops, so what is timed does without."""
     phones_port = free_port()
     pbx = Pbx(prefix, folder / "pbx", phones_port)
     phones = await Phones(("127.0.0.1", pbx.sip_port), tones).open(phones_port)
@@ -211,7 +216,8 @@ async def house(
         await pbx.ready()
         relay = await Relay(pbx.http_port).up()
         env = {"NARU_SECRET_USER": "naru", "NARU_SECRET_PASSWORD": PASSWORD}
-        text = config(f"http://127.0.0.1:{relay.port}/ari", agents, wrap_up_s)
+        url = f"http://127.0.0.1:{relay.port}/ari" if relayed else pbx.url
+        text = config(url, agents, wrap_up_s)
         center = await asyncio.to_thread(Center, folder / "center", text, env)
         await asyncio.to_thread(center.start)
         desks = {}
@@ -378,6 +384,55 @@ async def exchange_killed(it: House) -> None:
     await it.finish("agent1", contact)
 
 
+async def called_back(it: House) -> None:
+    """Whoever waits presses a key and hangs up, is rung when an agent has picked up, and both hear each other."""
+    call = await it.calls()
+    await it.hears(call, MUSIC_HZ)
+    it.phones.press(call, "1")
+    await it.hears(call, WORDS_HZ, not_=(MUSIC_HZ,))
+    await it.is_over(call)
+    (waits,) = it.center.request("GET", "/v1/callbacks").json()["items"]
+    assert waits["callback"]["number"] == "+82" + CALLER[1:], waits
+    it.phones.calls.clear()
+    await it.do("agent1", "status", presence="available")
+    leg = await it.leg("agent1")
+    back = await it.leg("caller")
+    await it.hears(back, TONES["agent1"])
+    await it.hears(leg, TONES["caller"])
+    await it.phones.hang_up(back)
+    await it.is_over(leg)
+    await it.contact_is(waits["id"], status="wrapping", agent="agent1")
+    await it.finish("agent1", waits["id"])
+
+
+async def message_left(it: House) -> None:
+    """Whoever waits presses the other key and speaks after the tone: an agent gets the recording, with the voice in it."""
+    call = await it.calls()
+    await it.hears(call, MUSIC_HZ)
+    it.phones.press(call, "2")
+    await it.hears(call, WORDS_HZ)
+    await asyncio.sleep(4)  # the words, the tone, and two seconds of speech
+    await it.phones.hang_up(call)
+    await it.do("agent1", "status", presence="available")
+    offer = (await it.desks["agent1"].next("offer"))["offer"]
+    assert (offer["kind"], offer["customer"]["address"]) == ("task", "+82" + CALLER[1:]), offer
+    await it.do("agent1", "accept", offer=offer["id"])
+
+    def parts() -> list[dict[str, Any]]:
+        said = it.center.request("GET", f"/v1/conversations/{offer['conversation']}/messages").json()["items"]
+        return [part for message in said for part in message["parts"] if part.get("file")]
+
+    await until(lambda: bool(parts()), "the recording was not fetched")
+    body = it.center.request("GET", f"/v1/files/{parts()[0]['file']}").content
+    with wave.open(io.BytesIO(body)) as file:
+        samples = [sample for (sample,) in struct.iter_unpack("<h", file.readframes(file.getnframes()))]
+        assert file.getframerate() == 8000, file.getparams()
+    voiced = [strength(samples[at : at + HEARD], TONES["caller"]) for at in range(0, len(samples) - HEARD, HEARD)]
+    assert sum(each > 0.2 for each in voiced) >= 5, voiced
+    await it.do("agent1", "complete", contact=offer["contact"])
+    await it.finish("agent1", offer["contact"])
+
+
 async def menu_key(it: House) -> None:
     """A menu: the key that is pressed ends it, routes the call, and the music begins."""
     call = await it.phones.dial("caller", "15771234")
@@ -505,6 +560,8 @@ WALK: tuple[Scene, ...] = (
     socket_dropped,
     found_on_return,
     exchange_killed,
+    called_back,
+    message_left,
     menu_key,
     unrecorded,
     menu_unanswered,
@@ -581,7 +638,7 @@ class Load:
 async def load(prefix: Path, seconds: float) -> dict[str, Any]:
     told: dict[str, Any] = {"ideal_per_s": round(IDEAL_PER_S, 2)}
     with tempfile.TemporaryDirectory() as folder:
-        async with house(prefix, Path(folder), AGENTS, 0, None) as it:
+        async with house(prefix, Path(folder), AGENTS, 0, None, relayed=False) as it:
             told["append_ms"] = await asyncio.to_thread(_append_ms, Path(folder))
             idle = [asyncio.create_task(_is_there(desk)) for desk in it.desks.values()]
             for number in ("2000", "3000", "15881234"):

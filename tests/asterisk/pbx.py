@@ -10,8 +10,16 @@ import wave
 from pathlib import Path
 
 AGENTS = 12
-MUSIC_HZ, MENU_HZ, PLACE_HZ, NUMBER_HZ = 600, 1500, 1800, 2100
-SOUNDS = {"custom/menu": (MENU_HZ, 4), "custom/place": (PLACE_HZ, 6), "digits/1": (NUMBER_HZ, 1)}
+MUSIC_HZ, WORDS_HZ, MENU_HZ, PLACE_HZ, NUMBER_HZ = 600, 520, 1500, 1800, 2100
+CALLER = "01011112222"
+SOUNDS = {
+    "custom/menu": (MENU_HZ, 4),
+    "custom/place": (PLACE_HZ, 6),
+    "digits/1": (NUMBER_HZ, 1),
+    "beep": (WORDS_HZ, 1),
+    "vm-intro": (WORDS_HZ, 1),
+    "vm-goodbye": (WORDS_HZ, 1),
+}
 """Sounds of the exchange: what they are heard as, and for how many seconds."""
 PASSWORD = "ari-password"
 
@@ -57,6 +65,7 @@ disallow = all
 allow = ulaw
 aors = {name}
 direct_media = no
+dtmf_mode = info
 [{name}]
 type = aor
 contact = sip:{name}@127.0.0.1:{port}
@@ -109,7 +118,8 @@ class Pbx:
             f"autofill = yes\nringinuse = no\n{members}\n",
             "pjsip.conf": "[udp]\ntype = transport\nprotocol = udp\n"
             f"bind = 127.0.0.1:{self.sip_port}\n"
-            + "".join(ENDPOINT.format(name=name, port=self._phones_port) for name in names),
+            + "".join(ENDPOINT.format(name=name, port=self._phones_port) for name in names)
+            + f"[caller](+)\ncallerid = <{CALLER}>\n",
         }
         for name, text in files.items():
             (etc / name).write_text(text.replace("](!)", "]"))

@@ -2,14 +2,17 @@
 
 import json
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 
-from channels import asterisk
-from channels.base import Steps, Unsendable
+from channels import asterisk, farewells
+from channels.asterisk import Move
+from channels.base import Account, File, Steps, Unsendable
 from channels.providers.asterisk import Asterisk
 from router.effects import CancelLeg, CopyFiles, EndCaller, HoldCaller, JoinCaller, RingLeg
-from router.model import Thread
+from router.inputs import LeaveLine, ReceiveMessage
+from router.model import Elsewhere, Identity, Thread
 from support.channel import account, nobody
 from support.exchange import TRACES, trace
 
@@ -299,3 +302,75 @@ def test_arrivals_that_nobody_told_are_found() -> None:
     for nothing in (None, "", "{}", "[", 7, b"\xff"):
         assert asterisk.channels_of(nothing) == {}
     assert nobody("1.1") is None
+
+
+# -- who leaves the line
+
+CALL = "1700000000.12"
+CALLER = Identity(scope="e164", kind="phone", value="+821011112222")
+
+
+def meant(account_: Account, event: dict[str, object]) -> Move:
+    move = asterisk.meaning(account_, event)
+    assert move is not None
+    return move
+
+
+def said(say: str) -> str:
+    """The name of the playback with which a line ends."""
+    caller = CALLER if say == "voicemail" else None
+    order = Asterisk().write(OURS, EndCaller(channel="c", call=CALL, say=say, caller=caller), None, 0)  # type: ignore[arg-type]
+    *_, (method, path, query) = asked(order)
+    assert (method, query["media"]) == ("POST", farewells.SOUNDS[say])
+    return unquote(path.rpartition("/play/")[2])
+
+
+@pytest.mark.parametrize("say", ["closed", "after_hours", "overflowed", "callback"])
+def test_a_line_is_cut_when_the_words_for_it_have_been_heard(say: str) -> None:
+    move = meant(OURS, {"type": "PlaybackFinished", "playback": {"id": said(say), "target_uri": f"channel:{CALL}"}})
+    assert (move.about, move.item) == (CALL, None)
+    assert [(step.method, step.path) for step in move.then] == [("DELETE", f"channels/{CALL}")]
+
+
+def test_a_message_is_recorded_after_its_words_and_becomes_a_task() -> None:
+    move = meant(OURS, {"type": "PlaybackFinished", "playback": {"id": said("voicemail")}})
+    (step,) = move.then
+    query = dict(step.query)
+    assert (step.path, query["beep"], query["maxDurationSeconds"]) == (f"channels/{CALL}/record", "true", "180")
+    assert [step.method for step in move.broken] == ["DELETE"], "a caller whom nobody records is not kept on the line"
+    finished = {"name": query["name"], "state": "done", "duration": 6, "format": "wav"}
+    move = meant(OURS, {"type": "RecordingFinished", "recording": finished})
+    assert move.item is not None and isinstance(move.item.body, ReceiveMessage) and move.item.content is not None
+    assert (move.item.body.thread, move.item.body.identity.value) == (
+        Thread(external=CALL, kind="voicemail"),
+        CALLER.value,
+    )
+    (part,) = move.item.content.parts
+    assert isinstance(part, Elsewhere)
+    fetch = Asterisk().fetch(OURS, part.ref)
+    assert fetch.url == f"http://pbx:8088/ari/recordings/stored/{quote(query['name'], safe='')}/file"
+    assert Asterisk().fetched(OURS, part.ref, 200, "audio/x-wav", b"RIFF") == File("", "audio/wav", b"RIFF")
+
+
+@pytest.mark.parametrize("recording", [{"duration": 0}, {"state": "failed", "duration": 3}, {}, {"duration": "long"}])
+def test_only_the_tone_is_no_message(recording: dict[str, object]) -> None:
+    name = f"naru-left-voicemail-+8210-{CALL}"
+    move = meant(OURS, {"type": "RecordingFinished", "recording": {"name": name, **recording}})
+    assert move.item is None and move.then[0].method == "DELETE"
+
+
+@pytest.mark.parametrize("name", ["naru-k1", "theirs", "naru-left-", "naru-left-voicemail-+8210", "naru-said-x"])
+def test_recordings_and_sounds_of_others_concern_nobody(name: str) -> None:
+    assert asterisk.meaning(OURS, {"type": "RecordingFinished", "recording": {"name": name, "duration": 5}}) is None
+    assert asterisk.meaning(OURS, {"type": "PlaybackFinished", "playback": {"id": name}}) is None
+
+
+def test_a_waiting_callers_key_is_asked_of_the_engine() -> None:
+    ours = account(Asterisk(), {**OURS.settings, "keys": {"1": "callback"}})
+    event = {"type": "ChannelDtmfReceived", "digit": "1", "channel": {"id": CALL}}
+    move = meant(ours, event)
+    assert move.asked and move.item is not None
+    assert move.item.body == LeaveLine(channel="c", call=CALL, to="callback")
+    assert asterisk.meaning(ours, {**event, "digit": "2"}) is None
+    assert asterisk.meaning(OURS, event) is None
+    assert asterisk.meaning(ours, {**event, "channel": {"id": "naru-leg"}}) is None, "an agent's keys are no caller's"

@@ -3,16 +3,19 @@
 
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 
-from channels.base import Call, Calls, CallView, Webhook
+from channels.base import Call, Calls, CallView, File, Result, Webhook
 from channels.gateway import hook_routes
 from channels.providers.twilio_voice import TwilioVoice
 from channels.twilio import signature
-from router.effects import HoldCaller, JoinCaller, RingLeg
+from router.effects import EndCaller, HoldCaller, JoinCaller, RingLeg
+from router.inputs import LeaveLine, ReceiveMessage
+from router.model import Elsewhere
 from router.turn import Answer
 from support.channel import NOW, account, hook, nobody
 
@@ -189,3 +192,75 @@ async def test_the_router_decides_and_what_it_has_not_decided_in_time_waits(answ
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://x") as client:
         reply = await client.post("/hooks/abc", data=fields, headers=headers)
     assert (reply.status_code, verb in reply.text) == (200, True)
+
+
+# -- who leaves the line
+
+KEYS = account(TwilioVoice(), {"keys": {"1": "callback", "2": "voicemail", "x": "callback", "3": "nothing"}})
+
+
+def pressed(path: str, fields: dict[str, str], **query: str) -> Webhook:
+    return Webhook(method="POST", url="", path=path, headers={}, query=query, body=urlencode(fields).encode(), t=NOW)
+
+
+def waits(call: str) -> CallView:
+    return CallView("k1", "queued", 3)
+
+
+def test_whoever_waits_is_told_the_keys_and_may_press_one_at_any_time() -> None:
+    body = TwilioVoice().read(KEYS, pressed("wait", {"CallSid": "CA1"}), waits).reply.body
+    assert "3번" in body and "1번" in body and "2번을" in body
+    assert body.index("<Gather") < body.index("<Say") < body.index("<Play") < body.index("</Gather>")
+    plain = TwilioVoice().read(account(TwilioVoice()), pressed("wait", {"CallSid": "CA1"}), waits).reply.body
+    assert "Gather" not in plain
+
+
+@pytest.mark.parametrize(("digit", "to"), [("1", "callback"), ("2", "voicemail")])
+def test_a_key_is_asked_of_the_engine_which_sends_the_caller_on(digit: str, to: str) -> None:
+    reading = TwilioVoice().read(KEYS, pressed("key", {"CallSid": "CA1", "Digits": digit}), nobody)
+    (item,) = reading.items
+    assert item.body == LeaveLine(channel="c", call="CA1", to=to)  # type: ignore[arg-type]
+    assert reading.refused is not None and "/wait</Redirect>" in reading.refused.body
+    assert "<Pause" in reading.reply.body
+
+
+@pytest.mark.parametrize("digit", ["", "3", "9", "x", "11"])
+def test_a_key_that_means_nothing_leaves_the_caller_waiting(digit: str) -> None:
+    reading = TwilioVoice().read(KEYS, pressed("key", {"CallSid": "CA1", "Digits": digit}), nobody)
+    assert (len(reading.items) == 1) == (digit == "11"), "one key is one digit"
+    assert "/wait</Redirect>" in reading.reply.body
+
+
+def test_a_line_is_cut_after_the_words_for_it_in_the_callers_language() -> None:
+    order = TwilioVoice().write(KEYS, EndCaller(channel="c", call="CA1", say="after_hours", language="en"), None, 0)
+    assert ("Url", f"{KEYS.hook_url}/said?what=after_hours&language=en") in order.form
+    reply = (
+        TwilioVoice().read(KEYS, pressed("said", {"CallSid": "CA1"}, what="after_hours", language="en"), nobody).reply
+    )
+    assert '<Say language="en-US">We are closed now.' in reply.body and reply.body.endswith("<Hangup/></Response>")
+    own = account(TwilioVoice(), {"words": {"after_hours": {"ko": "내일 <다시> 걸어 주세요."}}})
+    reply = TwilioVoice().read(own, pressed("said", {"CallSid": "CA1"}, what="after_hours"), nobody).reply
+    assert "내일 &lt;다시&gt; 걸어 주세요." in reply.body
+
+
+def test_a_message_is_recorded_and_becomes_a_task_with_its_recording() -> None:
+    reply = TwilioVoice().read(KEYS, pressed("said", {"CallSid": "CA1"}, what="voicemail"), nobody).reply
+    assert '<Record maxLength="180" timeout="8" playBeep="true"' in reply.body and "/recorded" in reply.body
+    fields = {"CallSid": "CA1", "From": "+821011112222", "RecordingSid": "RE1", "RecordingDuration": "7"}
+    reading = TwilioVoice().read(KEYS, pressed("recorded", fields), nobody)
+    (item,) = reading.items
+    assert isinstance(item.body, ReceiveMessage) and item.content is not None
+    assert (item.body.thread.kind, item.body.identity.value, item.key) == ("voicemail", "+821011112222", "RE1")
+    (part,) = item.content.parts
+    assert isinstance(part, Elsewhere)
+    call = TwilioVoice().fetch(KEYS, part.ref)
+    assert (call.method, call.url.rpartition("/Recordings/")[2]) == ("GET", "RE1.mp3")
+    assert TwilioVoice().fetched(KEYS, part.ref, 200, "audio/mpeg", b"ID3") == File("", "audio/mpeg", b"ID3")
+    soon = TwilioVoice().fetched(KEYS, part.ref, 404, "", b"")
+    assert isinstance(soon, Result) and soon.kind == "retry", "it is told of before it can be had"
+
+
+@pytest.mark.parametrize("fields", [{}, {"RecordingSid": "RE1", "RecordingDuration": "0"}, {"RecordingSid": "../x"}])
+def test_who_hangs_up_at_the_tone_has_left_nothing(fields: dict[str, str]) -> None:
+    reading = TwilioVoice().read(KEYS, pressed("recorded", {"CallSid": "CA1", **fields}), nobody)
+    assert reading.items == () and "<Hangup/>" in reading.reply.body

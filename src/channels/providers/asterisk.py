@@ -9,6 +9,8 @@ from channels import asterisk
 from channels.base import (
     About,
     Account,
+    Call,
+    File,
     HookReply,
     Look,
     Outgoing,
@@ -19,6 +21,7 @@ from channels.base import (
     Unsendable,
     Webhook,
 )
+from channels.elsewhere import arrived
 from router.effects import AnyEffect, CancelLeg, EndCaller, HoldCaller, JoinCaller, RingLeg
 from router.model import Kind, ReplyPolicy
 
@@ -30,7 +33,7 @@ class Asterisk:
         family="phone",
         receives="calls",
         sends="calls",
-        media="recordings stay on the exchange",
+        media="messages that callers leave; recordings stay on the exchange",
         evidence="real server",
         verified_against="Asterisk 22.10.1: recorded traces in the tests, a real one with real audio by `make asterisk`",
     )
@@ -66,8 +69,14 @@ class Asterisk:
             case CancelLeg():
                 return Steps((asterisk.hang_up(effect.leg),))
             case EndCaller():
-                return Steps((asterisk.hang_up(effect.call),))
+                return asterisk.end(effect, account)
         raise Unsendable("not a call")
+
+    def fetch(self, account: Account, ref: str) -> Call:
+        return asterisk.stored(account, ref)
+
+    def fetched(self, account: Account, ref: str, status: int, media_type: str, body: bytes) -> File | Result:
+        return arrived(status, "audio/wav", body, "the exchange")
 
     def outcome(self, status: int, body: bytes) -> Result:
         return Result("rejected", detail="calls are not made by webhook")

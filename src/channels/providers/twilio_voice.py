@@ -3,8 +3,9 @@
 A room is a conference named by the contact. The agent's leg enters it when it answers; the caller is then redirected
 into it, and out of it again to music while on hold or being transferred. Hooks below the channel's own:
 `` (a call comes in), `menu` (a key was pressed, or none; its URL says in which menu), `wait` (what a waiting caller
-hears), `left` (the queue was left), `status` (the call's end), `leg` and `leg-status` (a leg we dialled answered, or
-ended), `room` and `hold` (where a caller is sent).
+hears), `key` (what one pressed), `left` (the queue was left), `status` (the call's end), `leg` and `leg-status` (a leg we
+dialled answered, or ended), `room` and `hold` (where a caller is sent), `said` and `recorded` (the words before the end,
+and the message that was left after them).
 """
 
 from collections.abc import Mapping
@@ -14,13 +15,14 @@ from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 
-from channels import menus, twilio
+from channels import farewells, menus, twilio
 from channels.base import (
     About,
     Account,
     Call,
     Calls,
     CallView,
+    File,
     HookReply,
     Item,
     Look,
@@ -31,6 +33,7 @@ from channels.base import (
     Unsendable,
     Webhook,
 )
+from channels.elsewhere import arrived
 from channels.menus import Chosen, Menu, Place
 from router.effects import AnyEffect, CancelLeg, EndCaller, HoldCaller, JoinCaller, RingLeg
 from router.inputs import AnswerLeg, EndCall, EndLeg, ReceiveCall
@@ -86,9 +89,15 @@ class TwilioVoice:
         if webhook.path == "wait":
             return Reading(reply=_wait(account, look(call), fields.get("QueueTime", "")))
         if webhook.path == "hold":
-            return Reading(reply=_twiml(_place(account, look(call)), _music(account), _redirect(account, "hold")))
+            return Reading(reply=_twiml(*_heard(account, look(call), "hold"), _redirect(account, "hold")))
         if webhook.path == "room":
             return Reading(reply=_room(webhook.query.get("contact", "")))
+        if webhook.path == "key":
+            return _key(account, webhook, fields, call)
+        if webhook.path == "said":
+            return Reading(reply=_farewell(account, webhook))
+        if webhook.path == "recorded":
+            return _recorded(account, fields, call)
         if webhook.path in ("left", "status"):
             return _ended(account, webhook.path, fields, call)
         if webhook.path in ("leg", "leg-status"):
@@ -116,6 +125,9 @@ class TwilioVoice:
             return Calls(before=(_pause(account, effect.call),), call=hold) if _records(account) else hold
         if isinstance(effect, CancelLeg):
             return twilio.post(account, f"Calls/{quote(effect.leg)}", ("Status", "completed"))
+        if isinstance(effect, EndCaller) and effect.say is not None:
+            said = _url(account, "said", what=effect.say, **({"language": effect.language} if effect.language else {}))
+            return _redirected(account, effect.call, said)
         if isinstance(effect, EndCaller):
             return twilio.post(account, f"Calls/{quote(effect.call)}", ("Status", "completed"))
         raise Unsendable("not a call")
@@ -123,13 +135,19 @@ class TwilioVoice:
     def outcome(self, status: int, body: bytes) -> Result:
         return twilio.outcome(status, body)
 
+    def fetch(self, account: Account, ref: str) -> Call:
+        return twilio.get(account, f"Recordings/{quote(ref)}.mp3")
+
+    def fetched(self, account: Account, ref: str, status: int, media_type: str, body: bytes) -> File | Result:
+        # Told of before it can be had: a recording is a 404 for a moment.
+        return arrived(202 if status == 404 else status, media_type, body, "Twilio")
+
 
 def _incoming(account: Account, fields: dict[str, str], call: str, chosen: Chosen = Chosen()) -> Reading:
-    caller = fields.get("From", "")[:60] or "anonymous"
     body = ReceiveCall(
         channel=account.channel,
         thread=Thread(external=call, kind="call"),
-        identity=Identity(scope="e164", kind="phone", value=caller, name=fields.get("CallerName", "")[:100] or None),
+        identity=_caller(fields),
         to=fields.get("To", "")[:60] or None,
         language=chosen.language or account.setting("language") or None,
         attributes=chosen.attributes,
@@ -148,7 +166,27 @@ def _wait(account: Account, call: CallView | None, waited_s: str) -> HookReply:
     is_unknown = call is None or (call.status == "queued" and call.position == 0)
     if is_unknown and waited_s.isascii() and waited_s.isdigit() and int(waited_s[:9]) < UNHEARD_S:
         return _twiml('<Pause length="1"/>', _redirect(account, "wait"))
-    return _twiml(_place(account, call), _music(account))
+    return _twiml(*_heard(account, call, "wait"))
+
+
+def _heard(account: Account, call: CallView | None, where: str) -> tuple[str, ...]:
+    """The place in line, the keys that may be pressed, and music. `where` is what is gone on with after a key."""
+    waits = call is not None and call.position > 0
+    offered = farewells.offered(account, call.language) if call is not None and waits else None
+    if offered is None:
+        return _place(account, call), _music(account)
+    action = quoteattr(_url(account, "key", back=where))
+    gather = f'<Gather input="dtmf" numDigits="1" finishOnKey="" timeout="1" method="POST" action={action}>'
+    return gather, _place(account, call), _say(*offered), _music(account), "</Gather>"
+
+
+def _key(account: Account, webhook: Webhook, fields: dict[str, str], call: str) -> Reading:
+    """A key that means nothing, or comes too late, leaves the caller where he is. Else he is sent on by the engine."""
+    back = _redirect(account, "hold" if webhook.query.get("back") == "hold" else "wait")
+    item = farewells.pressed(account, call, fields.get("Digits", "")[:1])
+    if item is None:
+        return Reading(reply=_twiml(back))
+    return Reading((item,), _twiml('<Pause length="20"/>', back), refused=_twiml(back))
 
 
 def _place(account: Account, call: CallView | None) -> str:
@@ -240,6 +278,34 @@ def _ended(account: Account, path: str, fields: dict[str, str], call: str) -> Re
         return Reading(reply=_twiml())
     body = EndCall(channel=account.channel, thread=Thread(external=call, kind="call"))
     return Reading((Item(f"{call}:end", body),), _twiml())
+
+
+def _farewell(account: Account, webhook: Webhook) -> HookReply:
+    """What is said before the line is cut; a message may be left only where that was what was said."""
+    what = webhook.query.get("what", "")
+    tag, text = farewells.words(account, what, webhook.query.get("language"))
+    said = f"<Say language={quoteattr(tag)}>{escape(text)}</Say>" if text else ""
+    if what != "voicemail":
+        return _twiml(said, "<Hangup/>")
+    record = (
+        f'<Record maxLength="{farewells.LONGEST_MESSAGE_S}" timeout="{farewells.SILENCE_S}" playBeep="true"'
+        f" action={quoteattr(_url(account, 'recorded'))}/>"
+    )
+    return _twiml(said, record, "<Hangup/>")
+
+
+def _recorded(account: Account, fields: dict[str, str], call: str) -> Reading:
+    """Who hangs up at the tone has left nothing."""
+    sid = fields.get("RecordingSid", "")[:64]
+    if not sid.isalnum() or fields.get("RecordingDuration", "0") == "0":
+        return Reading(reply=_twiml("<Hangup/>"))
+    item = farewells.left(account, call, _caller(fields), sid, sid, f"{sid}.mp3", "audio/mpeg")
+    return Reading((item,), _twiml("<Hangup/>"))
+
+
+def _caller(fields: dict[str, str]) -> Identity:
+    value = fields.get("From", "")[:60] or "anonymous"
+    return Identity(scope="e164", kind="phone", value=value, name=fields.get("CallerName", "")[:100] or None)
 
 
 def _leg(account: Account, webhook: Webhook, fields: dict[str, str], leg: str) -> Reading:

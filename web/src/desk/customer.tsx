@@ -41,6 +41,7 @@ export function Customer({ contact }: { contact: ContactView }) {
     [t("customer.brand"), contact.brand],
     [t("customer.direction"), t(`customer.${contact.direction}`)],
     [t("customer.waited"), contact.accepted_at === null ? null : span(contact.accepted_at - contact.enqueued_at)],
+    [t("customer.callback"), contact.callback && contact.callback.number],
     ...Object.entries(contact.attributes),
   ];
   const before = (past ?? []).filter((other) => other.contact !== contact.id);

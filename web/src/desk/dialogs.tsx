@@ -352,6 +352,12 @@ function NewContact() {
     const field = (name: string): string => String(form.get(name) ?? "").trim();
     setBusy(true);
     try {
+      if (channel.kind === "voice" && field("at")) {
+        const at = new Date(field("at")).getTime() / 1000;
+        await post("/v1/callbacks", { channel: channel.id, number: field("to"), at, ...(agent.value ? { agent: agent.value.id } : {}) });
+        close();
+        return;
+      }
       const made = await post<{ contact?: string; id?: string } | undefined>("/v1/contacts", {
         channel: channel.id,
         to: field("to"),
@@ -400,6 +406,12 @@ function NewContact() {
               inputMode={channel.kind === "email" ? "email" : channel.kind === "social" ? "text" : "tel"}
             />
           </label>
+          {channel.kind === "voice" && (
+            <label>
+              {t("new.at")}
+              <input name="at" type="datetime-local" data-test="new-at" />
+            </label>
+          )}
           {channel.kind === "email" && (
             <label>
               {t("new.subject")}

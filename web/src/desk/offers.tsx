@@ -63,6 +63,12 @@ function Offer({ offer }: { offer: OfferView }) {
               : t("offer.waited", { time: span(now.value - offer.waiting_since) })}
             {offer.language && ` · ${offer.language}`}
           </span>
+          {offer.callback && (
+            <span class="small" data-test="offer-callback">
+              <Icon name="voice" size={16} /> {t("offer.callback", { number: offer.callback.number })}
+              {offer.callback.tries > 0 && ` · ${t("offer.callback-tries", { n: offer.callback.tries })}`}
+            </span>
+          )}
         </div>
       </div>
       {Object.keys(offer.attributes).length > 0 && (

@@ -3,13 +3,20 @@
 
 export type Kind = "voice" | "chat" | "sms" | "email" | "social" | "task";
 export type Presence = "available" | "away" | "offline" | "draining" | "unresponsive";
-export type ContactStatus = "queued" | "offered" | "active" | "held" | "parked" | "wrapping";
+export type ContactStatus = "queued" | "scheduled" | "offered" | "active" | "held" | "parked" | "wrapping";
 export type SendStatus = "pending" | "sent" | "delivered" | "read" | "failed" | "uncertain";
 
 export interface Customer {
   id: string;
   address: string;
   name: string | null;
+}
+
+/** The customer is not on the line: rung at this number, not before `at`, after `tries` that nobody answered. */
+export interface Callback {
+  number: string;
+  tries: number;
+  at: number | null;
 }
 
 export interface OfferView {
@@ -28,6 +35,7 @@ export interface OfferView {
   language: string | null;
   attributes: Record<string, string>;
   direction: "inbound" | "outbound";
+  callback: Callback | null;
 }
 
 /** What somebody is in a contact: whose it is, or whom its owner asks, or lets speak, or who only listens. */
@@ -75,6 +83,7 @@ export interface ContactView {
   participants: Participant[];
   reply: ReplyPolicy | null;
   replies: number;
+  callback: Callback | null;
 }
 
 export interface AgentView {
@@ -134,6 +143,9 @@ const customer = (raw: Raw<Customer> | undefined): Customer => ({
   name: raw?.name ?? null,
 });
 
+const callback = (raw: Raw<Callback> | undefined): Callback | null =>
+  raw ? { number: raw.number ?? "", tries: raw.tries ?? 0, at: raw.at ?? null } : null;
+
 export const offerView = (raw: Raw<OfferView>): OfferView => ({
   id: raw.id ?? "",
   contact: raw.contact ?? "",
@@ -150,6 +162,7 @@ export const offerView = (raw: Raw<OfferView>): OfferView => ({
   language: raw.language ?? null,
   attributes: raw.attributes ?? {},
   direction: raw.direction ?? "inbound",
+  callback: callback(raw.callback as Raw<Callback> | undefined),
 });
 
 const replyPolicy = (raw: Raw<ReplyPolicy>): ReplyPolicy => ({
@@ -195,6 +208,7 @@ export const contactView = (raw: Raw<ContactView>): ContactView => ({
   participants: raw.participants ?? [],
   reply: raw.reply ? replyPolicy(raw.reply as Raw<ReplyPolicy>) : null,
   replies: raw.replies ?? 0,
+  callback: callback(raw.callback as Raw<Callback> | undefined),
 });
 
 export const agentView = (raw: Raw<AgentView>): AgentView => ({

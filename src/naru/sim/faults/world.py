@@ -69,6 +69,8 @@ class World:
             (6, self._writes_again),
             (8, self._calls),
             (4, self._hangs_up),
+            (2, self._leaves_line),
+            (1, self._orders_callback),
             (4, self._closes),
             (12, self._comes),
             (3, self._goes),
@@ -284,6 +286,26 @@ class World:
             del self.calls[call]
         return inputs.EndCall(channel=channel, thread=thread)
 
+    def _leaves_line(self) -> inputs.Input | None:
+        """A caller presses a key: mostly with a number that can be rung."""
+        waiting = [c for c in self.pool.contacts.values() if c.status == "queued" and c.call is not None]
+        contact = self._one(waiting)
+        if contact is None:
+            return None
+        to = "voicemail" if self.dice.chance(0.2) else "callback"
+        number = None if self.dice.chance(0.1) else self._number()
+        return inputs.LeaveLine(channel=contact.channel, call=contact.call or "", to=to, number=number)  # type: ignore[arg-type]
+
+    def _orders_callback(self) -> inputs.Input | None:
+        dice = self.dice
+        at = self.t + dice.pick((-60.0, 5.0, 300.0, 7_200.0)) if dice.chance(0.6) else None
+        identity = Identity(scope="e164", kind="phone", value=self._number())
+        prefers = self._agent() if dice.chance(0.2) else None
+        return inputs.OrderCallback(channel=self._channel("voice"), identity=identity, at=at, prefers=prefers)
+
+    def _number(self) -> str:
+        return f"+82105550{self.dice.count(100, 109)}"
+
     def _closes(self) -> inputs.Input | None:
         known = self._one([c for c in self.pool.conversations.values() if c.contact is not None])
         return None if known is None else inputs.EndSession(channel=known.channel, thread=known.thread)
@@ -428,6 +450,7 @@ class World:
                 inputs.ReprioritiseContact(contact=contact.id, by=by, tier=dice.pick((None, 1, 9)), head_start_s=60.0),
                 inputs.TakeOver(agent=by, contact=contact.id),
                 inputs.MonitorContact(agent=by, contact=contact.id),
+                inputs.CancelCallback(contact=contact.id, by=by),
             )
         )
 
