@@ -89,12 +89,15 @@ class Pbx:
         return self.callers.keeps(move)
 
     async def press(self, key: Any, call: str = CALL) -> None:
-        assert self.callers.hears({"type": "ChannelDtmfReceived", "digit": key, "channel": {"id": call}})
+        is_choosing = call in self.callers._choosing
+        event = {"type": "ChannelDtmfReceived", "digit": key, "channel": {"id": call}}
+        assert self.callers.hears(event) == is_choosing, "the key of anybody else means what it means elsewhere"
         await settle()
 
     async def ends(self, name: str, call: str = CALL) -> None:
         playback = {"id": name, "target_uri": f"channel:{call}", "state": "done"}
-        assert self.callers.hears({"type": "PlaybackFinished", "playback": playback})
+        event = {"type": "PlaybackFinished", "playback": playback}
+        assert self.callers.hears(event) == name.startswith(asterisk.SAID), "the end of another sound is another's"
         await settle()
 
     async def tick(self, seconds: float = 1) -> None:
@@ -148,6 +151,7 @@ async def test_where_a_language_is_chosen_all_of_them_are_played_in_turn(pbx: Pb
     pbx.rings()
     await settle()
     await pbx.ends("naru-say-of-somebody-else")
+    await pbx.ends(f"naru-last-closed--{CALL}")
     assert pbx.played() == ["sound:ko/hello"]
     await pbx.ends(f"naru-say-1-{CALL}")
     assert pbx.played() == ["sound:ko/hello", "sound:en/hello"]
