@@ -61,15 +61,15 @@ def listed() -> list[dict[str, Any]]:
 
 
 FAMILIES = ("phone", "email", "chat", "sms", "messages", "comments", "mall", "live", "other")
-COLUMNS = ("id", "title", "receives", "sends", "receipts", "media", "policy", "verified_against")
+COLUMNS = ("id", "title", "receives", "sends", "receipts", "media", "policy", "made_good", "verified_against")
 
 
 def provider_table(rows: list[dict[str, Any]], markdown: bool) -> str:
     """What is said of each provider: as a table for people, or for the docs."""
     if markdown:
         head = [
-            "| provider | what it is | receives | sends | receipts | media | policy | verified against |",
-            "|" + "---|" * 8,
+            "| provider | what it is | receives | sends | receipts | media | policy | made good | verified against |",
+            "|" + "---|" * 9,
         ]
         return "\n".join(
             head

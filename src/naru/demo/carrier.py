@@ -849,6 +849,7 @@ class _Api:
         base, guard = f"/{API}/Accounts/{{account}}", [Depends(self._check)]
         for path, method, handler in (
             ("Messages.json", "POST", self._create_message),
+            ("Messages.json", "GET", self._list_messages),
             ("Calls.json", "POST", self._create_call),
             ("Calls/{sid}.json", "POST", self._update_call),
             ("Calls/{sid}.json", "GET", self._get_call),
@@ -875,6 +876,28 @@ class _Api:
             self._carrier.send(message, form.get("StatusCallback", ""))
 
         return JSONResponse(_message_json(account, message), 201, background=BackgroundTask(afterwards))
+
+    async def _list_messages(self, request: Request, account: str) -> JSONResponse:
+        """The newest first, page by page. Times are the carrier's own clock's."""
+        asked = request.query_params
+        since, until = (_instant(asked.get(f"DateSent{side}")) for side in "><")
+        wanted = [
+            message
+            for message in reversed(self._carrier.messages.values())
+            if asked.get("To") in (None, message.to) and asked.get("From") in (None, message.from_)
+            if (since is None or message.created_at >= since) and (until is None or message.created_at <= until)
+        ]
+        size, page = int(_number(asked.get("PageSize"), 50)), int(_number(asked.get("Page"), 0))
+        shown = wanted[page * size : (page + 1) * size]
+        more = {**asked, "Page": str(page + 1), "PageToken": f"PA{page + 1}"}
+        has_more = (page + 1) * size < len(wanted)
+        body = {
+            "messages": [_message_json(account, message) for message in shown],
+            "page": page,
+            "page_size": size,
+            "next_page_uri": f"{request.url.path}?{urlencode(more)}" if has_more else None,
+        }
+        return JSONResponse(body)
 
     async def _create_call(self, request: Request, account: str) -> JSONResponse:
         form = await _form(request)
@@ -941,6 +964,10 @@ def _source(form: dict[str, str]) -> Source | None:
     return Source(form.get("Url", ""), None if "Url" in form else form["Twiml"], form.get("Method", "POST"))
 
 
+def _instant(said: str | None) -> float | None:
+    return None if said is None else datetime.fromisoformat(said).timestamp()
+
+
 def _stamp(at: float | None) -> str | None:
     return None if at is None else format_datetime(datetime.fromtimestamp(at, UTC))
 
@@ -977,5 +1004,6 @@ def _message_json(account: str, message: Message) -> dict[str, str | None]:
         "num_segments": "1",
         "error_code": None,
         "date_created": _stamp(message.created_at),
+        "date_sent": _stamp(message.created_at),
         "uri": f"/{API}/Accounts/{account}/Messages/{message.sid}.json",
     }
