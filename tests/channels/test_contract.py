@@ -26,7 +26,7 @@ from channels.base import (
 )
 from channels.sessions import SESSIONS
 from naru.admin.channels import listed, provider_table
-from router.inputs import AnyInput, ReceiveMessage
+from router.inputs import AnyInput, ReceiveMessage, ReceiveReceipt
 from router.model import ReplyPolicy
 from support.channel import PAYLOADS, Payload, account, differs, hook, payloads, summary
 
@@ -200,6 +200,8 @@ def _name(item: Item) -> tuple[Any, ...]:
     body = item.body
     if isinstance(body, ReceiveMessage):
         return "message", body.dedupe_key, body.thread, body.identity.scope, body.identity.value, body.author
+    if isinstance(body, ReceiveReceipt):
+        return "receipt", body.external or body.message, body.status
     return "other", item.key
 
 

@@ -54,12 +54,19 @@ def routes(
 def listed() -> list[dict[str, Any]]:
     """Every provider and what it says of itself, by family."""
     found = [
-        {"id": each.name, **msgspec.to_builtins(each.about), "kinds": list(each.kinds), "transport": each.transport}
+        {
+            "id": each.name,
+            **msgspec.to_builtins(each.about),
+            "made_good": MADE_GOOD.get(each.transport, each.about.made_good),
+            "kinds": list(each.kinds),
+            "transport": each.transport,
+        }
         for each in CHANNELS
     ]
     return sorted(found, key=lambda row: (FAMILIES.index(row["family"]), row["id"]))
 
 
+MADE_GOOD = {"poll": "is asked anyway", "mailbox": "is asked anyway"}
 FAMILIES = ("phone", "email", "chat", "sms", "messages", "comments", "mall", "live", "other")
 COLUMNS = ("id", "title", "receives", "sends", "receipts", "media", "policy", "made_good", "verified_against")
 
