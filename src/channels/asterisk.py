@@ -14,29 +14,43 @@ from urllib.parse import quote
 
 import msgspec
 
-from channels import farewells
+from channels import farewells, menus
 from channels.base import Account, Call, Item, Step, Steps
+from channels.menus import Chosen, Menu
 from router.effects import EndCaller
 from router.inputs import AnswerLeg, EndCall, EndLeg, ReceiveCall
-from router.model import Identity, Thread
+from router.model import AnsweredBy, Identity, Thread
 
 LEG = "naru-"
 ROOM = "naru-room-"
-SAID = "naru-said-"
-LEFT = "naru-left-"
+LAST, LEFT = "naru-last-", "naru-left-"
+"""How the words before the end, and what is recorded after them, are named."""
 RING_LEAST_S = 5
+SAID = "naru-say-"
+"""How the sounds that we play are named: by their caller, and in a menu by a number before that."""
+SCHEMES = ("sound:", "recording:", "number:", "digits:", "characters:", "tone:")
+ANNOUNCE_EVERY_S = 30
+ANNOUNCE = ("sound:queue-thereare", "number:{position}", "sound:queue-callswaiting")
+ANNOUNCE_FIRST = ("sound:queue-youarenext",)
+"""What the exchange's own queues say: "you are currently caller number … waiting to speak with a representative"."""
 
 Cause = Literal["completed", "busy", "no_answer", "failed", "canceled"]
 CAUSES: dict[int, Cause] = {16: "canceled", 17: "busy", 18: "no_answer", 19: "no_answer", 21: "busy", 32: "canceled"}
 """Q.850 causes of a leg that was never answered; any other is a failure."""
-NOISE = ("ChannelVarset", "ChannelDialplan", "ChannelConnectedLine", "ChannelCallerId", "DeviceStateChanged", "Dial")
+AMD: dict[str, AnsweredBy] = {"HUMAN": "human", "MACHINE": "machine", "NOTSURE": "unknown"}
+"""`AMDSTATUS`, as the dialplan hands it to us behind the contact and the side."""
+NOISE = (
+    *("ChannelVarset", "ChannelDialplan", "ChannelConnectedLine", "ChannelCallerId", "DeviceStateChanged", "Dial"),
+    *("PlaybackStarted", "PlaybackContinuing"),
+)
 """Events that say nothing we act on: they are filtered at the exchange."""
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
     """What an event asks for: an input, and what is done at the exchange when it is granted, or when it is not.
 
-    `asked` inputs wait for the decision. `about` names the channel, whose events keep their order.
+    `asked` inputs wait for the decision. `about` names the channel, whose events keep their order. `broken` is done when
+    the exchange does not do `then`.
     """
 
     about: str
@@ -44,6 +58,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     asked: bool = False
     then: tuple[Step, ...] = ()
     refused: tuple[Step, ...] = ()
+    broken: tuple[Step, ...] = ()
 
 
 def event_of(raw: bytes | str) -> dict[str, Any]:
@@ -62,7 +77,7 @@ def meaning(account: Account, event: Mapping[str, Any]) -> Move | None:
     if kind == "ChannelLeftBridge":
         return _emptied(_object(event, "bridge"))
     if kind == "PlaybackFinished":
-        return _said(_object(event, "playback"))
+        return _heard_out(_object(event, "playback"))
     if kind in ("RecordingFinished", "RecordingFailed"):
         return _left(account, _object(event, "recording"))
     if kind == "ChannelDtmfReceived":
@@ -104,10 +119,19 @@ def waiting(account: Account, call: str) -> tuple[Step, ...]:
     at = f"channels/{quote(call, safe='')}"
     if account.setting("waiting", "music") == "ring":
         return (Step(method="POST", path=f"{at}/ring", fine=(404, 409, 412)),)
-    return Step(method="POST", path=f"{at}/answer", fine=(404, 409, 412)), _music(account, call)
+    return answer(call), music(account, call)
 
 
-def _music(account: Account, call: str) -> Step:
+def answer(call: str) -> Step:
+    return Step(method="POST", path=f"channels/{quote(call, safe='')}/answer", fine=(404, 409, 412))
+
+
+def quiet(call: str) -> Step:
+    """The music stops."""
+    return Step(method="DELETE", path=f"channels/{quote(call, safe='')}/moh", fine=(404, 409, 412))
+
+
+def music(account: Account, call: str) -> Step:
     query = (("mohClass", account.setting("music", "default")),)
     return Step(method="POST", path=f"channels/{quote(call, safe='')}/moh", query=query)
 
@@ -115,12 +139,14 @@ def _music(account: Account, call: str) -> Step:
 def _leg_answered(account: Account, event: Mapping[str, Any], leg: str) -> Move:
     words = _words(event)
     contact, side = (words[1], words[2]) if len(words) > 2 and words[0] == "leg" else ("", "")
-    body = AnswerLeg(channel=account.channel, key=leg.removeprefix(LEG), leg=leg)
+    by = AMD.get(words[3]) if len(words) > 3 else None
+    body = AnswerLeg(channel=account.channel, key=leg.removeprefix(LEG), leg=leg, answered_by=by)
+    recorded = _recording(account, contact) if side == "customer" else ()
     return Move(
         about=leg,
         item=Item(f"{leg}:answered", body),
         asked=True,
-        then=into_room(contact, leg, is_muted=side == "monitor") if contact else (),
+        then=(*into_room(contact, leg, is_muted=side == "monitor"), *recorded) if contact else (),
         refused=(hang_up(leg),),
     )
 
@@ -154,21 +180,16 @@ def end(effect: EndCaller, account: Account) -> Steps:
     """Hang up on a caller, after words where there are some. A sound that is not there is as if it had been heard."""
     if effect.say is None:
         return Steps((hang_up(effect.call),))
-    at = f"channels/{quote(effect.call, safe='')}"
     number = effect.caller.value if effect.caller is not None else ""
-    name = quote(f"{SAID}{effect.say}-{_plain(number)}-{effect.call}", safe="")
-    query = (("media", farewells.sound(account, effect.say)),)
-    return Steps(
-        (
-            Step(method="POST", path=f"{at}/answer", fine=(404, 409, 412)),
-            Step(method="DELETE", path=f"{at}/moh", fine=(404, 409, 412)),
-            Step(method="POST", path=f"{at}/play/{name}", query=query, fine=(404, 409)),
-        )
-    )
+    name = f"{LAST}{effect.say}-{_plain(number)}-{effect.call}"
+    language = effect.language or account.setting("language")
+    words = play(effect.call, name, (farewells.sound(account, effect.say),), language)
+    steps = (*_unsaid(account, effect.call), answer(effect.call), quiet(effect.call), words)
+    return Steps(steps, caller=effect.call)
 
 
-def _said(playback: Mapping[str, Any]) -> Move | None:
-    what, number, call = _ordered(_text(playback, "id"), SAID)
+def _heard_out(playback: Mapping[str, Any]) -> Move | None:
+    what, number, call = _ordered(_text(playback, "id"), LAST)
     if not call:
         return None
     if what != "voicemail":
@@ -183,7 +204,7 @@ def _said(playback: Mapping[str, Any]) -> Move | None:
         ("ifExists", "fail"),
     )
     record = Step(method="POST", path=f"channels/{quote(call, safe='')}/record", query=query, fine=(404, 409, 422))
-    return Move(about=call, then=(record,))
+    return Move(about=call, then=(record,), broken=(hang_up(call),))
 
 
 def _left(account: Account, recording: Mapping[str, Any]) -> Move | None:
@@ -236,13 +257,20 @@ def into_room(contact: str, channel: str, is_muted: bool = False) -> tuple[Step,
 
 
 def join(account: Account, contact: str, call: str) -> Steps:
-    """The caller comes from the music into the room, and the recording goes on, or begins, where one is made."""
-    at = f"channels/{quote(call, safe='')}"
-    quiet = (
-        Step(method="POST", path=f"{at}/answer", fine=(404, 409, 412)),
-        Step(method="DELETE", path=f"{at}/moh", fine=(404, 409, 412)),
+    """The caller comes from the music into the room, and the recording goes on, or begins, where one is made. What is
+    being said ends first: an exchange would move him only after it."""
+    steps = (
+        *_unsaid(account, call),
+        answer(call),
+        quiet(call),
+        *into_room(contact, call),
+        *_recording(account, contact),
     )
-    return Steps((*quiet, *into_room(contact, call), *_recording(account, contact)))
+    return Steps(steps, caller=call)
+
+
+def _unsaid(account: Account, call: str) -> tuple[Step, ...]:
+    return (silence(sound_name(call)),) if announce_every_s(account) else ()
 
 
 def _recording(account: Account, contact: str) -> tuple[Step, ...]:
@@ -263,23 +291,32 @@ def hold(account: Account, contact: str, call: str) -> Steps:
         method="POST", path=f"bridges/{room}/removeChannel", query=(("channel", call),), fine=(400, 404, 409, 422)
     )
     pause = (paused,) if account.settings.get("record") is True else ()
-    return Steps((out, *pause, _music(account, call)))
+    return Steps((out, *pause, music(account, call)), caller=call)
 
 
 def ring(account: Account, key: str, contact: str, side: str, address: str, timeout_s: float) -> Steps:
-    """Dial a phone. `agent_endpoint` and `trunk_endpoint` say how: `PJSIP/{address}`, `PJSIP/{address}@trunk`."""
+    """Dial a phone. `agent_endpoint` and `trunk_endpoint` say how: `PJSIP/{address}`, `PJSIP/{address}@trunk`.
+
+    A customer's is first listened to, where `amd_context` names the part of the dialplan that does so and then hands it to
+    us. What is dialled into a dialplan tells us of nothing, so its events are asked for.
+    """
     is_outside = side == "customer" or address.startswith("+")
     form = account.setting("trunk_endpoint" if is_outside else "agent_endpoint", "PJSIP/{address}")
-    caller = account.setting("number")
-    query = (
+    caller, leg = account.setting("number"), f"{LEG}{key}"
+    dialled = (
         ("endpoint", form.replace("{address}", address)),
-        ("app", app(account)),
-        ("appArgs", f"leg,{contact},{side}"),
         ("timeout", str(max(RING_LEAST_S, int(timeout_s)))),
         *((("callerId", caller),) if caller else ()),
     )
-    leg = f"{LEG}{key}"
-    return Steps((Step(method="POST", path=f"channels/{quote(leg, safe='')}", query=query, fine=(409,)),), leg)
+    context, path = account.setting("amd_context"), f"channels/{quote(leg, safe='')}"
+    if side == "customer" and context:
+        query = (*dialled, ("context", context), ("extension", "s"), ("priority", "1"))
+        body = msgspec.json.encode({"variables": {"NARU_CONTACT": contact}})
+        events = f"applications/{quote(app(account), safe='')}/subscription"
+        told = Step(method="POST", path=events, query=(("eventSource", f"channel:{leg}"),))
+        return Steps((Step(method="POST", path=path, query=query, body=body, fine=(409,)), told), leg)
+    query = (*dialled, ("app", app(account)), ("appArgs", f"leg,{contact},{side}"))
+    return Steps((Step(method="POST", path=path, query=query, fine=(409,)),), leg)
 
 
 def hang_up(channel: str, reason: str = "normal") -> Step:
@@ -317,6 +354,97 @@ def _text(value: Mapping[str, Any], name: str) -> str:
 def _words(event: Mapping[str, Any]) -> list[str]:
     words = event.get("args")
     return [word[:200] for word in words if isinstance(word, str)] if isinstance(words, list) else []
+
+
+# -- what is said to a caller: the menu, the place in line
+
+
+def key_of(event: Mapping[str, Any]) -> tuple[str, str]:
+    """(call, key) of a `ChannelDtmfReceived`; "" for what is no key."""
+    key = _text(event, "digit")
+    return _text(_object(event, "channel"), "id"), key if key in tuple(menus.KEYS) else ""
+
+
+def sound_of(event: Mapping[str, Any]) -> tuple[str, str]:
+    """(call, name) of a `PlaybackFinished`."""
+    playback = _object(event, "playback")
+    return _text(playback, "target_uri").removeprefix("channel:"), _text(playback, "id")
+
+
+def sound_name(call: str, number: int = 0) -> str:
+    return f"{SAID}{number}-{call}" if number else f"{SAID}{call}"
+
+
+def play(call: str, name: str, sounds: tuple[str, ...], language: str) -> Step:
+    query = (("media", ",".join(sounds)), *((("lang", language),) if language else ()))
+    return Step(method="POST", path=f"channels/{quote(call, safe='')}/play/{quote(name, safe='')}", query=query)
+
+
+def silence(name: str) -> Step:
+    """A sound ends at once, if it has not."""
+    return Step(method="DELETE", path=f"playbacks/{quote(name, safe='')}", fine=(404, 409))
+
+
+def with_chosen(move: Move, chosen: Chosen) -> Move:
+    """A caller's arrival with what was chosen in the menu."""
+    assert move.item is not None and isinstance(move.item.body, ReceiveCall)
+    said = move.item.body
+    body = msgspec.structs.replace(said, attributes=chosen.attributes, language=chosen.language or said.language)
+    return msgspec.structs.replace(move, item=msgspec.structs.replace(move.item, body=body))
+
+
+def announce_every_s(account: Account) -> float:
+    """How often a waiting caller is told the place; 0: never. Who is not answered hears nothing but the ringing tone."""
+    if account.setting("waiting", "music") == "ring":
+        return 0
+    every_s = account.settings.get("announce_every_s", ANNOUNCE_EVERY_S)
+    return float(every_s) if _is_number(every_s) else ANNOUNCE_EVERY_S
+
+
+def place_said(account: Account, position: int) -> tuple[str, ...]:
+    """The sounds that say a place in line."""
+    usual = _sounds(account.settings.get("announce")) or ANNOUNCE
+    first = _sounds(account.settings.get("announce_first")) or ANNOUNCE_FIRST
+    return tuple(sound.replace("{position}", str(position)) for sound in (first if position == 1 else usual))
+
+
+def settings_fault(settings: Mapping[str, Any]) -> str | None:
+    """What is wrong with what a channel's callers shall hear."""
+    if settings.get("menu") is not None and settings.get("waiting") == "ring":
+        return "settings.menu: a menu answers the call, and with `waiting: ring` it is not answered: take one"
+    every_s = settings.get("announce_every_s", ANNOUNCE_EVERY_S)
+    if not _is_number(every_s) or not (every_s == 0 or 10 <= every_s <= 600):
+        return "settings.announce_every_s: 10 to 600 seconds, or 0 for never"
+    for name in ("announce", "announce_first"):
+        said = settings.get(name)
+        if said is not None and (not isinstance(said, list) or _sounds(said) != tuple(said) or not said):
+            return f"settings.{name}: a list of at most {MAX_SOUNDS} sounds, each one of {', '.join(SCHEMES)}"
+    return menus.menu_fault(settings, _unplayable)
+
+
+MAX_SOUNDS = 10
+
+
+def _sounds(value: Any) -> tuple[str, ...]:
+    """Those of a list that an exchange can play; a comma would part one in two."""
+    listed = value[:MAX_SOUNDS] if isinstance(value, list) else []
+    return tuple(each for each in listed if isinstance(each, str) and _is_sound(each))
+
+
+def _is_sound(text: str) -> bool:
+    return text.startswith(SCHEMES) and "," not in text and len(text) <= 300
+
+
+def _unplayable(menu: Menu) -> str | None:
+    if menu.say:
+        return "an exchange has no voice that reads words: record them and give the sound in `play`"
+    sounds = [menu.play] if isinstance(menu.play, str) else list(menu.play.values())
+    wrong = [sound for sound in sounds if not _is_sound(sound)]
+    return f"`play` takes one sound ({', '.join(SCHEMES)}), not '{wrong[0][:60]}'" if wrong else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 # -- what is there, after a time of which nobody told

@@ -64,11 +64,12 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallView(msgspec.Struct, frozen=True):
-    """What the engine knows of a customer's call: `position` is 0 unless it waits."""
+    """What the engine knows of a customer's call: `position` is 0 unless it waits and its place is known."""
 
     contact: str
     status: str
     position: int
+    language: str | None = None
 
 
 Look = Callable[[str], CallView | None]
@@ -148,7 +149,10 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP request to be made to a provider. At most one of `form` and `body`."""
+    """An HTTP request to be made to a provider. At most one of `form` and `body`.
+
+    `otherwise` is made in its place where it prepares another (`Calls.before`) and what it is about is not there (404).
+    """
 
     url: str
     method: str = "POST"
@@ -157,6 +161,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes | None = None
     basic: tuple[str, str] | None = None
     timeout_s: float = 15.0
+    otherwise: "Call | None" = None
 
 
 class Calls(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,10 +203,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Steps(msgspec.Struct, frozen=True):
-    """Requests to an exchange, in order; the first that fails ends them. `external` names what was made (a leg)."""
+    """Requests to an exchange, in order; the first that fails ends them. `external` names what was made (a leg), `caller`
+    the call that they move, to whom nothing more is said."""
 
     steps: tuple[Step, ...]
     external: str | None = None
+    caller: str | None = None
 
 
 Order = Call | Calls | Mail | Submit | Steps
@@ -300,6 +307,15 @@ class Chooses(Protocol):
 
     def secrets_for(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         """What is required in the place of `required_secrets`."""
+        ...
+
+
+@runtime_checkable
+class Inspects(Protocol):
+    """A provider whose settings have a form that can be wrong."""
+
+    def settings_fault(self, settings: Mapping[str, Any]) -> str | None:
+        """What is wrong and where, in words that its owner can act on. Total."""
         ...
 
 

@@ -16,6 +16,7 @@ from channels.accounts import Accounts
 from channels.base import Account, Item, Line, Polls, Reconciles, Session, Span, Streams, Webhook
 from channels.gateway import Comments, Intake, calls_on, has_sent, look_into
 from channels.mailbox import Mailbox
+from channels.places import Places
 from channels.polling import Poller, patient
 from channels.ports import Bus, Contents
 from channels.reconciling import PLACE, Reconciler
@@ -58,7 +59,9 @@ class Connections:
         clock: Callable[[], float],
         holds: Callable[[str, str], bool],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        places: Places | None = None,
     ) -> None:
+        self._places = places or Places(clock)
         self._accounts = accounts
         self._bus = bus
         self._contents = contents
@@ -133,7 +136,7 @@ class Connections:
             take=take,
             ask=ask,
             comments=lambda comments: self._comments(account, comments),
-            look=look_into(self._bus, account.workspace),
+            look=look_into(self._bus, account.workspace, account.channel, self._places),
             calls=lambda: calls_on(self._bus, account.workspace, account.channel),
             sent=has_sent(self._bus, account.workspace, account.channel),
             cursor=lambda: self._contents.cursor(account.workspace, account.channel),

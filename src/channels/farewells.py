@@ -75,10 +75,11 @@ def keys(account: Account) -> dict[str, str]:
     return {str(key): str(what) for key, what in pairs if str(key) in KEYS and what in OFFERS}
 
 
-def offered(account: Account, language: str | None) -> str:
-    """The words that name the keys."""
-    chosen = language if language in TAGS else account.setting("language", "ko")
-    return " ".join(OFFERS[what].get(chosen, OFFERS[what]["en"]).format(key=key) for key, what in keys(account).items())
+def offered(account: Account, language: str | None) -> tuple[str, str] | None:
+    """(language, words) that name the keys; None where there are none."""
+    spoken = next((one for one in (language, account.setting("language", "ko")) if one in TAGS), "en")
+    named = [OFFERS[what][spoken].format(key=key) for key, what in keys(account).items()]
+    return (spoken, " ".join(named)) if named else None
 
 
 def pressed(account: Account, call: str, key: str) -> Item | None:

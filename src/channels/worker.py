@@ -293,7 +293,9 @@ class Worker:
             return await session.send(order) if session else Result("retry", detail="not connected", after_s=5)
         if isinstance(order, Calls):
             for call in order.before:
-                await request(self._client, call)
+                prepared = await request(self._client, call)
+                if call.otherwise is not None and not isinstance(prepared, Result) and prepared.status == 404:
+                    await request(self._client, call.otherwise)
             order = order.call
         answer = await request(self._client, order)
         if isinstance(answer, Result):

@@ -38,6 +38,7 @@ from channels.gateway import Intake, hook_routes
 from channels.keys import Keys
 from channels.live import Rooms
 from channels.looking import Looking
+from channels.places import Places
 from channels.push import FcmTokens, Pusher
 from channels.tokens import Tokens
 from channels.worker import Worker
@@ -290,6 +291,7 @@ class Naru:
         tokens = Tokens(self.channels.providers, self.history, self.client, self.clock)
         self.keys = Keys(self.client, tokens, self.clock)
         self.rooms = Rooms(bus, self.clock, self.policy_of)
+        self.places = Places(self.clock)
         self.connections = Connections(
             self.channels,
             bus,
@@ -300,6 +302,7 @@ class Naru:
             tokens,
             self.clock,
             self._holds,
+            places=self.places,
         )
         self.worker = Worker(
             self.channels,
@@ -383,7 +386,7 @@ class Naru:
         if "gateway" in self.roles:
             # What comes most often is looked for first.
             app.include_router(
-                hook_routes(self.channels, self.intake, self.bus, self.clock, self.rooms.take, keys=self.keys)
+                hook_routes(self.channels, self.intake, self.bus, self.clock, self.rooms.take, self.keys, self.places)
             )
             app.include_router(
                 agents.gateway.routes(

@@ -121,7 +121,8 @@ def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
         case contact, "agent":
             return _agent_answered(turn, contact, wish.leg)
         case contact, _:
-            turn.emit(events.LegJoined(contact=contact.id, leg=wish.leg, side="customer"))
+            by = wish.answered_by
+            turn.emit(events.LegJoined(contact=contact.id, leg=wish.leg, side="customer", answered_by=by))
             return Answer(contact=contact.id)
     guest = _guest(turn, wish.channel, wish.key, wish.leg)
     if guest is not None:
@@ -212,6 +213,7 @@ def _unanswered(turn: Turn, contact: Contact, cause: str) -> None:
 
 def _unreached(turn: Turn, contact: Contact, side: Side, cause: str) -> None:
     """A phone that was dialled for a contact in an agent's hands did not answer, or could not be dialled."""
+    agent = contact.agent or ""
     if side == "customer":
         if contact.leg is not None:
             turn.do(CancelLeg(channel=contact.channel, leg=contact.leg))
@@ -221,7 +223,7 @@ def _unreached(turn: Turn, contact: Contact, side: Side, cause: str) -> None:
             finish(turn, contact)
     elif contact.call is None and contact.callback is None:
         turn.emit(events.ContactCompleted(contact=contact.id, outcome="failed"))
-        after_work(turn, contact.agent or "")
+        after_work(turn, agent)
     else:
         _back_to_the_line(turn, contact)
 

@@ -7,7 +7,19 @@ from typing import Literal
 
 from router.config import Config
 from router.effects import AnyEffect
-from router.model import Author, ByHand, Identity, Kind, ReplyPolicy, Requirement, Role, SendStatus, Thread, Value
+from router.model import (
+    AnsweredBy,
+    Author,
+    ByHand,
+    Identity,
+    Kind,
+    ReplyPolicy,
+    Requirement,
+    Role,
+    SendStatus,
+    Thread,
+    Value,
+)
 
 Outcome = Literal[
     "handled",
@@ -303,6 +315,7 @@ class LegJoined(Event, frozen=True, kw_only=True):
     leg: str
     side: Literal["agent", "customer", "guest"]
     agent: str | None = None
+    answered_by: AnsweredBy | None = None
 
 
 class AgentConnected(Event, frozen=True, kw_only=True):
@@ -370,6 +383,9 @@ AnyEvent = (
     | PreferenceEnded
     | ExclusionEnded
     | ContactRequeued
+    | CallbackPromised
+    | CallbackDue
+    | CallbackFailed
     | OfferMade
     | OfferAccepted
     | OfferDeclined

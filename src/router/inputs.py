@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from router.config import Config
-from router.model import Identity, ReplyPolicy, Requirement, SendStatus, Thread, Value
+from router.model import AnsweredBy, Identity, ReplyPolicy, Requirement, SendStatus, Thread, Value
 
 
 class Input(Value, tag=True, frozen=True, kw_only=True):
@@ -131,11 +131,12 @@ class CancelCallback(Input, frozen=True, kw_only=True):
 
 
 class AnswerLeg(Input, frozen=True, kw_only=True):
-    """An agent's (or called customer's) phone was picked up."""
+    """An agent's (or called customer's) phone was picked up, and by whom or what, where the provider was asked to tell."""
 
     channel: str
     key: str
     leg: str
+    answered_by: AnsweredBy | None = None
 
 
 class EndLeg(Input, frozen=True, kw_only=True):

@@ -25,6 +25,8 @@ Role = Literal["consulted", "joined", "monitoring"]
 """Consulted: talks to the owner only. Joined: talks to the customer too (conference). Monitoring: hears and is silent."""
 ByHand = Literal["begun", "taken"]
 """An offer that nobody else was asked about: its agent began the contact, or a supervisor took it over."""
+AnsweredBy = Literal["human", "machine", "fax", "unknown"]
+"""Who or what picked up a phone that we dialled, as its provider heard it; unknown: it listened and could not tell."""
 Author = Literal["customer", "agent", "bot", "system", "external_console"]
 SendStatus = Literal["pending", "sent", "delivered", "read", "failed", "uncertain"]
 

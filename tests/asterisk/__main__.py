@@ -1,8 +1,10 @@
-"""The phone against a real Asterisk: `python -m asterisk --prefix /where/it/is/installed [--walk] [--load SECONDS] [--json]`.
+"""The phone against a real Asterisk: `python -m asterisk --prefix /where/it/is/installed [--walk] [--load SECONDS] [--json]`,
+or `--scene NAME` for one scene of the walk.
 
 The walk: queue, hold, consult, transfer, hang-up, busy, no answer, a caller who leaves, a broken socket, an exchange that
-is killed in mid-call; who hears whom is told by tones over RTP. The load: ten agents who are never without a caller, routed
-by Naru, by Asterisk's own `Queue()` and by a plain program, one after the other on the same exchange.
+is killed in mid-call, a menu by key, the place in line; who hears whom is told by tones over RTP. The load: ten agents who
+are never without a caller, routed by Naru, by Asterisk's own `Queue()` and by a plain program, one after the other on the
+same exchange.
 """
 
 import argparse
@@ -18,11 +20,11 @@ import subprocess
 import sys
 import tempfile
 import wave
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from asterisk.pbx import CALLER, MUSIC_HZ, PASSWORD, WORDS_HZ, Pbx, free_port
+from asterisk.pbx import CALLER, MENU_HZ, MUSIC_HZ, NUMBER_HZ, PASSWORD, PLACE_HZ, WORDS_HZ, Pbx, free_port
 from asterisk.phone import HEARD, Call, Phones, strength
 from support.center import AgentDesk, Center
 
@@ -44,7 +46,27 @@ channels:
   settings: {{url: '{url}', app: naru, agent_endpoint: 'PJSIP/{{address}}', trunk_endpoint: PJSIP/caller, country_code: '82',
     keys: {{'1': callback, '2': voicemail}}}}
   secrets: {{username: 'env:NARU_SECRET_USER', password: 'env:NARU_SECRET_PASSWORD'}}
-queues: [{{id: care, name: Care, wrap_up_s: {wrap_up_s}, offer_timeout_s: 3}}]
+- id: menu
+  name: Phone with a menu
+  brand: shop
+  provider: asterisk
+  kind: voice
+  settings:
+    url: '{url}'
+    app: menu
+    agent_endpoint: 'PJSIP/{{address}}'
+    trunk_endpoint: PJSIP/fallback
+    amd_context: naru-amd
+    record: true
+    menu: {{play: 'sound:custom/menu', keys: {{1: {{attributes: {{intent: order}}}}}}, timeout_s: 2, tries: 2}}
+    announce_every_s: 10
+    announce: ['sound:custom/place', 'number:{{position}}']
+    announce_first: ['sound:custom/place', 'number:{{position}}']
+  secrets: {{username: 'env:NARU_SECRET_USER', password: 'env:NARU_SECRET_PASSWORD'}}
+rules: [{{id: orders, when: {{field: attributes.intent, op: eq, value: order}}, then: {{queue: orders}}}}]
+queues:
+- {{id: orders, name: Orders, wrap_up_s: {wrap_up_s}, offer_timeout_s: 3}}
+- {{id: care, name: Care, wrap_up_s: {wrap_up_s}, offer_timeout_s: 3}}
 agents:
 - {{id: owner, name: Owner, role: owner}}
 {agents}
@@ -135,6 +157,10 @@ class House:
 
         await until(so, f"{call.user} does not hear {hertz}, or hears one of {not_}")
 
+    def waiting(self) -> list[str]:
+        """The queues of those who wait."""
+        return [each["queue"] for each in self.center.request("GET", "/v1/live").json()["waiting"]]
+
     async def leg(self, agent: str) -> Call:
         await until(lambda: bool(self.phones.of(agent, "up")), f"{agent} has no call")
         return self.phones.of(agent, "up")[-1]
@@ -167,6 +193,10 @@ class House:
     async def finish(self, agent: str, contact: str) -> None:
         if self.contact(contact).get("status") == "wrapping":
             await self.do(agent, "complete", contact=contact)
+        await self.nobody_works()
+
+    async def nobody_works(self) -> None:
+        """All are away; and their desks have answered the server's heartbeats, as a long scene must see to."""
         for name, desk in self.desks.items():
             await self.do(name, "status", presence="away")
             desk.forget()
@@ -403,7 +433,100 @@ async def message_left(it: House) -> None:
     await it.finish("agent1", offer["contact"])
 
 
-WALK = (
+async def menu_key(it: House) -> None:
+    """A menu: the key that is pressed ends it, routes the call, and the music begins."""
+    call = await it.phones.dial("caller", "15771234")
+    await it.hears(call, MENU_HZ)
+    assert it.waiting() == [], "who chooses is not in line yet"
+    it.phones.press(call, "1")
+    await it.hears(call, MUSIC_HZ, not_=(MENU_HZ,))
+    assert it.waiting() == ["orders"]
+    await it.do("agent1", "status", presence="available")
+    contact = (await it.desks["agent1"].next("offer"))["offer"]["contact"]
+    await it.hears(call, TONES["agent1"], not_=(MUSIC_HZ, MENU_HZ))
+    assert it.contact(contact)["attributes"]["intent"] == "order"
+    await it.phones.hang_up(call)
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+async def menu_unanswered(it: House) -> None:
+    """Nothing is pressed: the menu is played twice, then the caller waits all the same; one who hangs up in it was never
+    there, and one who is in it when the connection breaks hears it anew."""
+    leaves = await it.phones.dial("caller", "15771234")
+    await it.hears(leaves, MENU_HZ)
+    await it.phones.hang_up(leaves)
+    call = await it.phones.dial("caller", "15771234")
+    await it.hears(call, MENU_HZ)
+    it.relay.cut()
+    await asyncio.sleep(5)  # the sound ends while nobody listens
+    it.relay.mend()
+    await it.hears(call, MENU_HZ)
+    await it.hears(call, MUSIC_HZ, not_=(MENU_HZ,))
+    assert it.waiting() == ["care"], "and not the one who left"
+    await it.phones.hang_up(call)
+    await until(lambda: it.waiting() == [], "the caller waits on")
+    await it.nobody_works()
+
+
+async def place_said(it: House) -> None:
+    """The place is said between the music; an agent who answers in the middle of it is heard at once."""
+    call = await it.phones.dial("caller", "15771234")
+    await it.hears(call, MENU_HZ)
+    it.phones.press(call, "1")
+    await it.hears(call, PLACE_HZ, not_=(MUSIC_HZ,))
+    await it.hears(call, NUMBER_HZ)
+    await it.hears(call, MUSIC_HZ, not_=(PLACE_HZ, NUMBER_HZ))
+    await it.nobody_works()
+    await it.hears(call, PLACE_HZ, not_=(MUSIC_HZ,))
+    began = asyncio.get_running_loop().time()
+    await it.do("agent1", "status", presence="available")
+    contact = (await it.desks["agent1"].next("offer"))["offer"]["contact"]
+    leg = await it.leg("agent1")
+    await it.hears(call, TONES["agent1"], not_=(PLACE_HZ, MUSIC_HZ))
+    assert asyncio.get_running_loop().time() - began < 3, "the agent has waited for the end of the announcement"
+    for _ in range(4):
+        await asyncio.sleep(0.5)
+        await it.hears(call, TONES["agent1"], not_=(PLACE_HZ, NUMBER_HZ, MUSIC_HZ))
+        await it.hears(leg, TONES["caller"], not_=(PLACE_HZ, MUSIC_HZ))
+    await it.phones.hang_up(call)
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+async def _calls_out(it: House) -> tuple[str, Call]:
+    """agent1 calls a customer: (contact, the agent's leg)."""
+    await it.do("agent1", "status", presence="available")
+    key = await asyncio.to_thread(it.center.agent_key, "agent1")
+    body = {"channel": "menu", "to": "+821012345678"}
+    started = it.center.request("POST", "/v1/contacts", key, json=body)
+    assert started.status_code == 201, started.text
+    return started.json()["contact"], await it.leg("agent1")
+
+
+async def machine_answers(it: House) -> None:
+    """What picks up a customer's phone talks and talks: it is known for a machine, and the agent hears it."""
+    contact, leg = await _calls_out(it)
+    await it.hears(leg, TONES["fallback"])
+    logs = [path.read_bytes() for path in it.center.folder.rglob("*") if path.is_file() and "log" in path.name]
+    assert any(b'"answered_by":"machine"' in each for each in logs), "nobody has told what picked up"
+    await it.phones.hang_up(leg)
+    await it.is_over(*it.phones.of("fallback"))
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+async def customer_busy(it: House) -> None:
+    """A customer's phone that is listened to is dialled into the dialplan, and that it is busy is told all the same."""
+    it.phones.answers = lambda user: "busy" if user == "fallback" else "answer"
+    contact, leg = await _calls_out(it)
+    await it.is_over(leg)
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+Scene = Callable[[House], Coroutine[Any, Any, None]]
+WALK: tuple[Scene, ...] = (
     queue_hold_transfer,
     blind_transfer,
     busy,
@@ -414,14 +537,19 @@ WALK = (
     exchange_killed,
     called_back,
     message_left,
+    menu_key,
+    menu_unanswered,
+    place_said,
+    machine_answers,
+    customer_busy,
 )
 
 
-async def walk(prefix: Path) -> dict[str, str]:
+async def walk(prefix: Path, scenes: tuple[Scene, ...] = WALK) -> dict[str, str]:
     told = {}
     with tempfile.TemporaryDirectory() as folder:
         async with house(prefix, Path(folder), 2, 30, TONES) as it:
-            for scene in WALK:
+            for scene in scenes:
                 it.phones.answers = lambda user: "answer"
                 print(f"{scene.__name__:20} {(scene.__doc__ or '').splitlines()[0]}", file=sys.stderr)
                 await scene(it)
@@ -538,12 +666,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--prefix", type=Path, required=True)
     parser.add_argument("--walk", action="store_true")
+    parser.add_argument("--scene", action="append", choices=[scene.__name__ for scene in WALK], help="only this one")
     parser.add_argument("--load", type=float, default=0)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     told: dict[str, Any] = {}
-    if asked.walk or not asked.load:
-        told["walk"] = asyncio.run(walk(asked.prefix))
+    if asked.walk or asked.scene or not asked.load:
+        scenes = tuple(scene for scene in WALK if not asked.scene or scene.__name__ in asked.scene)
+        told["walk"] = asyncio.run(walk(asked.prefix, scenes))
     if asked.load:
         told["load"] = asyncio.run(load(asked.prefix, asked.load))
     print(json.dumps(told) if asked.json else json.dumps(told, indent=2))

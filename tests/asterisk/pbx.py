@@ -10,8 +10,17 @@ import wave
 from pathlib import Path
 
 AGENTS = 12
-MUSIC_HZ, WORDS_HZ = 600, 520
+MUSIC_HZ, WORDS_HZ, MENU_HZ, PLACE_HZ, NUMBER_HZ = 600, 520, 1500, 1800, 2100
 CALLER = "01011112222"
+SOUNDS = {
+    "custom/menu": (MENU_HZ, 4),
+    "custom/place": (PLACE_HZ, 6),
+    "digits/1": (NUMBER_HZ, 1),
+    "beep": (WORDS_HZ, 1),
+    "vm-intro": (WORDS_HZ, 1),
+    "vm-goodbye": (WORDS_HZ, 1),
+}
+"""Sounds of the exchange: what they are heard as, and for how many seconds."""
 PASSWORD = "ari-password"
 
 CONF = """
@@ -36,10 +45,16 @@ exten => 2000,1,Answer()
  same => n,Hangup()
 exten => 3000,1,Stasis(fifo,inbound,3000)
  same => n,Hangup()
+exten => _1577X.,1,Stasis(menu,inbound,${EXTEN})
+ same => n,Hangup()
 exten => _1588X.,1,Stasis(naru,inbound,${EXTEN})
  same => n,GotoIf($["${STASISSTATUS}" = "FAILED"]?fallback)
  same => n,Hangup()
  same => n(fallback),Dial(PJSIP/fallback,30)
+ same => n,Hangup()
+[naru-amd]
+exten => s,1,AMD()
+ same => n,Stasis(menu,leg,${NARU_CONTACT},customer,${AMDSTATUS})
  same => n,Hangup()
 """
 ENDPOINT = """
@@ -78,12 +93,13 @@ class Pbx:
 
     def _furnish(self) -> None:
         etc, var = self.folder / "etc", self.folder / "var"
-        for folder in (etc, var / "spool", var / "run", var / "log", var / "moh", var / "sounds"):
+        for folder in (etc, var / "spool" / "recording", var / "run", var / "log", var / "moh", var / "sounds"):
             folder.mkdir(parents=True, exist_ok=True)
         _tone(var / "moh" / "music.wav", MUSIC_HZ, 30)
-        (var / "sounds" / "en").mkdir(exist_ok=True)
-        for sound in ("beep", "vm-intro", "vm-goodbye"):
-            _tone(var / "sounds" / "en" / f"{sound}.wav", WORDS_HZ, 1)
+        for name, (hertz, seconds) in SOUNDS.items():
+            path = var / "sounds" / "en" / f"{name}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _tone(path, hertz, seconds)
         names = ["caller", "fallback", *(f"agent{n}" for n in range(1, AGENTS + 1))]
         members = "\n".join(f"member => PJSIP/agent{n},0" for n in range(1, 11))
         files = {
@@ -94,6 +110,9 @@ class Pbx:
             "ari.conf": f"[general]\nenabled = yes\n[naru]\ntype = user\nread_only = no\npassword = {PASSWORD}\n",
             "musiconhold.conf": f"[default]\nmode = files\ndirectory = {var / 'moh'}\n",
             "rtp.conf": "[general]\nrtpstart = 20000\nrtpend = 29000\n",
+            "amd.conf": "[general]\ninitial_silence = 2500\ngreeting = 1500\nafter_greeting_silence = 800\n"
+            "total_analysis_time = 5000\nmin_word_length = 100\nbetween_words_silence = 50\nmaximum_number_of_words = 3\n"
+            "silence_threshold = 256\n",
             "logger.conf": "[logfiles]\nfull = notice,warning,error\n",
             "queues.conf": "[general]\n[plain]\nstrategy = leastrecent\ntimeout = 15\nretry = 0\nwrapuptime = 0\n"
             f"autofill = yes\nringinuse = no\n{members}\n",

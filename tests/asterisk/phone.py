@@ -160,9 +160,8 @@ class Phones(asyncio.DatagramProtocol):
         self._over(call)
 
     def press(self, call: Call, key: str) -> None:
-        """A key, as an INFO (application/dtmf-relay)."""
-        call.sequence += 1
-        self._request(call, "INFO", f"Signal={key}\r\nDuration=160\r\n")
+        """A key, as a SIP INFO (RFC 6086 with the usual body)."""
+        self._request(call, "INFO", f"Signal={key}\r\nDuration=160\r\n", "application/dtmf-relay")
 
     async def _offer(self, call: Call) -> str:
         if self._tones is None:
@@ -182,8 +181,8 @@ class Phones(asyncio.DatagramProtocol):
 
     # -- SIP
 
-    def _request(self, call: Call, method: str, body: str = "") -> None:
-        if method in ("INVITE", "BYE"):
+    def _request(self, call: Call, method: str, body: str = "", media_type: str = "application/sdp") -> None:
+        if method in ("INVITE", "BYE", "INFO"):
             call.sequence += 1
         mine, theirs = ("From", "To") if call.is_ours else ("To", "From")
         lines = [
@@ -196,7 +195,7 @@ class Phones(asyncio.DatagramProtocol):
             f"Contact: <sip:{call.user}@127.0.0.1:{self.port}>",
             "Max-Forwards: 70",
         ]
-        self._send(lines, body)
+        self._send(lines, body, media_type)
 
     def _reply(self, call: Call, head: dict[str, Any], status: str, body: str = "") -> None:
         tagged = head["To"] if ";tag=" in head["To"] else f"{head['To']};tag=t{call.id[-12:]}"
@@ -213,9 +212,8 @@ class Phones(asyncio.DatagramProtocol):
         ]
         self._send(lines, body)
 
-    def _send(self, lines: list[str], body: str) -> None:
-        what = "application/dtmf-relay" if body.startswith("Signal") else "application/sdp"
-        kind = [f"Content-Type: {what}"] if body else []
+    def _send(self, lines: list[str], body: str, media_type: str = "application/sdp") -> None:
+        kind = [f"Content-Type: {media_type}"] if body else []
         raw = "\r\n".join([*lines, *kind, f"Content-Length: {len(body)}", "", body])
         if self.transport is not None:
             self.transport.sendto(raw.encode(), self._exchange)

@@ -1,6 +1,7 @@
 """What Asterisk's events mean, and what we ask of it; whole stories are in `tests/integration/test_asterisk.py`."""
 
 import json
+from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
@@ -56,9 +57,34 @@ def test_customers_are_called_by_the_trunk() -> None:
         )
 
 
+def test_a_customers_phone_is_listened_to_where_the_dialplan_can() -> None:
+    ours = account(Asterisk(), {"amd_context": "naru-amd", "number": "15881234"})
+    customer = RingLeg(channel="c", key="k", contact="k1", side="customer", address="+8210", timeout_s=45)
+    dial, told = Asterisk().write(ours, customer, None, 0).steps
+    query = {"endpoint": "PJSIP/+8210", "timeout": "45", "callerId": "15881234"}
+    assert dict(dial.query) == {**query, "context": "naru-amd", "extension": "s", "priority": "1"}
+    assert (dial.body, dial.fine) == (b'{"variables":{"NARU_CONTACT":"k1"}}', (409,))
+    assert (told.path, told.query) == ("applications/naru/subscription", (("eventSource", "channel:naru-k"),))
+    assert told.fine == (), "a phone of whose end nobody would tell has not been dialled"
+    assert len(Asterisk().write(ours, RING, None, 0).steps) == 1, "an agent's phone is not"
+
+
+@pytest.mark.parametrize(
+    ("said", "by"),
+    [("HUMAN", "human"), ("MACHINE", "machine"), ("NOTSURE", "unknown"), ("HANGUP", None), ("", None), (None, None)],
+)
+def test_who_picked_up_in_the_words_of_the_core(said: str | None, by: str | None) -> None:
+    args = ["leg", "k1", "customer", *([said] if said is not None else [])]
+    move = asterisk.meaning(OURS, {"type": "StasisStart", "args": args, "channel": {"id": "naru-x", "state": "Up"}})
+    assert move is not None and move.item is not None
+    assert move.item.body.answered_by == by  # type: ignore[union-attr]
+    assert move.then, "whoever it is comes into the room"
+
+
 def test_the_caller_comes_into_the_room_and_out_of_it() -> None:
     joined = asked(Asterisk().write(OURS, JoinCaller(channel="c", contact="k1", call="17.5"), None, 0))
     assert [path for _, path, _ in joined] == [
+        "playbacks/naru-say-17.5",
         "channels/17.5/answer",
         "channels/17.5/moh",
         "bridges/naru-room-k1",
@@ -66,6 +92,79 @@ def test_the_caller_comes_into_the_room_and_out_of_it() -> None:
     ]
     held = asked(Asterisk().write(OURS, HoldCaller(channel="c", contact="k1", call="17.5"), None, 0))
     assert [path for _, path, _ in held] == ["bridges/naru-room-k1/removeChannel", "channels/17.5/moh"]
+
+
+def test_what_is_said_to_a_caller_ends_when_he_is_moved_where_anything_is_said() -> None:
+    silent = account(Asterisk(), {"announce_every_s": 0})
+    effect = JoinCaller(channel="c", contact="k1", call="17.5")
+    assert asked(Asterisk().write(silent, effect, None, 0))[0][1] == "channels/17.5/answer"
+    for order in (Asterisk().write(OURS, effect, None, 0), asterisk.hold(OURS, "k1", "17.5")):
+        assert order.caller == "17.5"
+
+
+def test_a_place_is_said_with_the_exchanges_own_sounds_or_the_owners() -> None:
+    assert asterisk.place_said(OURS, 1) == ("sound:queue-youarenext",)
+    assert asterisk.place_said(OURS, 12) == ("sound:queue-thereare", "number:12", "sound:queue-callswaiting")
+    own = account(
+        Asterisk(), {"announce": ["sound:custom/place", "digits:{position}"], "announce_first": ["tone:beep"]}
+    )
+    assert asterisk.place_said(own, 12) == ("sound:custom/place", "digits:12")
+    assert asterisk.place_said(own, 1) == ("tone:beep",)
+    step = asterisk.play("17.5", "naru-say-17.5", ("sound:a", "number:12"), "ko")
+    assert (step.method, step.path) == ("POST", "channels/17.5/play/naru-say-17.5")
+    assert step.query == (("media", "sound:a,number:12"), ("lang", "ko"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "every_s"),
+    [
+        ({}, 30),
+        ({"announce_every_s": 45}, 45),
+        ({"announce_every_s": 0}, 0),
+        ({"announce_every_s": "x"}, 30),
+        ({"announce_every_s": True}, 30),
+        ({"waiting": "ring", "announce_every_s": 45}, 0),
+    ],
+)
+def test_how_often_the_place_is_said(settings: dict[str, Any], every_s: float) -> None:
+    assert asterisk.announce_every_s(account(Asterisk(), settings)) == every_s
+
+
+KEYS = {"1": {"attributes": {"intent": "order"}}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({}, None),
+        ({"menu": {"play": "sound:custom/hello", "keys": KEYS}, "announce_every_s": 20}, None),
+        ({"menu": {"play": {"ko": "sound:ko/hello", "en": "sound:en/hello"}, "keys": KEYS}}, None),
+        ({"menu": {"say": {"ko": "x"}, "keys": KEYS}}, "settings.menu: an exchange has no voice"),
+        ({"menu": {"play": "hello.wav", "keys": KEYS}}, "settings.menu: `play` takes one sound (sound:"),
+        ({"menu": {"play": "sound:a,sound:b", "keys": KEYS}}, "settings.menu: `play` takes one sound"),
+        ({"menu": {"play": "sound:a", "keys": {"12": {}}}}, "settings.menu.keys: '12' is no key"),
+        ({"menu": {"play": "sound:a", "keys": KEYS}, "waiting": "ring"}, "settings.menu: a menu answers the call"),
+        ({"announce_every_s": 1}, "settings.announce_every_s: 10 to 600 seconds"),
+        ({"announce_every_s": float("nan")}, "settings.announce_every_s: 10 to 600 seconds"),
+        ({"announce_every_s": "often"}, "settings.announce_every_s: 10 to 600 seconds"),
+        ({"announce": "sound:a"}, "settings.announce: a list of"),
+        ({"announce": ["hello"]}, "settings.announce: a list of"),
+        ({"announce_first": ["sound:a"] * 11}, "settings.announce_first: a list of"),
+    ],
+)
+def test_settings_that_cannot_be_heard_are_told_to_the_owner(settings: dict[str, Any], fault: str | None) -> None:
+    found = Asterisk().settings_fault(settings)
+    assert found is None if fault is None else found is not None and found.startswith(fault), found
+
+
+def test_keys_and_ends_of_sounds_are_read_whatever_an_exchange_says() -> None:
+    key = {"type": "ChannelDtmfReceived", "digit": "5", "duration_ms": 100, "channel": {"id": "17.5"}}
+    assert asterisk.key_of(key) == ("17.5", "5")
+    ended = {"type": "PlaybackFinished", "playback": {"id": "naru-say-17.5", "target_uri": "channel:17.5"}}
+    assert asterisk.sound_of(ended) == ("17.5", "naru-say-17.5")
+    for nonsense in ({}, {"digit": 5, "channel": []}, {"digit": "55", "playback": "x"}, {"digit": "A", "channel": {}}):
+        assert asterisk.key_of(nonsense) == ("", "")
+        assert asterisk.sound_of(nonsense) == ("", "")
 
 
 def test_a_recording_pauses_while_held() -> None:
@@ -77,6 +176,16 @@ def test_a_recording_pauses_while_held() -> None:
     ]
     held = asked(Asterisk().write(recorded, HoldCaller(channel="c", contact="k1", call="17.5"), None, 0))
     assert ("POST", "recordings/live/naru-k1/pause") in [(method, path) for method, path, _ in held]
+
+
+def test_a_customer_who_is_called_is_recorded_from_the_start() -> None:
+    """He is never joined by an effect: he comes into the room by picking up."""
+    recorded = account(Asterisk(), {"record": True})
+    for side, records in (("customer", True), ("agent", False), ("monitor", False)):
+        start = {"type": "StasisStart", "args": ["leg", "k1", side], "channel": {"id": "naru-x", "state": "Up"}}
+        move = asterisk.meaning(recorded, start)
+        assert move is not None
+        assert ("bridges/naru-room-k1/record" in [step.path for step in move.then]) == records, side
 
 
 def test_hanging_up_what_is_gone_is_fine() -> None:
@@ -218,6 +327,7 @@ def test_a_message_is_recorded_after_its_words_and_becomes_a_task() -> None:
     (step,) = move.then
     query = dict(step.query)
     assert (step.path, query["beep"], query["maxDurationSeconds"]) == (f"channels/{CALL}/record", "true", "180")
+    assert [step.method for step in move.broken] == ["DELETE"], "a caller whom nobody records is not kept on the line"
     finished = {"name": query["name"], "state": "done", "duration": 6, "format": "wav"}
     move = meant(OURS, {"type": "RecordingFinished", "recording": finished})
     assert move.item is not None and isinstance(move.item.body, ReceiveMessage) and move.item.content is not None

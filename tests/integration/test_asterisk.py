@@ -4,6 +4,7 @@ The whole path against a real Asterisk, with real audio, is walked by `make aste
 """
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,8 +21,10 @@ Phones = tuple[Center, Exchanges]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TALKS = ["happy_agent", "happy_caller", "happy_router", "happy_router_nosub", "record"]
-STORIES = ["busy", "noanswer", "noendpoint", "cancel", "createdial", "wrapup", "dropped", "replaced", *TALKS]
-TRACES = {"wrapup": "happy_router", "dropped": "wsdrop", "replaced": "wsdrop"}
+MENUS = ["menu", "chooses"]
+STORIES = ["busy", "noanswer", "noendpoint", "cancel", "createdial", "wrapup", "dropped", "replaced", *TALKS, *MENUS]
+TRACES = {"wrapup": "happy_router", "dropped": "wsdrop", "replaced": "wsdrop", "chooses": "menu"}
+MENU = {"play": "sound:custom/menu", "keys": {1: {"attributes": {"intent": "order"}}}, "timeout_s": 1, "tries": 1}
 
 
 def config(url: str) -> str:
@@ -35,7 +38,10 @@ def config(url: str) -> str:
                 "brand": name,
                 "provider": "asterisk",
                 "kind": "voice",
-                "settings": {"url": url, "app": name, "agent_endpoint": "PJSIP/{address}"},
+                "settings": {
+                    **{"url": url, "app": name, "agent_endpoint": "PJSIP/{address}"},
+                    **({"menu": copy.deepcopy(MENU)} if name in MENUS else {}),  # YAML would make one of two, an alias
+                },
                 "secrets": {"username": "env:NARU_SECRET_ARI", "password": "env:NARU_SECRET_ARI"},
             },
             "queue": {"id": name, "name": name, "wrap_up_s": 30},
@@ -50,7 +56,14 @@ def config(url: str) -> str:
             "timezone": "Asia/Seoul",
             "brands": [one["brand"] for one in each],
             "channels": [one["channel"] for one in each],
-            "queues": [one["queue"] for one in each],
+            "queues": [*(one["queue"] for one in each), {"id": "orders", "name": "Orders", "wrap_up_s": 30}],
+            "rules": [
+                {
+                    "id": "orders",
+                    "when": {"field": "attributes.intent", "op": "eq", "value": "order"},
+                    "then": {"queue": "orders"},
+                }
+            ],
             "agents": [{"id": "owner", "name": "Owner", "role": "owner"}, *(one["agent"] for one in each)],
         }
     )
@@ -227,6 +240,45 @@ async def test_the_socket_breaks_while_a_caller_waits(phones: Phones) -> None:
         await it.contact(waiting, outcome="abandoned")
         [now] = it.waiting()
         assert now != waiting
+
+
+async def test_a_key_in_the_menu_leads_to_the_right_queue(phones: Phones) -> None:
+    async with shop(phones, "menu") as it:
+        await it.exchange.play()
+        contact = (await it.desk.next("offer"))["offer"]["contact"]
+        found = await it.contact(contact, status="wrapping", queue="orders")
+        assert found["attributes"] == {"called": "15771234", "intent": "order"}
+        asked = [
+            (method, uri) for method, uri, _ in it.exchange.asked if "/play/" in uri or uri.startswith("playbacks/")
+        ]
+        caller = next(line["event"]["channel"]["id"] for line in trace("menu") if "event" in line)
+        sound = f"naru-say-1-{caller}"
+        assert asked[:2] == [("POST", f"channels/{caller}/play/{sound}"), ("DELETE", f"playbacks/{sound}")]
+
+
+async def test_who_leaves_the_menu_was_never_there_and_who_is_in_it_when_the_socket_breaks_begins_anew(
+    phones: Phones,
+) -> None:
+    async with shop(phones, "chooses") as it:
+        await it.desk.do("status", presence="away")
+        start = next(line["event"] for line in trace("menu") if line.get("event", {}).get("type") == "StasisStart")
+        leaves = {**start, "channel": {**start["channel"], "id": "17.1"}}
+        await it.exchange.say(leaves)
+        await it.exchange.until("POST", "channels/17.1/play/naru-say-1-17.1")
+        await it.exchange.say({"type": "StasisEnd", "channel": leaves["channel"]})
+
+        stays = {**start["channel"], "id": "17.2"}
+        await it.exchange.say({**start, "channel": stays})
+        await it.exchange.until("POST", "channels/17.2/play/naru-say-1-17.2")
+        plan = {"app_name": "Stasis", "app_data": "chooses,inbound,15771234"}
+        it.exchange.there = {"17.2": {**stays, "dialplan": plan}}
+        await it.exchange.drop()
+        await it.exchange.until("POST", "channels/17.2/play/naru-say-1-17.2", count=2)
+        ended = {"id": "naru-say-1-17.2", "target_uri": "channel:17.2", "state": "done"}
+        await it.exchange.say({"type": "PlaybackFinished", "playback": ended})
+        await it.exchange.until("POST", "channels/17.2/moh")  # nothing was pressed: he waits all the same
+        assert len(it.waiting()) == 1, "and the one who left does not"
+        assert not [uri for _, uri, _ in it.exchange.asked if uri == "channels/17.1/moh"]
 
 
 async def test_another_connection_takes_over_and_gives_back(phones: Phones) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,17 @@ def test_an_answer_told_twice_is_one() -> None:
     ring = story.talking()
     decision = story.answered(ring)
     assert (decision.answer.status, decision.effects, decision.events) == (200, [], [])
+
+
+@pytest.mark.parametrize("by", ["machine", "human", "unknown", None])
+def test_who_picked_up_a_customers_phone_is_a_fact_of_the_leg_and_decides_nothing(by: Any) -> None:
+    story = Story().here("mina")
+    ring = story.ring(story.answered(story.ring(story.dials_out())), CUSTOMER)
+    decision = story.do(inputs.AnswerLeg(channel="phone", key=ring.key, leg=CUSTOMER, answered_by=by), 2)
+    assert decision.events == [
+        events.LegJoined(contact=story.contact.id, leg=CUSTOMER, side="customer", answered_by=by)
+    ]
+    assert (story.contact.call, story.contact.status) == (CUSTOMER, "active")
 
 
 # -- how an offered leg ends

@@ -7,6 +7,7 @@ Twilio's own builder makes for that step, and the carrier's debugger must be emp
 
 import asyncio
 import contextlib
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -28,6 +29,19 @@ from support.center import AgentDesk, Center, free_port
 TOKEN = "a-token-nobody-guesses"
 MUSIC = "https://music.test/hold.mp3"
 AGENTS = ("mina", "jun", "sora")
+MENU = {
+    "say": {"ko": "주문은 1번", "en": "For delivery press 2"},
+    "keys": {
+        "1": {"attributes": {"intent": "order"}},
+        "2": {
+            "language": "en",
+            "menu": {"say": {"ko": "급하면 1번", "en": "Urgent? 1"}, "keys": {"1": {"attributes": {"intent": "now"}}}},
+        },
+    },
+    "timeout_s": 5,
+    "tries": 2,
+}
+"""What a channel `menu` asks first. `intent` leads to the queue `second`; its talks are recorded, machines told apart."""
 SHOPS = 40
 SPEED = 20
 """How much faster than ours the carrier's time goes: a ring of 20 s takes one."""
@@ -46,7 +60,7 @@ def _config(api: str) -> str:
     lines = ["version: 1", "name: Phone center"]
     secret = "secrets: {auth_token: 'env:NARU_SECRET_CARRIER'}"
     settings = ", ".join((f"api_url: '{api}'", "language: en", f"music_url: '{MUSIC}'"))
-    lists: dict[str, list[str]] = {name: [] for name in ("brands", "channels", "queues", "agents")}
+    lists: dict[str, list[str]] = {name: [] for name in ("brands", "channels", "queues", "agents", "rules")}
     lists["agents"].append("{id: owner, name: Owner, role: owner}")
     for n in range(SHOPS):
         own = f"settings: {{account_sid: {_account(n)}, number: '{_number(n, 0)}', {settings}}}, {secret}"
@@ -54,6 +68,11 @@ def _config(api: str) -> str:
         for kind, id_, queue in (("voice", "phone", "care"), ("voice", "quick", "quick"), ("sms", "sms", "care")):
             head = f"id: {id_}{n}, name: {id_}, brand: shop{n}, queue: {queue}{n}"
             lists["channels"].append(f"{{{head}, provider: twilio_{kind}, kind: {kind}, {own}}}")
+        menu = f"menu: {json.dumps(MENU, ensure_ascii=False)}, record: true, detect_machines: true"
+        head = f"id: menu{n}, name: menu, brand: shop{n}, queue: care{n}, provider: twilio_voice, kind: voice"
+        lists["channels"].append(f"{{{head}, {own.replace('settings: {', f'settings: {{{menu}, ', 1)}}}")
+        asks = f"when: {{field: attributes.intent, op: exists}}, then: {{queue: second{n}}}"
+        lists["rules"].append(f"{{id: asks{n}, brand: shop{n}, {asks}}}")
         lists["queues"] += [
             f"{{id: care{n}, name: Care, wrap_up_s: 30, dispositions: [done]}}",
             f"{{id: quick{n}, name: Quick, offer_timeout_s: 1}}",
@@ -266,6 +285,16 @@ class House:
         await self.carrier.until(lambda: all(call.ended for call in calls), PATIENCE_S)
         assert {call.status for call in calls} == {status}
 
+    async def is_asked(self, call: str, what: str) -> None:
+        """A menu that begins so listens for a key."""
+        known = self.carrier.calls[call]
+
+        def asks() -> bool:
+            said = [event for event in known.events if event.startswith("gather ")]
+            return known.gathers and bool(said) and said[-1].startswith(f"gather {what}")
+
+        await self.carrier.until(asks, PATIENCE_S)
+
     async def hears(self, call: str, what: str) -> None:
         """What begins like this is said or played to the caller, from now on."""
         events = self.carrier.calls[call].events
@@ -371,15 +400,26 @@ def _spoken(n: int, path: list[str], base: str, query: dict[str, str], params: d
     response = VoiceResponse()
     match path:
         case []:
-            documents = []
+            documents = [_asks("", 1, base)]
             for channel in ("phone", "quick"):
                 waiting = VoiceResponse()
                 waiting.enqueue(f"{channel}{n}", wait_url=f"{base}/wait", action=f"{base}/left")
                 documents.append(str(waiting))
             return documents
+        case ["menu"]:
+            waiting = VoiceResponse()
+            waiting.enqueue(f"menu{n}", wait_url=f"{base}/wait", action=f"{base}/left")
+            keys, tries = query.get("keys", ""), int(query["tries"])
+            after = keys + params.get("Digits", "")
+            return [str(waiting), _asks(keys, tries + 1, base), *([_asks(after, 1, base)] if after == "2" else [])]
         case ["wait"]:
-            documents = []
-            for position in range(int(params["CurrentQueueSize"]) + 1):
+            unknown = VoiceResponse()
+            unknown.pause(length=1)
+            unknown.redirect(f"{base}/wait", method="POST")
+            documents = [str(unknown)] if int(params["QueueTime"]) < 3 else []
+            for position in range(
+                int(params["CurrentQueueSize"]) + 5
+            ):  # the order is a second old: some have gone since
                 waiting = VoiceResponse()
                 if position:
                     waiting.say(f"Please hold. You are number {position} in line.", language="en-US")
@@ -387,8 +427,15 @@ def _spoken(n: int, path: list[str], base: str, query: dict[str, str], params: d
                 documents.append(str(waiting))
             return documents
         case ["hold"]:
-            response.play(MUSIC)
-            response.redirect(f"{base}/hold", method="POST")
+            documents = []
+            for position in range(SHOPS):  # it says the place of who is in line again, after a transfer
+                held = VoiceResponse()
+                if position:
+                    held.say(f"Please hold. You are number {position} in line.", language="en-US")
+                held.play(MUSIC)
+                held.redirect(f"{base}/hold", method="POST")
+                documents.append(str(held))
+            return documents
         case ["leg"] | ["room"]:
             unheard = {"muted": True} if query.get("side") == "monitor" else {}
             room = response.dial()
@@ -405,6 +452,17 @@ def _spoken(n: int, path: list[str], base: str, query: dict[str, str], params: d
         case _:
             raise AssertionError(f"nobody should ask for {path}")
     return [str(response)]
+
+
+def _asks(keys: str, tries: int, base: str) -> str:
+    """The menu at this place, as it is said for the so-many-th time."""
+    response, url = VoiceResponse(), f"{base}/menu?keys={keys}&tries={tries}"
+    gather = response.gather(input="dtmf", num_digits=1, finish_on_key="", timeout=5, method="POST", action=url)
+    words = {"": [("ko-KR", "주문은 1번"), ("en-US", "For delivery press 2")], "2": [("en-US", "Urgent? 1")]}
+    for language, text in words[keys]:
+        gather.say(text, language=language)
+    response.redirect(url, method="POST")
+    return str(response)
 
 
 def normal(document: str) -> str:

@@ -144,6 +144,8 @@ class Exchange:
                 if line["path"].endswith("/addChannel") and self.waits_for_talk:
                     _, uri, _ = await self.until("POST", "bridges/naru-room-[^/]*/addChannel", count=2)
                     ours[line["path"].split("/")[2]] = uri.split("/")[1]  # their name of the bridge, and ours
+                if "/play/" in line["path"]:
+                    await self.until("POST", re.escape(line["path"][1:]))
                 if self.waits_for_hang_up and line["method"] == "DELETE" and line["path"].startswith("/channels/"):
                     name = line["path"].removeprefix("/channels/").removesuffix("/moh")
                     if not line["path"].endswith("/moh"):

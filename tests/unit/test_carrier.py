@@ -427,6 +427,89 @@ async def test_gather_pause_redirect_and_hangup(world: World) -> None:
     assert world.voice.about("/digits") == []
 
 
+async def test_a_key_ends_what_is_said_and_goes_to_the_action(world: World) -> None:
+    gather = "<Gather numDigits='1' finishOnKey='' action='/digits'><Play>long.mp3</Play></Gather>"
+    call = await world.ring_in(f"{gather}<Say>never</Say>")
+    world.voice.answers["/digits"] = "<Pause length='9'/>"
+    await world.time.advance(1)
+    world.carrier.press(call.sid, "#")
+    await settle()
+    assert world.voice["/digits"]["Digits"] == "#", "finishOnKey is empty, so it is a key like any other"
+    world.carrier.press(call.sid, "7")
+    assert call.events[-1] == "pressed 7 in vain", "nobody gathers any more"
+    assert "say never" not in call.events
+
+
+async def test_several_keys_are_gathered_to_the_last(world: World) -> None:
+    call = await world.ring_in("<Gather action='/digits' timeout='3'/>")
+    for key in "12":
+        await world.time.advance(2)
+        world.carrier.press(call.sid, key)
+    await world.time.advance(2)
+    assert world.voice.about("/digits") == []
+    world.carrier.press(call.sid, "3#")
+    await settle()
+    assert world.voice["/digits"]["Digits"] == "123"
+    quiet = await world.ring_in("<Gather timeout='3' actionOnEmptyResult='true' action='/none'/><Say>never</Say>")
+    await world.time.advance(3)
+    assert world.voice["/none"]["Digits"] == ""
+    assert "say never" not in quiet.events
+
+
+async def test_a_gather_is_cut_short_by_a_redirect_and_by_hanging_up(world: World) -> None:
+    one = await world.ring_in("<Gather action='/digits'><Say>press</Say></Gather>")
+    await world.sdk.calls(one.sid).update_async(twiml="<Response><Pause length='9'/></Response>")
+    await settle()
+    assert (one.gathers, one.where) == (False, "document")
+    other = await world.ring_in("<Gather action='/digits'><Say>press</Say></Gather>")
+    world.carrier.hang_up(other.sid)
+    await settle()
+    assert other.ended and world.voice.about("/digits") == []
+
+
+async def test_a_recording_is_paused_gone_on_with_and_ends_with_its_call(world: World) -> None:
+    call = await world.ring_in("<Pause length='60'/>")
+    recordings = world.sdk.calls(call.sid).recordings
+    with pytest.raises(TwilioRestException) as early:
+        await recordings.create_async()
+    assert early.value.code == 21220, "it has not been answered"
+    await world.ring_in("<Say>hi</Say>")
+    talk = await world.ring_in("<Say>hi</Say><Pause length='60'/>")
+    recordings = world.sdk.calls(talk.sid).recordings
+    with pytest.raises(TwilioRestException) as none:
+        await recordings("Twilio.CURRENT").update_async(status="in-progress")
+    assert none.value.status == 404
+    made = await recordings.create_async()
+    assert (made.call_sid, made.status) == (talk.sid, "in-progress")
+    for status, behaviour in (("paused", "skip"), ("in-progress", None), ("in-progress", None)):
+        more = {"pause_behavior": behaviour} if behaviour else {}
+        assert (await recordings("Twilio.CURRENT").update_async(status=status, **more)).status == status
+    world.carrier.hang_up(talk.sid)
+    assert world.carrier.recordings[made.sid].spans == ["in-progress", "paused", "in-progress", "completed"]
+
+
+async def test_two_recordings_of_a_call_have_no_current_one(world: World) -> None:
+    talk = await world.ring_in("<Say>hi</Say><Pause length='60'/>")
+    recordings = world.sdk.calls(talk.sid).recordings
+    await recordings.create_async()
+    await recordings.create_async()
+    with pytest.raises(TwilioRestException) as both:
+        await recordings("Twilio.CURRENT").update_async(status="paused")
+    assert both.value.code == 16108
+
+
+async def test_what_picked_up_is_told_before_the_first_document(world: World) -> None:
+    world.carrier.phone(AGENT, 1, answered_by="machine_start")
+    world.voice.answers["/leg"] = "<Say>hello</Say>"
+    await world.dial(machine_detection="Enable")
+    await world.time.advance(2)
+    assert world.voice.about("/leg") == [], "it is still listened to"
+    await world.time.advance(4)
+    assert world.voice["/leg"]["AnsweredBy"] == "machine_start"
+    with pytest.raises(TwilioRestException):
+        await world.dial(machine_detection="perhaps")
+
+
 async def test_a_webhook_twice_is_the_same_webhook(world: World) -> None:
     await world.ring_in("<Say>hi</Say>", repeat=3)
     assert len(world.voice.about("/voice")) == 3
@@ -547,6 +630,10 @@ async def test_someone_who_hangs_up_while_being_taken_from_the_queue(world: Worl
         ("<Enqueue/>", 12200),
         ("<Dial><Sip>sip:a@b</Sip></Dial>", 12200),
         ("<Gather><Dial>+1</Dial></Gather>", 12200),
+        ("<Gather numDigits='0'/>", 12200),
+        ("<Gather timeout='2.5'/>", 12200),
+        ("<Gather finishOnKey='12'/>", 12200),
+        ("<Gather tries='3'/>", 12200),
         ("<Enqueue waitUrl='/bad'>q</Enqueue>", 12200),
         ("<Redirect>http://[voice.test:port/</Redirect>", 11205),
     ],

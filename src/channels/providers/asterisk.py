@@ -2,6 +2,9 @@
 connection in `channels.ari`.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from channels import asterisk
 from channels.base import (
     About,
@@ -39,6 +42,9 @@ class Asterisk:
     required_settings: tuple[str, ...] = ("url",)
     required_secrets: tuple[str, ...] = ("username", "password")
     repeats_safely = True
+
+    def settings_fault(self, settings: Mapping[str, Any]) -> str | None:
+        return asterisk.settings_fault(settings)
 
     def verify(self, account: Account, webhook: Webhook) -> bool:
         return False  # nothing comes but by the connection that we open ourselves

@@ -2,19 +2,25 @@
 
 A room is a conference named by the contact. The agent's leg enters it when it answers; the caller is then redirected
 into it, and out of it again to music while on hold or being transferred. Hooks below the channel's own:
-`` (a call comes in), `wait` (what a waiting caller hears), `left` (the queue was left), `status` (the call's end),
-`leg` and `leg-status` (a leg we dialled answered, or ended), `room` and `hold` (where a caller is sent), `key` (pressed
-while waiting), `said` and `recorded` (the words before the end, and the message that was left after them).
+`` (a call comes in), `menu` (a key was pressed, or none; its URL says in which menu), `wait` (what a waiting caller
+hears), `key` (what one pressed), `left` (the queue was left), `status` (the call's end), `leg` and `leg-status` (a leg we
+dialled answered, or ended), `room` and `hold` (where a caller is sent), `said` and `recorded` (the words before the end,
+and the message that was left after them).
 """
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape, quoteattr
 
-from channels import farewells, twilio
+import msgspec
+
+from channels import farewells, menus, twilio
 from channels.base import (
     About,
     Account,
     Call,
+    Calls,
     CallView,
     File,
     HookReply,
@@ -28,17 +34,24 @@ from channels.base import (
     Webhook,
 )
 from channels.elsewhere import arrived
+from channels.menus import Chosen, Menu, Place
 from router.effects import AnyEffect, CancelLeg, EndCaller, HoldCaller, JoinCaller, RingLeg
 from router.inputs import AnswerLeg, EndCall, EndLeg, ReceiveCall
-from router.model import Identity, Kind, ReplyPolicy, Thread
+from router.model import AnsweredBy, Identity, Kind, ReplyPolicy, Thread
 
 FINAL = ("completed", "busy", "no-answer", "failed", "canceled")
 LEFT_FOR_EVER = ("hangup", "error", "system-error", "queue-full")
 """Results of a queue after which nobody is on the line: our answer to them ends the call."""
+ANSWERED_BY: dict[str, AnsweredBy] = {"human": "human", "machine": "machine", "fax": "fax", "unknown": "unknown"}
+"""`AnsweredBy` up to its first `_`: a machine's says besides how its greeting ended."""
 SAY = {
     "ko": ("ko-KR", "잠시만 기다려 주세요. 대기 순서는 {position}번입니다."),
     "en": ("en-US", "Please hold. You are number {position} in line."),
 }
+SPOKEN = {"ko": "ko-KR", "en": "en-US", "ja": "ja-JP", "zh": "zh-CN", "fr": "fr-FR", "de": "de-DE", "es": "es-ES"}
+"""A language as `<Say>` wants it; one that names its country already (`en-GB`) goes as it is."""
+UNHEARD_S = 3
+"""For so long a caller who is not known yet, or has no place yet, is asked about again every second; then there is music."""
 MUSIC = "https://com.twilio.sounds.music.s3.amazonaws.com/MARKOVICHAMP-Borghestral.mp3"
 
 
@@ -49,6 +62,7 @@ class TwilioVoice:
         family="phone",
         receives="calls",
         sends="calls",
+        media="recordings stay at the provider",
         evidence="vendor's library",
         verified_against="Twilio's own SDK (signatures, TwiML) and a carrier of ours that interprets TwiML",
     )
@@ -56,6 +70,13 @@ class TwilioVoice:
     transport: Transport = "webhook"
     required_settings: tuple[str, ...] = ("account_sid", "number")
     required_secrets: tuple[str, ...] = ("auth_token",)
+
+    def settings_fault(self, settings: Mapping[str, Any]) -> str | None:
+        if settings.get("menu") is not None and settings.get("refuse_when_full") is True:
+            return (
+                "settings.menu: a menu answers the call, and refuse_when_full refuses before it is answered: take one"
+            )
+        return menus.menu_fault(settings, _unplayable)
 
     def verify(self, account: Account, webhook: Webhook) -> bool:
         return twilio.verify(account, webhook)
@@ -66,13 +87,13 @@ class TwilioVoice:
         if not call:
             return Reading(reply=HookReply(422, "no CallSid"))
         if webhook.path == "wait":
-            return Reading(reply=_wait(account, look(call)))
+            return Reading(reply=_wait(account, look(call), fields.get("QueueTime", "")))
         if webhook.path == "hold":
-            return Reading(reply=_twiml(_music(account), _redirect(account, "hold")))
+            return Reading(reply=_twiml(*_heard(account, look(call), "hold"), _redirect(account, "hold")))
         if webhook.path == "room":
             return Reading(reply=_room(webhook.query.get("contact", "")))
         if webhook.path == "key":
-            return _key(account, fields, call)
+            return _key(account, webhook, fields, call)
         if webhook.path == "said":
             return Reading(reply=_farewell(account, webhook))
         if webhook.path == "recorded":
@@ -81,20 +102,27 @@ class TwilioVoice:
             return _ended(account, webhook.path, fields, call)
         if webhook.path in ("leg", "leg-status"):
             return _leg(account, webhook, fields, call)
+        if webhook.path == "menu":
+            return _pressed(account, webhook, fields, call)
         if webhook.path == "":
-            return _incoming(account, fields, call)
+            menu = menus.menu_of(account.settings)
+            return (
+                _incoming(account, fields, call) if menu is None else Reading(reply=_asked(account, menu, menus.START))
+            )
         return Reading(reply=HookReply(404))
 
     def policy(self, account: Account) -> ReplyPolicy:
         return ReplyPolicy(allowed=False, reason="a-call-has-no-messages")
 
-    def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Call:
+    def write(self, account: Account, effect: AnyEffect, message: Outgoing | None, now: float) -> Call | Calls:
         if isinstance(effect, RingLeg):
             return _ring(account, effect)
         if isinstance(effect, JoinCaller):
-            return _redirected(account, effect.call, _url(account, "room", contact=effect.contact))
+            room = _redirected(account, effect.call, _url(account, "room", contact=effect.contact))
+            return Calls(before=(_record(account, effect.call),), call=room) if _records(account) else room
         if isinstance(effect, HoldCaller):
-            return _redirected(account, effect.call, _url(account, "hold"))
+            hold = _redirected(account, effect.call, _url(account, "hold"))
+            return Calls(before=(_pause(account, effect.call),), call=hold) if _records(account) else hold
         if isinstance(effect, CancelLeg):
             return twilio.post(account, f"Calls/{quote(effect.leg)}", ("Status", "completed"))
         if isinstance(effect, EndCaller) and effect.say is not None:
@@ -115,13 +143,14 @@ class TwilioVoice:
         return arrived(202 if status == 404 else status, media_type, body, "Twilio")
 
 
-def _incoming(account: Account, fields: dict[str, str], call: str) -> Reading:
+def _incoming(account: Account, fields: dict[str, str], call: str, chosen: Chosen = Chosen()) -> Reading:
     body = ReceiveCall(
         channel=account.channel,
         thread=Thread(external=call, kind="call"),
         identity=_caller(fields),
         to=fields.get("To", "")[:60] or None,
-        language=account.setting("language") or None,
+        language=chosen.language or account.setting("language") or None,
+        attributes=chosen.attributes,
     )
     enqueue = (
         f"<Enqueue waitUrl={quoteattr(_url(account, 'wait'))} action={quoteattr(_url(account, 'left'))}>"
@@ -133,25 +162,101 @@ def _incoming(account: Account, fields: dict[str, str], call: str) -> Reading:
     return Reading((item,), reply)
 
 
-def _wait(account: Account, call: CallView | None) -> HookReply:
-    position = call.position if call else 0
-    language, words = SAY.get(account.setting("language", "ko"), SAY["en"])
-    offered = farewells.offered(account, None)
-    text = f"{words.format(position=position) if position else ''} {offered}".strip()
-    said = f"<Say language={quoteattr(language)}>{escape(text)}</Say>" if text else ""
-    if not offered:
-        return _twiml(said, _music(account))
-    heard = f'<Gather numDigits="1" timeout="1" actionOnEmptyResult="false" action={quoteattr(_url(account, "key"))}>'
-    return _twiml(heard, said, _music(account), "</Gather>")
+def _wait(account: Account, call: CallView | None, waited_s: str) -> HookReply:
+    is_unknown = call is None or (call.status == "queued" and call.position == 0)
+    if is_unknown and waited_s.isascii() and waited_s.isdigit() and int(waited_s[:9]) < UNHEARD_S:
+        return _twiml('<Pause length="1"/>', _redirect(account, "wait"))
+    return _twiml(*_heard(account, call, "wait"))
 
 
-def _key(account: Account, fields: dict[str, str], call: str) -> Reading:
+def _heard(account: Account, call: CallView | None, where: str) -> tuple[str, ...]:
+    """The place in line, the keys that may be pressed, and music. `where` is what is gone on with after a key."""
+    waits = call is not None and call.position > 0
+    offered = farewells.offered(account, call.language) if call is not None and waits else None
+    if offered is None:
+        return _place(account, call), _music(account)
+    action = quoteattr(_url(account, "key", back=where))
+    gather = f'<Gather input="dtmf" numDigits="1" finishOnKey="" timeout="1" method="POST" action={action}>'
+    return gather, _place(account, call), _say(*offered), _music(account), "</Gather>"
+
+
+def _key(account: Account, webhook: Webhook, fields: dict[str, str], call: str) -> Reading:
     """A key that means nothing, or comes too late, leaves the caller where he is. Else he is sent on by the engine."""
-    wait = _twiml(_redirect(account, "wait"))
+    back = _redirect(account, "hold" if webhook.query.get("back") == "hold" else "wait")
     item = farewells.pressed(account, call, fields.get("Digits", "")[:1])
     if item is None:
-        return Reading(reply=wait)
-    return Reading((item,), _twiml('<Pause length="20"/>', _redirect(account, "wait")), refused=wait)
+        return Reading(reply=_twiml(back))
+    return Reading((item,), _twiml('<Pause length="20"/>', back), refused=_twiml(back))
+
+
+def _place(account: Account, call: CallView | None) -> str:
+    """The caller's place in line; nothing where it is not known."""
+    if call is None or not call.position:
+        return ""
+    spoken = call.language or account.setting("language", "ko")
+    language, words = SAY.get(spoken.partition("-")[0], SAY["en"])
+    return _say(language, words.format(position=call.position))
+
+
+def _say(language: str, words: str) -> str:
+    return f"<Say language={quoteattr(SPOKEN.get(language, language))}>{escape(words)}</Say>"
+
+
+# -- the menu before the queue
+
+
+def _asked(account: Account, menu: Menu, place: Place) -> HookReply:
+    """One key is waited for. The redirect behind it is come to when none was pressed: nobody need know of
+    `actionOnEmptyResult`."""
+    here, chosen = menus.at(menu, place)
+    own = account.setting("language", "ko")
+    said = [_say(*each) if here.say else f"<Play>{escape(each[1])}</Play>" for each in menus.heard(here, chosen, own)]
+    url = _url(account, "menu", keys=place.keys, tries=str(place.tries))
+    gather = (
+        f'<Gather input="dtmf" numDigits="1" finishOnKey="" timeout="{here.timeout_s}" method="POST" '
+        f"action={quoteattr(url)}>{''.join(said)}</Gather>"
+    )
+    return _twiml(gather, f'<Redirect method="POST">{escape(url)}</Redirect>')
+
+
+def _pressed(account: Account, webhook: Webhook, fields: dict[str, str], call: str) -> Reading:
+    """The next menu, or the queue with what was chosen. Who has hung up meanwhile is queued nowhere."""
+    if fields.get("CallStatus") in FINAL:
+        return Reading(reply=_twiml())
+    menu = menus.menu_of(account.settings)
+    if menu is None:  # it was taken away while somebody listened
+        return _incoming(account, fields, call)
+    place = menus.place_of(webhook.query.get("keys", ""), webhook.query.get("tries", ""))
+    step = menus.after(menu, place, fields.get("Digits", "")[:1])
+    if isinstance(step, Place):
+        return Reading(reply=_asked(account, menu, step))
+    return _incoming(account, fields, call, step)
+
+
+def _unplayable(menu: Menu) -> str | None:
+    sounds = [menu.play] if isinstance(menu.play, str) else list(menu.play.values())
+    wrong = [sound for sound in sounds if not sound.startswith(("https://", "http://"))]
+    return f"`play` takes the address of a sound (https://…), not '{wrong[0][:60]}'" if wrong else None
+
+
+# -- recording: of the customer's call, which lasts while agents change; it is paused while the caller is not in the room
+
+
+def _records(account: Account) -> bool:
+    return account.settings.get("record") is True
+
+
+def _record(account: Account, call: str) -> Call:
+    """Go on with the recording that is paused; where there is none (404), begin one. Two at once could not be paused
+    (error 16108), so nothing else begins one."""
+    begin = twilio.post(account, f"Calls/{quote(call)}/Recordings")
+    resume = twilio.post(account, f"Calls/{quote(call)}/Recordings/Twilio.CURRENT", ("Status", "in-progress"))
+    return msgspec.structs.replace(resume, otherwise=begin)
+
+
+def _pause(account: Account, call: str) -> Call:
+    paused = ("Status", "paused"), ("PauseBehavior", "skip")
+    return twilio.post(account, f"Calls/{quote(call)}/Recordings/Twilio.CURRENT", *paused)
 
 
 def _music(account: Account) -> str:
@@ -206,7 +311,8 @@ def _caller(fields: dict[str, str]) -> Identity:
 def _leg(account: Account, webhook: Webhook, fields: dict[str, str], leg: str) -> Reading:
     key = webhook.query.get("key", "")[:64]
     if webhook.path == "leg":
-        answered = AnswerLeg(channel=account.channel, key=key, leg=leg)
+        by = ANSWERED_BY.get(fields.get("AnsweredBy", "").partition("_")[0])
+        answered = AnswerLeg(channel=account.channel, key=key, leg=leg, answered_by=by)
         room = _room(webhook.query.get("contact", ""), is_muted=webhook.query.get("side") == "monitor")
         return Reading((Item(f"{leg}:answered", answered),), room, refused=_twiml("<Hangup/>"))
     status = fields.get("CallStatus", "")
@@ -229,7 +335,19 @@ def _ring(account: Account, effect: RingLeg) -> Call:
         ("StatusCallback", _url(account, "leg-status", key=effect.key)),
         ("StatusCallbackEvent", "completed"),
         ("Timeout", str(max(5, int(effect.timeout_s)))),
+        *(_of_a_customer(account) if effect.side == "customer" else ()),
     )
+
+
+def _of_a_customer(account: Account) -> tuple[tuple[str, str], ...]:
+    """A customer who is called comes into the room by picking up, so the recording begins there."""
+    recorded = (("Record", "true"),) if _records(account) else ()
+    return (*recorded, ("MachineDetection", "Enable")) if _detects(account) else recorded
+
+
+def _detects(account: Account) -> bool:
+    """Whether what answers a customer's phone is told apart before the call goes on: the leg is answered with it."""
+    return account.settings.get("detect_machines") is True
 
 
 def _redirected(account: Account, call: str, url: str) -> Call:

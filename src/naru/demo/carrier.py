@@ -31,11 +31,32 @@ MAX_DOCUMENT_CHARS = 65536
 MAX_LOOPS = 1000
 MAX_TEXT_CHARS = 1600
 SAY_S, PLAY_S, SILENCE_S = 1.0, 5.0, 1.0
+LISTEN_S = 4.0
+"""How long it is listened to who or what has picked up."""
 XML = ("text/xml", "application/xml", "text/html")
 CALL_EVENTS = frozenset({"initiated", "ringing", "answered", "completed"})
 WAIT_VERBS = frozenset({"Say", "Play", "Pause", "Gather", "Redirect", "Hangup", "Leave"})
 VERBS = (WAIT_VERBS - {"Leave"}) | {"Enqueue", "Dial", "Reject"}
 LASTING = frozenset({"Say", "Play", "Pause", "Gather"})
+IN_GATHER = frozenset({"Say", "Play", "Pause"})
+KEYS = frozenset("0123456789*#")
+GATHER = frozenset(
+    [
+        "action",
+        "method",
+        "input",
+        "timeout",
+        "numDigits",
+        "finishOnKey",
+        "actionOnEmptyResult",
+        "language",
+        "hints",
+        "profanityFilter",
+    ]
+)
+"""Attributes of a Gather that listens for keys."""
+DETECTIONS = frozenset({"Enable", "DetectMessageEnd"})
+ACTIVE = frozenset({"in-progress", "paused"})
 
 
 @dataclass(frozen=True)
@@ -64,6 +85,20 @@ class Phone:
     busy: bool = False
     reject: bool = False
     hang_up_after_s: float | None = None
+    answered_by: str = "human"
+
+
+@dataclass
+class Recording:
+    """`spans` are its states in order."""
+
+    sid: str
+    call: str
+    spans: list[str] = field(default_factory=lambda: ["in-progress"])
+
+    @property
+    def status(self) -> str:
+        return self.spans[-1]
 
 
 @dataclass
@@ -152,6 +187,10 @@ class Call:
     ended_at: float | None = None
     bridge: Bridge | None = None
     queue_s: float = 0.0
+    gathers: bool = False
+    digits: str = ""
+    detects: bool = False
+    records: bool = False
     told: int = 0
     documents: int = 0
     picked_up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -192,6 +231,7 @@ class Carrier:
         self._owns_client = client is None
         self.calls: dict[str, Call] = {}
         self.messages: dict[str, Message] = {}
+        self.recordings: dict[str, Recording] = {}
         self.log: list[Webhook] = []
         self.errors: list[Fault] = []
         self.undeliverable: set[str] = set()
@@ -214,9 +254,10 @@ class Carrier:
         busy: bool = False,
         reject: bool = False,
         hang_up_after_s: float | None = None,
+        answered_by: str = "human",
     ) -> None:
         """A telephone, and what becomes of a call to it. It rings for ever when `answer_after_s` is None."""
-        self._phones[number] = Phone(answer_after_s, busy, reject, hang_up_after_s)
+        self._phones[number] = Phone(answer_after_s, busy, reject, hang_up_after_s, answered_by)
 
     async def call(self, from_: str, to: str, voice_url: str, status_callback: str = "", repeat: int = 1) -> str:
         """Someone outside calls; `repeat` sends the voice webhook that often. Returns before it is answered."""
@@ -249,6 +290,15 @@ class Carrier:
         """The person on this leg hangs up: a caller who was not answered yet, or a callee who declines by that."""
         call = self.calls[call_sid]
         self.end(call, "no-answer" if call.direction == "inbound" else "busy")
+
+    def press(self, call_sid: str, keys: str) -> None:
+        """Keys are pressed. What comes while nobody gathers is lost."""
+        call = self.calls[call_sid]
+        if not keys or set(keys) - KEYS:
+            raise ValueError(f"a telephone has no keys {keys!r}")
+        if call.gathers:
+            call.digits += keys
+        self._note(call, f"pressed {keys}" if call.gathers else f"pressed {keys} in vain")
 
     def talking(self, call_sid: str) -> set[str]:
         """The legs this one is heard by."""
@@ -295,8 +345,16 @@ class Carrier:
         return call
 
     def ring(self, call: Call, source: Source) -> None:
-        """Dial the callee; the document is asked for when it answers."""
-        self._spawn(self._leg(call, lambda: self._read(call, source)))
+        """Dial the callee; the document is asked for when it answers, or when it is known who or what did."""
+        self._spawn(self._leg(call, lambda: self._picked_up(call, source)))
+
+    async def _picked_up(self, call: Call, source: Source) -> Source | None:
+        if call.records:
+            self.record(call)
+        if call.detects:
+            await self._pass(call, LISTEN_S)
+            source = replace(source, params={**source.params, "AnsweredBy": self._phones[call.to].answered_by})
+        return await self._read(call, source)
 
     def admits(self, authorization: str) -> bool:
         return hmac.compare_digest(authorization.encode(), self._auth.encode())
@@ -317,8 +375,26 @@ class Carrier:
             return
         call.status = "completed" if call.status == "in-progress" else unanswered
         call.where, call.conference, call.ended_at = "ended", None, self._clock()
+        for recording in self.active(call):
+            recording.spans.append("completed")
         self._interrupt(call, _Left("hangup"))
         self._note(call, call.status)
+
+    def active(self, call: Call) -> list[Recording]:
+        """The recordings that are being made of a call."""
+        return [each for each in self.recordings.values() if each.call == call.sid and each.status in ACTIVE]
+
+    def record(self, call: Call) -> Recording:
+        recording = Recording(self._sid("RE"), call.sid)
+        self.recordings[recording.sid] = recording
+        self._note(call, "recording")
+        return recording
+
+    def turn(self, call: Call, recording: Recording, status: str) -> None:
+        """Pause a recording, go on with it, or stop it for good."""
+        if recording.status != status:
+            recording.spans.append(status)
+            self._note(call, f"recording {status}")
 
     def open_message(self, from_: str, to: str, body: str, direction: str, status: str) -> Message:
         message = Message(self._sid("SM"), from_, to, body, direction, status, self._clock())
@@ -497,12 +573,51 @@ class Carrier:
         return None
 
     async def _gather(self, call: Call, base: str, verb: Element) -> Source | None:
-        """Nobody ever presses a key here."""
-        await self._perform(call, base, list(verb), frozenset({"Say", "Play", "Pause"}))
-        await self._pass(call, _number(verb.get("timeout"), 5.0))
-        if verb.get("actionOnEmptyResult") == "true" and verb.get("action"):
-            return await self._after(call, base, verb, {"Digits": ""}, None)
-        return None
+        """What is said within it ends with the first key; after the last of it, `timeout` is waited for each key."""
+        most, timeout_s, last = self._gathering(call, verb)
+        call.gathers, call.digits = True, ""
+
+        def is_done() -> bool:
+            return (most is not None and len(call.digits) >= most) or (last != "" and last in call.digits)
+
+        try:
+            await self._say_until_pressed(call, base, list(verb))
+            while not is_done():
+                before = call.digits
+                await self._hold(call, self._when_within(lambda before=before: call.digits != before, timeout_s))  # type: ignore[misc]
+                if call.digits == before:
+                    break
+        finally:
+            call.gathers = False
+        digits = call.digits.partition(last)[0] if last else call.digits
+        if not digits and verb.get("actionOnEmptyResult") != "true":
+            return None
+        url = _join(base, verb.get("action", "")) if verb.get("action") else base
+        return Source(url, method=verb.get("method", "POST"), params={"Digits": digits[:most]})
+
+    def _gathering(self, call: Call, verb: Element) -> tuple[int | None, float, str]:
+        """(numDigits, timeout, finishOnKey) of a Gather that a strict reader takes."""
+        most, timeout, last = verb.get("numDigits"), verb.get("timeout", "5"), verb.get("finishOnKey", "#")
+        wrong = [name for name in verb.attrib if name not in GATHER]
+        wrong += ["numDigits"] if most is not None and not (most.isdigit() and int(most)) else []
+        wrong += ["timeout"] if not (timeout.isdigit() and int(timeout)) else []
+        wrong += ["finishOnKey"] if last and last not in KEYS else []
+        wrong += ["input"] if verb.get("input", "dtmf") != "dtmf" else []
+        wrong += ["method"] if verb.get("method", "POST") not in ("POST", "GET") else []
+        if wrong or any(each.tag not in IN_GATHER for each in verb):
+            raise self._broken(call.sid, 12200, f"<Gather> with {wrong or [each.tag for each in verb]}")
+        return int(most) if most else None, float(timeout), last
+
+    async def _say_until_pressed(self, call: Call, base: str, verbs: list[Element]) -> None:
+        said = asyncio.ensure_future(self._perform(call, base, verbs, IN_GATHER))
+        pressed = asyncio.ensure_future(self._when(lambda: bool(call.digits)))
+        try:
+            await asyncio.wait((said, pressed), return_when=asyncio.FIRST_COMPLETED)
+            if said.done():
+                said.result()
+        finally:
+            said.cancel()
+            pressed.cancel()
 
     async def _enqueue(self, call: Call, base: str, verb: Element) -> Source | None:
         name = _text(verb)
@@ -853,6 +968,8 @@ class _Api:
             ("Calls.json", "POST", self._create_call),
             ("Calls/{sid}.json", "POST", self._update_call),
             ("Calls/{sid}.json", "GET", self._get_call),
+            ("Calls/{sid}/Recordings.json", "POST", self._create_recording),
+            ("Calls/{sid}/Recordings/{recording}.json", "POST", self._update_recording),
         ):
             self.app.add_api_route(f"{base}/{path}", handler, methods=[method], dependencies=guard)
         self.app.add_exception_handler(_Refused, _refused)
@@ -907,6 +1024,9 @@ class _Api:
             raise _Refused(400, 21205, "Url parameter is required")
         call = self._carrier.open_call(from_, to, "outbound-api", form.get("StatusCallback", ""))
         call.timeout_s = _number(form.get("Timeout"), 60.0)
+        if form.get("MachineDetection", "Enable") not in DETECTIONS:
+            raise _Refused(400, 20001, "MachineDetection is Enable or DetectMessageEnd")
+        call.detects, call.records = "MachineDetection" in form, form.get("Record") == "true"
         self._carrier.subscribe(call, (await request.form()).getlist("StatusCallbackEvent"))
 
         async def afterwards() -> None:
@@ -929,6 +1049,27 @@ class _Api:
 
     async def _get_call(self, request: Request, account: str, sid: str) -> JSONResponse:
         return JSONResponse(_call_json(account, self._known(request, sid)))
+
+    async def _create_recording(self, request: Request, account: str, sid: str) -> JSONResponse:
+        call = self._known(request, sid)
+        if call.status != "in-progress":
+            raise _Refused(400, 21220, "Unable to create record. Requested resource is not eligible for recording")
+        return JSONResponse(_recording_json(account, self._carrier.record(call)), 201)
+
+    async def _update_recording(self, request: Request, account: str, sid: str, recording: str) -> JSONResponse:
+        form, call = await _form(request), self._known(request, sid)
+        active = self._carrier.active(call)
+        if recording == "Twilio.CURRENT" and len(active) > 1:
+            raise _Refused(400, 16108, "Request failed due to concurrent recordings")
+        found = next((each for each in active if recording in (each.sid, "Twilio.CURRENT")), None)
+        if found is None:
+            raise _not_found(request)
+        status = _needed(form, "Status", 20001)
+        behaves = form.get("PauseBehavior", "silence") in ("skip", "silence")
+        if status not in ("paused", "in-progress", "stopped") or not behaves:
+            raise _Refused(400, 20001, "Status is paused, in-progress or stopped; PauseBehavior skip or silence")
+        self._carrier.turn(call, found, status)
+        return JSONResponse(_recording_json(account, found))
 
     def _known(self, request: Request, sid: str) -> Call:
         if sid not in self._carrier.calls:
@@ -988,6 +1129,11 @@ def _call_json(account: str, call: Call) -> dict[str, str | None]:
         "end_time": _stamp(call.ended_at),
         "uri": f"/{API}/Accounts/{account}/Calls/{call.sid}.json",
     }
+
+
+def _recording_json(account: str, recording: Recording) -> dict[str, str]:
+    uri = f"/{API}/Accounts/{account}/Calls/{recording.call}/Recordings/{recording.sid}.json"
+    return {"sid": recording.sid, "call_sid": recording.call, "status": recording.status, "uri": uri}
 
 
 def _message_json(account: str, message: Message) -> dict[str, str | None]:
