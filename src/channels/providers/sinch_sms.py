@@ -118,7 +118,7 @@ class SinchSms:
     def since(self, account: Account, span: Span, now: float) -> tuple[Call, ...]:
         times = {"start_date": loose.utc(span.start), "end_date": loose.utc(span.end + 1)}
         lists: tuple[tuple[str, dict[str, str]], ...] = (
-            ("inbounds", {"to": account.setting("number").lstrip("+")}),
+            ("inbounds", {"to": account.setting("number")}),
             ("delivery_reports", {}),
         )
         return tuple(_page(account, name, {**more, **times, "page": "0"}) for name, more in lists)
