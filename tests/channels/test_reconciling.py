@@ -3,15 +3,18 @@
 The provider is one of ours that counts in seconds; it is asked by the house's own reconciler, over requests without a net.
 """
 
+import asyncio
 import itertools
 import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
+import msgspec
 import pytest
 
 from channels.base import Account, Call, Found, Item, Line, Span
+from channels.connections import Connections
 from channels.elsewhere import following
 from channels.polling import Poller
 from channels.ports import Unavailable
@@ -229,10 +232,7 @@ async def test_a_page_that_fails_takes_nothing_of_the_span() -> None:
     async def fails_later(seconds: float) -> None:
         house.carrier.status = 503
 
-    house.line = house.reconciler._line = type(house.line)(
-        **{name: getattr(house.line, name) for name in house.line.__struct_fields__ if name != "sleep"},
-        sleep=fails_later,
-    )
+    house.reconciler._line = msgspec.structs.replace(house.line, sleep=fails_later)
     assert (await house.reconciler.once()).fault == "503 no"
     assert (house.taken, house.place) == ([], {"to": NOW - 600})
 
@@ -256,9 +256,7 @@ async def run(house: House, naps: int) -> None:
         if len(house.slept) >= naps:
             raise Enough
 
-    house.reconciler._line = type(house.line)(
-        **{name: getattr(house.line, name) for name in house.line.__struct_fields__ if name != "sleep"}, sleep=sleep
-    )
+    house.reconciler._line = msgspec.structs.replace(house.line, sleep=sleep)
     with pytest.raises(Enough):
         await house.reconciler.run()
 
@@ -331,3 +329,78 @@ def test_a_next_page_is_only_where_the_first_one_was(link: str, goes: str | None
     found = following(call, link)
     assert [one.url for one in found] == ([goes] if goes else [])
     assert all(one.basic == call.basic for one in found)
+
+
+class Accounts:
+    """Two channels: one that may be asked for, one whose owner does not want it."""
+
+    providers = {"carrier": Carrier()}
+
+    def all(self) -> list[Account]:
+        ours = msgspec.structs.replace(OURS, provider="carrier", settings={})
+        unwanted = msgspec.structs.replace(ours, channel="quiet", settings={"reconcile": "no"})
+        return [msgspec.structs.replace(ours, channel="sms"), unwanted]
+
+
+class Places:
+    """What a worker keeps of a channel, by name."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[str, Any]] = {}
+
+    async def cursor(self, workspace: str, channel: str) -> dict[str, Any]:
+        return self.kept.get(channel, {})
+
+    async def move_cursor(self, workspace: str, channel: str, cursor: dict[str, Any]) -> None:
+        self.kept[channel] = cursor
+
+    async def last_received(self, workspace: str, channel: str) -> float | None:
+        return NOW - 60
+
+
+async def test_only_the_worker_that_holds_a_channel_asks() -> None:
+    """And one that lets go of it asks no more; its successor goes on from the same place."""
+    carrier, places, held = Carrier(), Places(), {"first": False, "second": False}
+    accounts = Accounts()
+    accounts.providers = {"carrier": carrier}
+    carrier.transport = "webhook"  # type: ignore[attr-defined]
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(carrier.answer))
+    tokens = Tokens(accounts.providers, None, client, lambda: NOW)  # type: ignore[arg-type]
+
+    async def nap(seconds: float) -> None:
+        await asyncio.sleep(0 if seconds <= START_S else 3600)
+
+    def worker(name: str) -> Connections:
+        return Connections(
+            accounts,  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            places,  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            client,
+            tokens,
+            lambda: NOW,
+            lambda workspace, channel: held[name],
+            nap,
+        )
+
+    async def connected(*workers: Connections) -> None:
+        for one in workers:
+            one.connect()
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    first, second = worker("first"), worker("second")
+    await connected(first, second)
+    assert carrier.asked == []
+    held["first"] = True
+    await connected(first, second)
+    assert carrier.asked == [(NOW - 60 - OVERLAP_S, NOW, 0)]
+    assert (first.reconciling("ws", "sms"), first.reconciling("ws", "quiet")) == ("ok", None)
+    held.update(first=False, second=True)
+    await connected(first, second)
+    assert carrier.asked[1:] == [(NOW - OVERLAP_S, NOW, 0)]
+    assert (first.reconciling("ws", "sms"), second.reconciling("ws", "sms")) == (None, "ok")
+    assert places.kept == {"sms/reconciled": {"to": NOW}}
+    await first.close()
+    await second.close()
