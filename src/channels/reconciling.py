@@ -134,8 +134,8 @@ class Reconciler:
             waiting += found.more
             if waiting:
                 await self._line.sleep(PAUSE_S)
-        # A provider that never comes to an end must not keep the place where it is for ever.
-        log.error("reconcile.cut", channel=self._account.channel, left=len(waiting), start=span.start, end=span.end)
+        if waiting:  # a provider that never comes to an end must not keep the place where it is for ever
+            log.error("reconcile.cut", channel=self._account.channel, start=span.start, end=span.end)
         return items
 
     async def _answer(self, account: Account, call: Call, span: Span) -> Found:
@@ -152,7 +152,13 @@ class Reconciler:
             return
         if isinstance(body, ReceiveReceipt) and body.external is not None and not self._line.sent(body.external):
             return
-        await self._line.take(_made_good(item, now))
+        try:
+            await self._line.take(_made_good(item, now))
+        except Unavailable:
+            raise
+        except Exception:
+            # One that nobody can take in must not keep out all that come after it, for as long as it is asked for.
+            log.exception("reconcile.passed-over", channel=self._account.channel, key=item.key)
         self._taken[item.key] = None
         while len(self._taken) > REMEMBERED:
             del self._taken[next(iter(self._taken))]

@@ -111,6 +111,8 @@ class House:
     async def _take(self, item: Item) -> None:
         if self.away:
             raise Unavailable("the log is away")
+        if item.key == "odd":
+            raise ValueError("nobody foresaw this")
         self.taken.append(item)
 
     async def _none(self, *_: Any) -> None:
@@ -244,6 +246,14 @@ async def test_a_list_without_an_end_is_cut_and_does_not_hold_the_place_for_ever
     assert (await house.reconciler.once()).fault is None
     assert len(house.carrier.asked) == MOST_CALLS
     assert house.place == {"to": NOW}
+
+
+async def test_what_cannot_be_taken_in_at_all_keeps_nobody_else_out() -> None:
+    house = House()
+    house.place = {"to": NOW - 60}
+    house.carrier.messages = [("before", NOW - 9), ("odd", NOW - 8), ("after", NOW - 7)]
+    assert (await house.reconciler.once()).fault is None
+    assert (house.keys, house.place) == (["before", "after"], {"to": NOW})
 
 
 class Enough(Exception):
