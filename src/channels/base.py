@@ -377,7 +377,7 @@ class Reconciles(Protocol):
     span_s: float
 
     def since(self, account: Account, span: Span, now: float) -> tuple[Call, ...]:
-        """The first requests: one for each list. None where the owner has to want it first (it costs money)."""
+        """The first requests: one for each list. Empty where the owner has to want it first, and has not (it costs money)."""
         ...
 
     def found(self, account: Account, call: Call, span: Span, status: int, body: bytes, now: float) -> Found:

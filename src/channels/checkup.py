@@ -119,7 +119,7 @@ class Checkup:
     def _reconciling(self, account: Account) -> list[Finding]:
         """Whether what was lost can be asked for. A channel lives without it, so nothing else waits for its mending."""
         state = self._connections.reconciling(account.workspace, account.channel)
-        if state is None:
+        if state in (None, "off"):
             return []
         is_well = None if state == "not yet" else state == "ok"
         mend = (

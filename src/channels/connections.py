@@ -13,7 +13,7 @@ import httpx2
 import msgspec
 
 from channels.accounts import Accounts
-from channels.base import Account, Item, Line, Polls, Reconciles, Session, Span, Streams, Webhook
+from channels.base import Account, Item, Line, Polls, Reconciles, Session, Streams, Webhook
 from channels.gateway import Comments, Intake, calls_on, has_sent, look_into
 from channels.mailbox import Mailbox
 from channels.places import Places
@@ -112,7 +112,7 @@ class Connections:
 
     def _reconciler(self, account: Account, provider: Reconciles, line: Line) -> Reconciler | None:
         workspace, channel = account.workspace, account.channel
-        if account.setting("reconcile") == "no" or not provider.since(account, Span(0, 1), 1):
+        if account.setting("reconcile") == "no":
             return None
         own = msgspec.structs.replace(
             line,

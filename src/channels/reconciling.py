@@ -43,10 +43,11 @@ REMEMBERED = 10_000
 
 
 class Pass(msgspec.Struct, frozen=True):
-    """How a pass ended. `is_behind`: there is more to ask for, up to now."""
+    """How a pass ended. `is_behind`: there is more to ask for, up to now. `is_off`: the owner has not wanted it."""
 
     fault: str | None = None
     is_behind: bool = False
+    is_off: bool = False
 
 
 class Reconciler:
@@ -84,7 +85,7 @@ class Reconciler:
                 log.exception("reconcile.broken", channel=self._account.channel)
                 told = Pass(f"{type(error).__name__}: {error}"[:300])
             if told.fault is None:
-                self.state, backoff_s = "ok", FIRST_BACKOFF_S
+                self.state, backoff_s = "off" if told.is_off else "ok", FIRST_BACKOFF_S
                 await self._line.sleep(BEHIND_S if told.is_behind else every_s)
             else:
                 self.state = f"failed: {told.fault}"[:300]
@@ -95,16 +96,18 @@ class Reconciler:
     async def once(self) -> Pass:
         """One span, all of it or nothing: then the place moves. Raises Unavailable."""
         now = self._line.clock()
-        span = await self._span(now)
-        if span is not None:
-            found = await self._asked(span)
-            if isinstance(found, str):
-                return Pass(found)
-            for item in sorted(found, key=_when):
-                await self._take(item, now)
-        end = now if span is None else span.end
-        await self._line.move_cursor({"to": end})
-        return Pass(is_behind=end < now)
+        span = await self._span(now) or Span(now, now)
+        account = await self._tokens.account(self._account)
+        if isinstance(account, Result):
+            return Pass(f"no access token: {account.detail}")
+        calls = self._provider.since(account, span, now)
+        found = await self._asked(account, span, calls) if span.start < span.end else []
+        if isinstance(found, str):
+            return Pass(found)
+        for item in sorted(found, key=_when):
+            await self._take(item, now)
+        await self._line.move_cursor({"to": span.end})
+        return Pass(is_behind=span.end < now, is_off=not calls)
 
     async def _span(self, now: float) -> Span | None:
         """What is to be asked for; None for a channel by which nothing has ever come: it has just been connected."""
@@ -115,16 +118,13 @@ class Reconciler:
         start = max(min(place, now) - OVERLAP_S, now - LONGEST_S)
         return Span(start, min(now, start + max(self._provider.span_s, 2 * OVERLAP_S)))
 
-    async def _asked(self, span: Span) -> list[Item] | str:
+    async def _asked(self, account: Account, span: Span, calls: tuple[Call, ...]) -> list[Item] | str:
         """All that the provider has of a span, or why it cannot be told."""
-        account = await self._tokens.account(self._account)
-        if isinstance(account, Result):
-            return f"no access token: {account.detail}"
         items: list[Item] = []
-        waiting = deque(self._provider.since(account, span, self._line.clock()))
+        waiting = deque(calls)
         for _ in range(MOST_CALLS):
             if not waiting:
-                return items
+                break
             found = await self._answer(account, waiting.popleft(), span)
             if found.stale:
                 self._tokens.refused(account)

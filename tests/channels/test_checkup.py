@@ -74,6 +74,11 @@ async def test_without_a_providers_time_nothing_is_said_of_ours(date: str) -> No
     assert "clock" not in await House({"url": HOOK}, date).steps()
 
 
+@pytest.mark.parametrize("state", [None, "off"])
+async def test_of_what_is_not_asked_for_nothing_is_said(state: str | None) -> None:
+    assert "lost webhooks" not in await House({"url": HOOK}, reconciling=state).steps()
+
+
 @pytest.mark.parametrize(("state", "ok"), [("ok", True), ("not yet", None), ("failed: 403 no", False)])
 async def test_whether_what_was_lost_can_be_asked_for(state: str, ok: bool | None) -> None:
     found = (await House({"url": HOOK}, reconciling=state).steps())["lost webhooks"]

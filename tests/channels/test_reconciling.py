@@ -170,6 +170,14 @@ async def test_spans_overlap_and_a_long_absence_is_worked_off_in_several() -> No
     assert spans[-1][1] == NOW and house.place == {"to": NOW}
 
 
+async def test_what_the_owner_has_not_wanted_is_off_and_keeps_its_place() -> None:
+    house = House()
+    house.place = {"to": NOW - 60}
+    house.carrier.since = lambda *_: ()  # type: ignore[method-assign, assignment, return-value]
+    await run(house, 2)
+    assert (house.reconciler.state, house.carrier.asked) == ("off", [])
+
+
 async def test_what_is_older_than_anybody_waits_is_not_asked_for() -> None:
     house = House()
     house.place = {"to": NOW - 90 * 86400}
