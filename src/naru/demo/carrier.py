@@ -700,7 +700,9 @@ class Carrier:
             source: Source | None = first
             lasted = False
             while source is not None:
-                document = await self._document(call, replace(source, params={**self._about_wait(call, line), **source.params}))
+                document = await self._document(
+                    call, replace(source, params={**self._about_wait(call, line), **source.params})
+                )
                 lasted = lasted or any(each.tag in LASTING for each in document[1])
                 source = await self._perform(call, *document, WAIT_VERBS)
             if not lasted:
