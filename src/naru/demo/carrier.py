@@ -9,6 +9,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from xml.etree.ElementTree import Element
 
 import httpx2
 from fastapi import Depends, FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.background import BackgroundTask
 
 API = "2010-04-01"
@@ -36,8 +37,9 @@ LISTEN_S = 4.0
 XML = ("text/xml", "application/xml", "text/html")
 CALL_EVENTS = frozenset({"initiated", "ringing", "answered", "completed"})
 WAIT_VERBS = frozenset({"Say", "Play", "Pause", "Gather", "Redirect", "Hangup", "Leave"})
-VERBS = (WAIT_VERBS - {"Leave"}) | {"Enqueue", "Dial", "Reject"}
-LASTING = frozenset({"Say", "Play", "Pause", "Gather"})
+VERBS = (WAIT_VERBS - {"Leave"}) | {"Enqueue", "Dial", "Reject", "Record"}
+LASTING = frozenset({"Say", "Play", "Pause", "Gather", "Record"})
+RECORD = frozenset({"action", "method", "maxLength", "timeout", "playBeep", "finishOnKey", "trim"})
 IN_GATHER = frozenset({"Say", "Play", "Pause"})
 KEYS = frozenset("0123456789*#")
 GATHER = frozenset(
@@ -95,6 +97,7 @@ class Recording:
     sid: str
     call: str
     spans: list[str] = field(default_factory=lambda: ["in-progress"])
+    asked: int = 0
 
     @property
     def status(self) -> str:
@@ -299,6 +302,11 @@ class Carrier:
         if call.gathers:
             call.digits += keys
         self._note(call, f"pressed {keys}" if call.gathers else f"pressed {keys} in vain")
+
+    async def speaks(self, call_sid: str, seconds: float) -> None:
+        """Somebody speaks for so long, by the carrier's clock."""
+        await self._sleep(seconds)
+        self._note(self.calls[call_sid], "spoke")
 
     def talking(self, call_sid: str) -> set[str]:
         """The legs this one is heard by."""
@@ -564,6 +572,8 @@ class Carrier:
             return await self._dial(call, base, verb)
         if verb.tag == "Gather":
             return await self._gather(call, base, verb)
+        if verb.tag == "Record":
+            return await self._message(call, base, verb)
         if verb.tag == "Pause":
             await self._pass(call, _number(verb.get("length"), 1.0))
             return None
@@ -607,6 +617,31 @@ class Carrier:
         if wrong or any(each.tag not in IN_GATHER for each in verb):
             raise self._broken(call.sid, 12200, f"<Gather> with {wrong or [each.tag for each in verb]}")
         return int(most) if most else None, float(timeout), last
+
+    async def _message(self, call: Call, base: str, verb: Element) -> Source | None:
+        """A message until a key, the hang-up or its greatest length. Those who call here speak without a pause."""
+        wrong = [name for name in verb.attrib if name not in RECORD]
+        most_s = verb.get("maxLength", "3600")
+        wrong += ["maxLength"] if not (most_s.isdigit() and int(most_s)) else []
+        if wrong or len(verb):
+            raise self._broken(call.sid, 12200, f"<Record> with {wrong or [each.tag for each in verb]}")
+        recording, began = self.record(call), self._clock()
+        ending: _Left | None = None
+        call.gathers, call.digits = True, ""
+        try:
+            await self._hold(call, self._when_within(lambda: bool(call.digits), float(most_s)))
+        except _Left as left:
+            ending = left
+        finally:
+            call.gathers = False
+        self.turn(call, recording, "completed")
+        params = {
+            "RecordingSid": recording.sid,
+            "RecordingUrl": f"https://api.twilio.com/{API}/Accounts/{self.account_sid}/Recordings/{recording.sid}",
+            "RecordingDuration": str(math.ceil(self._clock() - began)),
+            "Digits": "hangup" if ending is not None else call.digits,
+        }
+        return await self._after(call, base, verb, params, ending)
 
     async def _say_until_pressed(self, call: Call, base: str, verbs: list[Element]) -> None:
         said = asyncio.ensure_future(self._perform(call, base, verbs, IN_GATHER))
@@ -665,7 +700,9 @@ class Carrier:
             source: Source | None = first
             lasted = False
             while source is not None:
-                document = await self._document(call, replace(source, params=self._about_wait(call, line)))
+                document = await self._document(
+                    call, replace(source, params={**self._about_wait(call, line), **source.params})
+                )
                 lasted = lasted or any(each.tag in LASTING for each in document[1])
                 source = await self._perform(call, *document, WAIT_VERBS)
             if not lasted:
@@ -968,6 +1005,7 @@ class _Api:
             ("Calls.json", "POST", self._create_call),
             ("Calls/{sid}.json", "POST", self._update_call),
             ("Calls/{sid}.json", "GET", self._get_call),
+            ("Recordings/{recording}.mp3", "GET", self._get_recording),
             ("Calls/{sid}/Recordings.json", "POST", self._create_recording),
             ("Calls/{sid}/Recordings/{recording}.json", "POST", self._update_recording),
         ):
@@ -1049,6 +1087,16 @@ class _Api:
 
     async def _get_call(self, request: Request, account: str, sid: str) -> JSONResponse:
         return JSONResponse(_call_json(account, self._known(request, sid)))
+
+    async def _get_recording(self, request: Request, account: str, recording: str) -> Response:
+        """Told of a moment before it can be had, as the real one does."""
+        found = self._carrier.recordings.get(recording)
+        if found is None or found.status != "completed":
+            raise _not_found(request)
+        found.asked += 1
+        if found.asked == 1:
+            raise _not_found(request)
+        return Response(b"ID3" + recording.encode(), media_type="audio/mpeg")
 
     async def _create_recording(self, request: Request, account: str, sid: str) -> JSONResponse:
         call = self._known(request, sid)
