@@ -29,6 +29,7 @@ from channels.keys import Keys
 from channels.places import Places
 from channels.ports import Bus, Contents, Files, Language, Unavailable
 from router.inputs import Input, ReceiveCall, ReceiveMessage
+from router.memory import external_key
 from router.model import Content, ReplyPolicy, Thread, conversation_id
 from router.turn import Answer
 
@@ -135,6 +136,14 @@ def calls_on(bus: Bus, workspace: str, channel: str) -> tuple[str, ...]:
             found += [contact.call, contact.leg, contact.ringing, contact.offer.leg if contact.offer else None]
             found += [leg for guest in contact.participants.values() for leg in (guest.leg, guest.ringing)]
     return tuple(name for name in found if name)
+
+
+def has_sent(bus: Bus, workspace: str, channel: str) -> Callable[[str], bool]:
+    def sent(external: str) -> bool:
+        pool = bus.pool(workspace)
+        return pool is not None and external_key(channel, external) in pool.memory.externals
+
+    return sent
 
 
 def hook_routes(

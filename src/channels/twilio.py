@@ -8,6 +8,7 @@ separated by spaces: each is taken, the first is ours.
 import base64
 import hashlib
 import hmac
+from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, quote
 
 import msgspec
@@ -101,3 +102,12 @@ def outcome(status: int, body: bytes) -> Result:
     if isinstance(sid, str):
         return by_status(status, detail, (sid,))
     return by_status(status, detail) if status >= 300 else Result("uncertain", detail=f"{status} without a sid")
+
+
+def time(said: str) -> float | None:
+    """A time as the REST API has it (RFC 2822), in seconds since 1970."""
+    try:
+        found = parsedate_to_datetime(said[:60])
+        return found.timestamp() if found.tzinfo is not None else None
+    except (ValueError, TypeError, OverflowError, IndexError, OSError):
+        return None

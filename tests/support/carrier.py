@@ -42,6 +42,10 @@ MENU = {
     "tries": 2,
 }
 """What a channel `menu` asks first. `intent` leads to the queue `second`; its talks are recorded, machines told apart."""
+FAREWELLS = {
+    "callback": ("en-US", "We will call you back when it is your turn. You may hang up now."),
+    "voicemail": ("en-US", "Please leave a message after the tone."),
+}
 SHOPS = 40
 SPEED = 20
 """How much faster than ours the carrier's time goes: a ring of 20 s takes one."""
@@ -71,6 +75,9 @@ def _config(api: str) -> str:
         menu = f"menu: {json.dumps(MENU, ensure_ascii=False)}, record: true, detect_machines: true"
         head = f"id: menu{n}, name: menu, brand: shop{n}, queue: care{n}, provider: twilio_voice, kind: voice"
         lists["channels"].append(f"{{{head}, {own.replace('settings: {', f'settings: {{{menu}, ', 1)}}}")
+        head = f"id: keys{n}, name: keys, brand: shop{n}, queue: care{n}, provider: twilio_voice, kind: voice"
+        keys = "keys: {'1': callback, '2': voicemail}"
+        lists["channels"].append(f"{{{head}, {own.replace('settings: {', f'settings: {{{keys}, ', 1)}}}")
         asks = f"when: {{field: attributes.intent, op: exists}}, then: {{queue: second{n}}}"
         lists["rules"].append(f"{{id: asks{n}, brand: shop{n}, {asks}}}")
         lists["queues"] += [
@@ -125,7 +132,10 @@ class Reply:
 
 @dataclass
 class Rest:
-    """The carrier's REST API with faults planted in front: each taken once, by the next request whose path has it."""
+    """The carrier's REST API with faults planted in front: each taken once, by the next request whose path has it.
+
+    That a center asks for lists of messages, when it likes, is neither counted nor faulted.
+    """
 
     app: Any
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -135,6 +145,9 @@ class Rest:
         return sum(part in path for _, path in self.asked)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "GET" and scope["path"].endswith("/Messages.json"):
+            await self.app(scope, receive, send)
+            return
         self.asked.append((scope["method"], scope["path"]))
         for part, replies in self.faults.items():
             if part in scope["path"] and replies:
@@ -395,7 +408,7 @@ def _spoken(n: int, path: list[str], base: str, query: dict[str, str], params: d
     match path:
         case []:
             documents = [_asks("", 1, base)]
-            for channel in ("phone", "quick"):
+            for channel in ("phone", "quick", "keys"):
                 waiting = VoiceResponse()
                 waiting.enqueue(f"{channel}{n}", wait_url=f"{base}/wait", action=f"{base}/left")
                 documents.append(str(waiting))
@@ -418,7 +431,7 @@ def _spoken(n: int, path: list[str], base: str, query: dict[str, str], params: d
                 if position:
                     waiting.say(f"Please hold. You are number {position} in line.", language="en-US")
                 waiting.play(MUSIC)
-                documents.append(str(waiting))
+                documents += [str(waiting), _offers(position, base)]
             return documents
         case ["hold"]:
             documents = []
@@ -441,11 +454,36 @@ def _spoken(n: int, path: list[str], base: str, query: dict[str, str], params: d
             return [str(response), str(refused)] if path == ["leg"] else [str(response)]
         case ["leg-status"]:
             return [""]
+        case ["key"]:
+            asked = VoiceResponse()
+            asked.pause(length=20)
+            for document in (asked, response):
+                document.redirect(f"{base}/{query['back']}", method="POST")
+            return [str(asked), str(response)]
+        case ["said"]:
+            tag, words = FAREWELLS[query["what"]]
+            response.say(words, language=tag)
+            if query["what"] == "voicemail":
+                response.record(max_length=180, timeout=8, play_beep=True, action=f"{base}/recorded")
+            response.hangup()
+        case ["recorded"]:
+            response.hangup()
         case ["left"] | ["status"]:
             pass
         case _:
             raise AssertionError(f"nobody should ask for {path}")
     return [str(response)]
+
+
+def _offers(position: int, base: str) -> str:
+    """The place in line with the keys that may be pressed meanwhile."""
+    response = VoiceResponse()
+    url = f"{base}/key?back=wait"
+    gather = response.gather(input="dtmf", num_digits=1, finish_on_key="", timeout=1, method="POST", action=url)
+    gather.say(f"Please hold. You are number {position} in line.", language="en-US")
+    gather.say("To be called back, press 1. To leave a message, press 2.", language="en-US")
+    gather.play(MUSIC)
+    return str(response)
 
 
 def _asks(keys: str, tries: int, base: str) -> str:

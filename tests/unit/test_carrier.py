@@ -5,6 +5,7 @@ import heapq
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -695,6 +696,18 @@ async def test_a_text_out(world: World) -> None:
     assert [each["MessageStatus"] for each in told] == ["sent", "delivered"]
     assert {each["MessageSid"] for each in told} == {sent.sid}
     assert world.carrier.messages[sent.sid or ""].body == "안녕"
+
+
+async def test_texts_are_listed_the_newest_first_by_number_and_time_page_by_page(world: World) -> None:
+    sids = []
+    for n in range(5):
+        await world.time.advance(60)
+        sids.append((await world.sdk.messages.create_async(to=ME if n < 4 else AGENT, from_=SHOP, body=str(n))).sid)
+    since = datetime.fromtimestamp(world.time.now - 200, UTC)
+    found = await world.sdk.messages.list_async(to=ME, date_sent_after=since, page_size=2)
+    assert [one.sid for one in found] == [sids[3], sids[2], sids[1]]
+    assert [one.sid for one in await world.sdk.messages.list_async(from_=SHOP, date_sent_before=since)] == [sids[0]]
+    assert found[0].date_sent == datetime.fromtimestamp(world.time.now - 60, UTC)
 
 
 async def test_a_text_to_a_number_that_is_gone(world: World) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from xml.etree.ElementTree import Element
 
 import httpx2
 from fastapi import Depends, FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.background import BackgroundTask
 
 API = "2010-04-01"
@@ -36,8 +37,9 @@ LISTEN_S = 4.0
 XML = ("text/xml", "application/xml", "text/html")
 CALL_EVENTS = frozenset({"initiated", "ringing", "answered", "completed"})
 WAIT_VERBS = frozenset({"Say", "Play", "Pause", "Gather", "Redirect", "Hangup", "Leave"})
-VERBS = (WAIT_VERBS - {"Leave"}) | {"Enqueue", "Dial", "Reject"}
-LASTING = frozenset({"Say", "Play", "Pause", "Gather"})
+VERBS = (WAIT_VERBS - {"Leave"}) | {"Enqueue", "Dial", "Reject", "Record"}
+LASTING = frozenset({"Say", "Play", "Pause", "Gather", "Record"})
+RECORD = frozenset({"action", "method", "maxLength", "timeout", "playBeep", "finishOnKey", "trim"})
 IN_GATHER = frozenset({"Say", "Play", "Pause"})
 KEYS = frozenset("0123456789*#")
 GATHER = frozenset(
@@ -95,6 +97,7 @@ class Recording:
     sid: str
     call: str
     spans: list[str] = field(default_factory=lambda: ["in-progress"])
+    asked: int = 0
 
     @property
     def status(self) -> str:
@@ -299,6 +302,11 @@ class Carrier:
         if call.gathers:
             call.digits += keys
         self._note(call, f"pressed {keys}" if call.gathers else f"pressed {keys} in vain")
+
+    async def speaks(self, call_sid: str, seconds: float) -> None:
+        """Somebody speaks for so long, by the carrier's clock."""
+        await self._sleep(seconds)
+        self._note(self.calls[call_sid], "spoke")
 
     def talking(self, call_sid: str) -> set[str]:
         """The legs this one is heard by."""
@@ -564,6 +572,8 @@ class Carrier:
             return await self._dial(call, base, verb)
         if verb.tag == "Gather":
             return await self._gather(call, base, verb)
+        if verb.tag == "Record":
+            return await self._message(call, base, verb)
         if verb.tag == "Pause":
             await self._pass(call, _number(verb.get("length"), 1.0))
             return None
@@ -607,6 +617,31 @@ class Carrier:
         if wrong or any(each.tag not in IN_GATHER for each in verb):
             raise self._broken(call.sid, 12200, f"<Gather> with {wrong or [each.tag for each in verb]}")
         return int(most) if most else None, float(timeout), last
+
+    async def _message(self, call: Call, base: str, verb: Element) -> Source | None:
+        """A message until a key, the hang-up or its greatest length. Those who call here speak without a pause."""
+        wrong = [name for name in verb.attrib if name not in RECORD]
+        most_s = verb.get("maxLength", "3600")
+        wrong += ["maxLength"] if not (most_s.isdigit() and int(most_s)) else []
+        if wrong or len(verb):
+            raise self._broken(call.sid, 12200, f"<Record> with {wrong or [each.tag for each in verb]}")
+        recording, began = self.record(call), self._clock()
+        ending: _Left | None = None
+        call.gathers, call.digits = True, ""
+        try:
+            await self._hold(call, self._when_within(lambda: bool(call.digits), float(most_s)))
+        except _Left as left:
+            ending = left
+        finally:
+            call.gathers = False
+        self.turn(call, recording, "completed")
+        params = {
+            "RecordingSid": recording.sid,
+            "RecordingUrl": f"https://api.twilio.com/{API}/Accounts/{self.account_sid}/Recordings/{recording.sid}",
+            "RecordingDuration": str(math.ceil(self._clock() - began)),
+            "Digits": "hangup" if ending is not None else call.digits,
+        }
+        return await self._after(call, base, verb, params, ending)
 
     async def _say_until_pressed(self, call: Call, base: str, verbs: list[Element]) -> None:
         said = asyncio.ensure_future(self._perform(call, base, verbs, IN_GATHER))
@@ -665,7 +700,9 @@ class Carrier:
             source: Source | None = first
             lasted = False
             while source is not None:
-                document = await self._document(call, replace(source, params=self._about_wait(call, line)))
+                document = await self._document(
+                    call, replace(source, params={**self._about_wait(call, line), **source.params})
+                )
                 lasted = lasted or any(each.tag in LASTING for each in document[1])
                 source = await self._perform(call, *document, WAIT_VERBS)
             if not lasted:
@@ -964,9 +1001,11 @@ class _Api:
         base, guard = f"/{API}/Accounts/{{account}}", [Depends(self._check)]
         for path, method, handler in (
             ("Messages.json", "POST", self._create_message),
+            ("Messages.json", "GET", self._list_messages),
             ("Calls.json", "POST", self._create_call),
             ("Calls/{sid}.json", "POST", self._update_call),
             ("Calls/{sid}.json", "GET", self._get_call),
+            ("Recordings/{recording}.mp3", "GET", self._get_recording),
             ("Calls/{sid}/Recordings.json", "POST", self._create_recording),
             ("Calls/{sid}/Recordings/{recording}.json", "POST", self._update_recording),
         ):
@@ -992,6 +1031,28 @@ class _Api:
             self._carrier.send(message, form.get("StatusCallback", ""))
 
         return JSONResponse(_message_json(account, message), 201, background=BackgroundTask(afterwards))
+
+    async def _list_messages(self, request: Request, account: str) -> JSONResponse:
+        """The newest first, page by page. Times are the carrier's own clock's."""
+        asked = request.query_params
+        since, until = (_instant(asked.get(f"DateSent{side}")) for side in "><")
+        wanted = [
+            message
+            for message in reversed(self._carrier.messages.values())
+            if asked.get("To") in (None, message.to) and asked.get("From") in (None, message.from_)
+            if (since is None or message.created_at >= since) and (until is None or message.created_at <= until)
+        ]
+        size, page = int(_number(asked.get("PageSize"), 50)), int(_number(asked.get("Page"), 0))
+        shown = wanted[page * size : (page + 1) * size]
+        more = {**asked, "Page": str(page + 1), "PageToken": f"PA{page + 1}"}
+        has_more = (page + 1) * size < len(wanted)
+        body = {
+            "messages": [_message_json(account, message) for message in shown],
+            "page": page,
+            "page_size": size,
+            "next_page_uri": f"{request.url.path}?{urlencode(more)}" if has_more else None,
+        }
+        return JSONResponse(body)
 
     async def _create_call(self, request: Request, account: str) -> JSONResponse:
         form = await _form(request)
@@ -1026,6 +1087,16 @@ class _Api:
 
     async def _get_call(self, request: Request, account: str, sid: str) -> JSONResponse:
         return JSONResponse(_call_json(account, self._known(request, sid)))
+
+    async def _get_recording(self, request: Request, account: str, recording: str) -> Response:
+        """Told of a moment before it can be had, as the real one does."""
+        found = self._carrier.recordings.get(recording)
+        if found is None or found.status != "completed":
+            raise _not_found(request)
+        found.asked += 1
+        if found.asked == 1:
+            raise _not_found(request)
+        return Response(b"ID3" + recording.encode(), media_type="audio/mpeg")
 
     async def _create_recording(self, request: Request, account: str, sid: str) -> JSONResponse:
         call = self._known(request, sid)
@@ -1082,6 +1153,10 @@ def _source(form: dict[str, str]) -> Source | None:
     return Source(form.get("Url", ""), None if "Url" in form else form["Twiml"], form.get("Method", "POST"))
 
 
+def _instant(said: str | None) -> float | None:
+    return None if said is None else datetime.fromisoformat(said).timestamp()
+
+
 def _stamp(at: float | None) -> str | None:
     return None if at is None else format_datetime(datetime.fromtimestamp(at, UTC))
 
@@ -1123,5 +1198,6 @@ def _message_json(account: str, message: Message) -> dict[str, str | None]:
         "num_segments": "1",
         "error_code": None,
         "date_created": _stamp(message.created_at),
+        "date_sent": _stamp(message.created_at),
         "uri": f"/{API}/Accounts/{account}/Messages/{message.sid}.json",
     }
