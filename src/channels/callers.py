@@ -29,6 +29,8 @@ KEYS_AHEAD = 8
 LONGEST_SOUND_S = 300.0
 TICK_S, ANNOUNCED_A_TICK = 1.0, 50
 FULL_S = 0.1
+DEAF_S = 2.0
+"""For so long after the menu a key is one that was pressed twice, and means nothing to who waits."""
 
 
 class Choosing:
@@ -38,6 +40,7 @@ class Choosing:
         self.keys: deque[str] = deque(maxlen=KEYS_AHEAD)
         self.ended = ""
         self.sounds = 0
+        self.is_over = False
         self.news = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
@@ -118,7 +121,8 @@ class Callers:
 
     def _leave(self, call: str) -> bool:
         """Whether he was in the menu and nobody else knows of him."""
-        chose = call in self._choosing and self._line.look(call) is None
+        choosing = self._choosing.get(call)
+        chose = choosing is not None and not choosing.is_over and self._line.look(call) is None
         self._due.pop(call, None)
         self.moved(call)
         return chose
@@ -152,6 +156,8 @@ class Callers:
             chosen = Chosen()
         while not self._put(asterisk.with_chosen(move, chosen)):
             await self._line.sleep(FULL_S)
+        choosing.is_over = True
+        await self._line.sleep(DEAF_S)
         self._choosing.pop(move.about, None)
 
     async def _walk(self, call: str, choosing: Choosing, menu: Menu) -> Chosen:

@@ -38,6 +38,7 @@ class Pbx:
         self.views: dict[str, CallView] = {}
         self.account = account(Asterisk(), settings)
         self.ticks: asyncio.Queue[None] = asyncio.Queue()
+        self.deaf = asyncio.Event()
         line = Line(
             take=self._never,
             ask=self._never,
@@ -56,6 +57,8 @@ class Pbx:
     async def _sleep(self, seconds: float) -> None:
         if seconds == callers.TICK_S:
             await self.ticks.get()
+        elif seconds == callers.DEAF_S:
+            await self.deaf.wait()
         else:
             await asyncio.sleep(0)
 
@@ -144,7 +147,27 @@ async def test_a_key_ends_what_is_played_and_the_call_is_queued_with_it(pbx: Pbx
     assert pbx.asked[-1] == ("DELETE", f"playbacks/naru-say-1-{CALL}", "")
     body = await pbx.until_put()
     assert (body.attributes, body.language, body.to) == ({"intent": "order"}, "ko", "1588")
+
+
+async def test_a_key_pressed_twice_does_not_mean_something_else_in_line(pbx: Pbx) -> None:
+    """Whoever waits may have keys of his own, as that which gives up the place for a callback."""
+    pbx.rings()
+    await pbx.press("1")
+    await pbx.until_put()
+    again = {"type": "ChannelDtmfReceived", "digit": "1", "channel": {"id": CALL}}
+    assert pbx.callers.hears(again)
+    assert not pbx.hangs_up(), "but the engine is told when he goes"
+    assert not pbx.callers.hears(again)
+
+
+async def test_after_a_moment_in_line_a_key_means_what_it_means_there(pbx: Pbx) -> None:
+    pbx.rings()
+    await pbx.press("1")
+    await pbx.until_put()
+    pbx.deaf.set()
+    await settle()
     assert pbx.callers._choosing == {}
+    assert len(pbx.put) == 1
 
 
 async def test_where_a_language_is_chosen_all_of_them_are_played_in_turn(pbx: Pbx) -> None:
