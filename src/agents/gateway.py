@@ -174,6 +174,7 @@ def routes(  # noqa: C901 - one list of routes
     @router.get("/callbacks", operation_id="list_callbacks")
     async def callbacks(who: Who) -> dict[str, Any]:
         """Who is to be called back: those whose time has not come, and those in line."""
+        require("agent", who)
         pool = pool_of(who)
         known = [contact for id_ in pool.memory.callbacks.values() if (contact := pool.contacts.get(id_))]
         return {"items": [plain(contact_view(pool, contact, who.agent)) for contact in known]}
@@ -186,11 +187,11 @@ def routes(  # noqa: C901 - one list of routes
         answer, position = await desk.ask(who.workspace, who.id, key[:200], body.order())
         return passed_on(response, answer, position)
 
-    @router.delete("/callbacks/{contact}", operation_id="cancel_callback")
-    async def cancel_callback(request: Request, response: Response, who: Who, contact: str) -> Taken:
+    @router.delete("/callbacks/{id_}", operation_id="cancel_callback")
+    async def cancel_callback(request: Request, response: Response, who: Who, id_: str) -> Taken:
         require("agent", who)
         key = request.headers.get("idempotency-key") or chance()
-        wish = CancelCallback(contact=contact, by=who.agent or who.id)
+        wish = CancelCallback(contact=id_, by=who.agent or who.id)
         answer, position = await desk.ask(who.workspace, who.id, key[:200], wish)
         return passed_on(response, answer, position)
 
