@@ -408,7 +408,9 @@ def place_said(account: Account, position: int) -> tuple[str, ...]:
     """The sounds that say a place in line."""
     usual = _sounds(account.settings.get("announce")) or ANNOUNCE
     first = _sounds(account.settings.get("announce_first")) or ANNOUNCE_FIRST
-    return tuple(sound.replace("{position}", str(position)) for sound in (first if position == 1 else usual))
+    keys = farewells.sound(account, farewells.NAMES_KEYS)
+    place = (sound.replace("{position}", str(position)) for sound in (first if position == 1 else usual))
+    return (*place, *((keys,) if keys else ()))
 
 
 def settings_fault(settings: Mapping[str, Any]) -> str | None:
@@ -422,7 +424,7 @@ def settings_fault(settings: Mapping[str, Any]) -> str | None:
         said = settings.get(name)
         if said is not None and (not isinstance(said, list) or _sounds(said) != tuple(said) or not said):
             return f"settings.{name}: a list of at most {MAX_SOUNDS} sounds, each one of {', '.join(SCHEMES)}"
-    return menus.menu_fault(settings, _unplayable)
+    return farewells.fault(settings) or menus.menu_fault(settings, _unplayable)
 
 
 MAX_SOUNDS = 10

@@ -4,15 +4,21 @@ Spoken words are for providers that read text aloud; exchanges play sounds, thos
 `sounds` name others. A channel's `words` replace ours: `{voicemail: {ko: …, en: …}}`.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from channels.base import Account, Item
 from router.inputs import LeaveLine, ReceiveMessage
 from router.model import Content, Elsewhere, Identity, Thread
 
-KEYS = "0123456789*#"
+KEYS = frozenset("0123456789*#")
 OFFERS = {
     "callback": {"ko": "전화를 받으시려면 {key}번을 누르세요.", "en": "To be called back, press {key}."},
     "voicemail": {"ko": "메시지를 남기시려면 {key}번을 누르세요.", "en": "To leave a message, press {key}."},
 }
+MAX_WORDS, MAX_SOUND = 500, 200
+NAMES_KEYS = "keys"
+"""The sound that names the keys: an exchange has none for that of its own."""
 LONGEST_MESSAGE_S = 180
 SILENCE_S = 8
 """So much silence ends a message."""
@@ -49,12 +55,36 @@ SOUNDS: dict[str, str] = {
 """Of Asterisk's core sounds."""
 
 
+def fault(settings: Mapping[str, Any]) -> str | None:
+    """What is wrong with `keys`, `words` and `sounds`, in words its owner can act on."""
+    for name in ("keys", "words", "sounds"):
+        if not isinstance(settings.get(name, {}), dict):
+            return f"settings.{name}: a table"
+    for key, what in settings.get("keys", {}).items():
+        if str(key) not in KEYS or what not in OFFERS:
+            return f"settings.keys.{str(key)[:20]}: one of 0 to 9, '*' and '#', for {' or '.join(OFFERS)}"
+    for name, texts in settings.get("words", {}).items():
+        good = isinstance(texts, dict) and all(
+            isinstance(text, str) and len(text) <= MAX_WORDS for text in texts.values()
+        )
+        if name not in WORDS or not good:
+            return (
+                f"settings.words.{str(name)[:20]}: {', '.join(WORDS)}, each by language, {MAX_WORDS} characters at most"
+            )
+    for name, sound_ in settings.get("sounds", {}).items():
+        if name not in (*SOUNDS, NAMES_KEYS) or not isinstance(sound_, str) or len(sound_) > MAX_SOUND:
+            return (
+                f"settings.sounds.{str(name)[:20]}: {', '.join((*SOUNDS, NAMES_KEYS))}, each one sound of the exchange"
+            )
+    return None
+
+
 def words(account: Account, farewell: str, language: str | None) -> tuple[str, str]:
     """(language tag, text) in the caller's language, else the channel's, else English. Empty for no known farewell."""
     own = account.settings.get("words")
     texts = dict(WORDS.get(farewell, {}))
     if isinstance(own, dict) and isinstance(own.get(farewell), dict):
-        texts |= {key: str(text)[:500] for key, text in own[farewell].items()}
+        texts |= {key: str(text)[:MAX_WORDS] for key, text in own[farewell].items()}
     for wanted in (language, account.setting("language", "ko"), "en"):
         if wanted in texts:
             return TAGS.get(wanted, wanted), texts[wanted]
@@ -65,7 +95,7 @@ def sound(account: Account, farewell: str) -> str:
     """A media address of the exchange."""
     own = account.settings.get("sounds")
     named = own.get(farewell) if isinstance(own, dict) else None
-    return named[:200] if isinstance(named, str) else SOUNDS.get(farewell, "")
+    return named[:MAX_SOUND] if isinstance(named, str) else SOUNDS.get(farewell, "")
 
 
 def keys(account: Account) -> dict[str, str]:

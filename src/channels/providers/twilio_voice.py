@@ -76,7 +76,7 @@ class TwilioVoice:
             return (
                 "settings.menu: a menu answers the call, and refuse_when_full refuses before it is answered: take one"
             )
-        return menus.menu_fault(settings, _unplayable)
+        return farewells.fault(settings) or menus.menu_fault(settings, _unplayable)
 
     def verify(self, account: Account, webhook: Webhook) -> bool:
         return twilio.verify(account, webhook)
