@@ -1012,6 +1012,12 @@ def _agent_cooled(pool: Pool, event: events.AgentCooled) -> None:
     pool.touch_agent(agent)
 
 
+@_on(events.CustomerMerged)
+@_on(events.CustomerSplit)
+def _customer_linked(pool: Pool, event: events.Event) -> None:
+    """The projector keeps who is one person; routing goes by the customer who is there now."""
+
+
 @_on(events.SendRequested)
 def _send_requested(pool: Pool, event: events.SendRequested) -> None:
     pool.memory.sends[event.key] = Send(contact=event.contact, effect=event.effect)
