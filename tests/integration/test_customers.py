@@ -40,9 +40,7 @@ class Shop:
         id_, stamp = f"m{self._count}", str(int(time.time()))  # noqa: TID251 - a provider's clock
         who = {"kind": kind, "value": value, "name": name}
         body = json.dumps({"thread": f"{channel}-{value}", "from": who, "text": "hello"}).encode()
-        mac = hmac.digest(
-            b64decode(HOOK_SECRET.removeprefix("whsec_")), f"{id_}.{stamp}.".encode() + body, "sha256"
-        )
+        mac = hmac.digest(b64decode(HOOK_SECRET.removeprefix("whsec_")), f"{id_}.{stamp}.".encode() + body, "sha256")
         headers = {
             "webhook-id": id_, "webhook-timestamp": stamp, "webhook-signature": "v1," + b64encode(mac).decode(),
             "content-type": "application/json",
