@@ -1013,9 +1013,13 @@ def _agent_cooled(pool: Pool, event: events.AgentCooled) -> None:
 
 
 @_on(events.CustomerMerged)
-@_on(events.CustomerSplit)
-def _customer_linked(pool: Pool, event: events.Event) -> None:
+def _customer_merged(pool: Pool, event: events.CustomerMerged) -> None:
     """The projector keeps who is one person; routing goes by the customer who is there now."""
+
+
+@_on(events.CustomerSplit)
+def _customer_split(pool: Pool, event: events.CustomerSplit) -> None:
+    """As above."""
 
 
 @_on(events.SendRequested)
