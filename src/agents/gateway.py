@@ -246,19 +246,6 @@ def routes(  # noqa: C901 - one list of routes
         items = [plain(message) for message in found]
         return {"items": items, "next": found[-1].number if len(found) == limit else None}
 
-    @router.get("/customers/{id_}", operation_id="get_customer")
-    async def customer(who: Who, id_: str) -> dict[str, Any]:
-        found = await history.customer(who.workspace, id_)
-        if found is None:
-            raise HTTPException(404, "unknown-customer")
-        return found
-
-    @router.get("/customers/{id_}/history", operation_id="list_customer_history")
-    async def customer_history(who: Who, id_: str, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> dict[str, Any]:
-        if await history.customer(who.workspace, id_) is None:
-            raise HTTPException(404, "unknown-customer")
-        return {"items": await history.customer_contacts(who.workspace, id_, limit)}
-
     # -- what to hand on to, and files
 
     @router.get("/targets", operation_id="list_targets")

@@ -15,6 +15,7 @@ import httpx2
 import structlog
 from fastapi import FastAPI, HTTPException
 
+import agents.customers
 import agents.gateway
 import agents.ports
 import channels.devices
@@ -399,6 +400,9 @@ class Naru:
                     self.clock,
                     new_token,
                 )
+            )
+            app.include_router(
+                agents.customers.routes(self.desk_bus, self.accounts, self.history, self.files, new_token)
             )
             app.include_router(
                 naru.admin.routes.routes(

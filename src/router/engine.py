@@ -9,7 +9,20 @@ from typing import Any
 
 import msgspec
 
-from router import callbacks, calls, contacts, events, inputs, intake, offers, participants, presence, replies, waits
+from router import (
+    callbacks,
+    calls,
+    contacts,
+    customers,
+    events,
+    inputs,
+    intake,
+    offers,
+    participants,
+    presence,
+    replies,
+    waits,
+)
 from router.effects import Effect
 from router.events import Event
 from router.memory import Contact
@@ -90,6 +103,8 @@ HANDLERS: dict[type[inputs.Input], Handler] = {
     inputs.WrapUpContact: contacts.wrap_up,
     inputs.ExtendWrapUp: contacts.extend_wrap_up,
     inputs.CompleteContact: contacts.complete,
+    inputs.MergeCustomer: customers.merge,
+    inputs.SplitCustomer: customers.split,
     inputs.StartContact: contacts.start,
     inputs.ApplyConfig: apply_config,
     inputs.Tick: tick,

@@ -347,6 +347,22 @@ class AgentCooled(Event, frozen=True, kw_only=True):
     agent: str
 
 
+class CustomerMerged(Event, frozen=True, kw_only=True):
+    """Two customers are one person, says `by`. Both stay what they are; the store links them (`naru.store.people`)."""
+
+    customer: str
+    into: str
+    by: str
+
+
+class CustomerSplit(Event, frozen=True, kw_only=True):
+    """That a customer is one person with `other` is taken back; without one, that it is with anybody."""
+
+    customer: str
+    by: str
+    other: str | None = None
+
+
 class SendRequested(Event, frozen=True, kw_only=True):
     """An effect with this key awaits a worker's claim."""
 
@@ -408,6 +424,8 @@ AnyEvent = (
     | PresenceChanged
     | PresencePlanned
     | AgentCooled
+    | CustomerMerged
+    | CustomerSplit
     | SendRequested
     | SendClaimed
     | SendEnded

@@ -309,6 +309,22 @@ class CompleteContact(Input, frozen=True, kw_only=True):
     note: str | None = None
 
 
+class MergeCustomer(Input, frozen=True, kw_only=True):
+    """Somebody says that two customers are one person. That there are such customers the edge has seen in the store."""
+
+    customer: str
+    into: str
+    by: str
+
+
+class SplitCustomer(Input, frozen=True, kw_only=True):
+    """What was said of a customer is taken back: that it is one person with `other`, or, without one, with anybody."""
+
+    customer: str
+    by: str
+    other: str | None = None
+
+
 class StartContact(Input, frozen=True, kw_only=True):
     """An agent's own mail, message or call to a customer."""
 
@@ -372,6 +388,8 @@ AnyInput = (
     | WrapUpContact
     | ExtendWrapUp
     | CompleteContact
+    | MergeCustomer
+    | SplitCustomer
     | StartContact
     | ApplyConfig
     | Tick

@@ -1012,6 +1012,16 @@ def _agent_cooled(pool: Pool, event: events.AgentCooled) -> None:
     pool.touch_agent(agent)
 
 
+@_on(events.CustomerMerged)
+def _customer_merged(pool: Pool, event: events.CustomerMerged) -> None:
+    """The projector keeps who is one person; routing goes by the customer who is there now."""
+
+
+@_on(events.CustomerSplit)
+def _customer_split(pool: Pool, event: events.CustomerSplit) -> None:
+    """As above."""
+
+
 @_on(events.SendRequested)
 def _send_requested(pool: Pool, event: events.SendRequested) -> None:
     pool.memory.sends[event.key] = Send(contact=event.contact, effect=event.effect)

@@ -90,6 +90,9 @@ PATHS = {
     "/v1/conversations/{id_}/messages": ("conversation",),
     "/v1/customers/{id_}": ("customer",),
     "/v1/customers/{id_}/history": ("customer",),
+    "/v1/customers/{id_}/merge": ("customer",),
+    "/v1/customers/{id_}/split": ("customer",),
+    "/v1/callbacks/{contact}": ("waiting", "offered", "active", "ended"),
     "/v1/files/{sha256}": ("file",),
 }
 # Not behind a workspace's token, each with a test of its own below.
@@ -128,6 +131,9 @@ BODIES: dict[str, Any] = {
     "put_chat_device": {"platform": "fcm", "token": "x"},
     "create_key": {"name": "x", "role": "app"},
     "create_invite": {"agent": "nobody"},
+    "order_callback": {"channel": "nowhere", "number": "+821012345678"},
+    "merge_customer": {"into": "nobody"},
+    "split_customer": {"other": "nobody"},
     "start_contact": {"channel": "nowhere", "to": "someone"},
     "order_callback": {"channel": "nowhere", "number": "+821012345678"},
     "login": {"workspace": "x", "email": "x", "password": "x"},
@@ -158,6 +164,8 @@ ROLES = {
         ),
         "agent",
     ),
+    **dict.fromkeys(("order_callback", "cancel_callback", "merge_customer", "split_customer"), "agent"),
+    "list_callbacks": "any",
     **dict.fromkeys(("consult_contact", "conference_contact", "leave_contact"), "agent"),
     **dict.fromkeys(("list_callbacks", "order_callback", "cancel_callback"), "agent"),
     **dict.fromkeys(("move_contact", "reprioritise_contact", "take_over_contact", "monitor_contact"), "supervisor"),
@@ -364,10 +372,14 @@ def test_every_route_with_a_token_of_a_and_ids_of_b_is_404(house: House) -> None
         listed = {method.upper(): operation for method, operation in house.document["paths"][path].items()}
         for name in names:
             for method in METHODS:
-                target = path.replace("{id_}", house.ids[name]).replace("{sha256}", house.ids["file"])
+                target = path.replace("{sha256}", house.ids["file"])
+                nothing = path.replace("{sha256}", "0" * 64)
+                for parameter in ("{id_}", "{contact}"):
+                    target = target.replace(parameter, house.ids[name])
+                    nothing = nothing.replace(parameter, "never-was")
                 body = body_of(listed[method]) if method in listed else {}
                 answer = house.a(method, target, **body)
-                never_was = house.a(method, path.replace("{id_}", "never-was").replace("{sha256}", "0" * 64), **body)
+                never_was = house.a(method, nothing, **body)
                 tried += 1
                 # Offers are forgotten when they end, so one that never was is over too: 409, and the same for B's.
                 wanted = 405 if method not in listed else 409 if name == "offer" else 404
@@ -481,7 +493,7 @@ def keys(house: House) -> dict[str, str]:
 
 
 def ask(house: House, method: str, path: str, operation: dict[str, Any], **more: Any) -> httpx2.Response:
-    for name in ("id_", "sha256", "name", "hook", "path"):
+    for name in ("id_", "sha256", "name", "hook", "path", "contact"):
         path = path.replace(f"{{{name}}}", "nothing")
     return house.client.request(method, path, **body_of(operation), **more)
 

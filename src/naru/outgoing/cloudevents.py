@@ -91,7 +91,12 @@ PUBLIC: dict[type[events.Event], Public] = {
     events.PresenceChanged: Public("naru.agent.presence_changed", ("presence", "reason", "by")),
     events.PresencePlanned: Public("naru.agent.presence_planned", ("presence", "reason")),
     events.AgentCooled: Public("naru.agent.cooled"),
+    events.CustomerMerged: Public("naru.customer.merged", ("customer", "into", "by")),
+    events.CustomerSplit: Public("naru.customer.split", ("customer", "other", "by")),
 }
+
+SUBJECTS = ("agent", "message", "customer")
+"""What an event is about that is about no contact."""
 
 INTERNAL: dict[type[events.Event], str] = {
     events.ConfigApplied: "the configuration has versions and an API of its own",
@@ -164,7 +169,9 @@ def of_record(record: Record, book: Book) -> list[tuple[int, CloudEvent]]:
 
 def _event(record: Record, id_: str, event: events.Event, public: Public, book: Book) -> CloudEvent:
     contact = contact_of(event, book)
-    subject = contact or getattr(event, "agent", None) or getattr(event, "message", None) or record.workspace
+    subject = contact or next(
+        (getattr(event, name) for name in SUBJECTS if getattr(event, name, None)), record.workspace
+    )
     sequence = None
     if contact in book.facts:  # a contact whose row is gone has nobody who counts
         number = book.next(subject, opened=isinstance(event, events.ContactOpened))

@@ -16,6 +16,7 @@ from channels.base import File, Outgoing
 from channels.chat import Said
 from channels.ports import Unavailable
 from naru.keyring import Keyring
+from naru.store import people
 from naru.store import tables as db
 from naru.store.database import Database, StoreUnavailable
 from naru.store.files import StoredFiles
@@ -99,26 +100,16 @@ class StoredHistory:
 
     async def customer(self, workspace: str, customer: str) -> dict[str, Any] | None:
         await self._settled(workspace)
-        c, i = db.customers.c, db.identities.c
-        rows = await self._rows(workspace, select(db.customers).where(c.workspace == workspace, c.id == customer))
-        if not rows:
-            return None
-        known = await self._rows(
-            workspace, select(db.identities).where(i.workspace == workspace, i.customer == customer)
-        )
-        return {
-            "id": customer,
-            "name": rows[0].name,
-            "first_seen": rows[0].first_seen,
-            "identities": [{"scope": row.scope, "kind": row.kind, "value": row.value} for row in known],
-        }
+        async with self._database.read(workspace) as connection:
+            return await people.person(connection, workspace, customer)
 
     async def customer_contacts(self, workspace: str, customer: str, limit: int) -> list[dict[str, Any]]:
+        """The contacts of the person that a customer is, the newest first."""
         c = db.contacts.c
         rows = await self._rows(
             workspace,
             select(db.contacts)
-            .where(c.workspace == workspace, c.customer == customer)
+            .where(c.workspace == workspace, c.customer.in_(people.linked(workspace, customer)))
             .order_by(c.enqueued_at.desc())
             .limit(limit),
         )

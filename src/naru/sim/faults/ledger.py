@@ -265,6 +265,10 @@ class Ledger:
             raise Fault("sends", f"ended twice or never ordered: {event}")
         del self.sends[event.key]
 
+    def _merged(self, event: events.CustomerMerged) -> None:
+        if event.customer == event.into:
+            raise Fault("one person", f"is nobody else: {event}")
+
     def _configured(self, event: events.ConfigApplied) -> None:
         self._config = Lookup(event.config)
 
@@ -290,5 +294,6 @@ _NOTE: dict[type[events.Event], Any] = {
     events.SendRequested: Ledger._requested,
     events.SendClaimed: Ledger._claimed,
     events.SendEnded: Ledger._ended,
+    events.CustomerMerged: Ledger._merged,
     events.ConfigApplied: Ledger._configured,
 }

@@ -71,6 +71,7 @@ class World:
             (4, self._hangs_up),
             (2, self._leaves_line),
             (1, self._orders_callback),
+            (1, self._links),
             (4, self._closes),
             (12, self._comes),
             (3, self._goes),
@@ -305,6 +306,16 @@ class World:
 
     def _number(self) -> str:
         return f"+82105550{self.dice.count(100, 109)}"
+
+    def _links(self) -> inputs.Input | None:
+        """A colleague says of two customers that they are one person, or not; of one and the same, too."""
+        known = [conversation.customer for conversation in self.pool.conversations.values()]
+        if not known:
+            return None
+        one, other, by = self.dice.pick(known), self.dice.pick(known), self._agent()
+        if self.dice.chance(0.6):
+            return inputs.MergeCustomer(customer=one, into=other, by=by)
+        return inputs.SplitCustomer(customer=one, other=self.dice.pick((None, other)), by=by)
 
     def _closes(self) -> inputs.Input | None:
         known = self._one([c for c in self.pool.conversations.values() if c.contact is not None])
