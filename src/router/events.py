@@ -7,7 +7,19 @@ from typing import Literal
 
 from router.config import Config
 from router.effects import AnyEffect
-from router.model import Author, ByHand, Identity, Kind, ReplyPolicy, Requirement, Role, SendStatus, Thread, Value
+from router.model import (
+    Author,
+    ByHand,
+    Identity,
+    Kind,
+    Manner,
+    ReplyPolicy,
+    Requirement,
+    Role,
+    SendStatus,
+    Thread,
+    Value,
+)
 
 Outcome = Literal["handled", "abandoned", "closed", "failed", "overflowed", "after_hours", "spam"]
 
@@ -232,12 +244,14 @@ class ContactHandedOver(Event, frozen=True, kw_only=True):
 
 
 class ParticipantJoined(Event, frozen=True, kw_only=True):
-    """`key` names the leg that is ordered for a call."""
+    """`key` names the leg that is ordered for a call. Who is in it already has another role or manner from now on;
+    `manner` is that of whoever monitors."""
 
     contact: str
     agent: str
     role: Role
     key: str | None = None
+    manner: Manner = "listen"
 
 
 class ParticipantLeft(Event, frozen=True, kw_only=True):
