@@ -10,7 +10,7 @@ from pytest import MonkeyPatch
 from naru import center, fold, runtime, wire
 from naru.bus.base import DLQ, LogUnavailable
 from naru.sim.faults import run as core
-from router import capacity, engine, events, inputs, intake, state, turn
+from router import calls, capacity, engine, events, inputs, intake, state, turn
 from router.cells import CLOSED, Cells
 from router.line import Line
 from router.state import Pool
@@ -186,6 +186,7 @@ CORE: dict[str, Plant] = {
     "an answer is not remembered": lambda patch: patch.setattr(Pool, "remember", lambda self, id_, seen: None),
     "max_wait does not bring forward": _promotion_ignored,
     "guests stay when the owner goes": lambda patch: patch.setattr(turn, "ENDS_COMPANY", ()),
+    "whoever comes in to speak is not heard": lambda patch: patch.setattr(calls, "set_manner", lambda *_: None),
     "nobody looks again when somebody leaves": lambda patch: patch.setattr(Pool, "somebody_left", lambda self: None),
     "restoring looks at everybody again": lambda patch: patch.setattr(Pool, "settled", lambda self: None),
 }
