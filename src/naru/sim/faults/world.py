@@ -79,7 +79,7 @@ class World:
             (26, self._works),
             (4, self._begins_own),
             (3, self._supervises),
-            (8, self._monitors),
+            (20, self._monitors),
             (3, self._campaigns),
             (2, self._receipt),
             (1, self._revises),
@@ -441,7 +441,7 @@ class World:
         dice = self.dice
         talks = [c for c in self.pool.contacts.values() if c.status in ("active", "held") and c.leg is not None]
         guests = [(c, agent) for c in talks for agent, guest in c.participants.items() if guest.role == "monitoring"]
-        there = [agent.id for agent in self.pool.agents.values() if agent.connections]
+        there = [agent.id for agent in self.pool.agents.values() if agent.connections and not agent.contacts]
         if not talks or not there:
             return None
         contact, agent = dice.pick(guests) if guests and dice.chance(0.7) else (dice.pick(talks), dice.pick(there))
