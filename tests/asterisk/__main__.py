@@ -1,8 +1,9 @@
 """The phone against a real Asterisk: `python -m asterisk --prefix /where/it/is/installed [--walk] [--load SECONDS] [--json]`.
 
-The walk: queue, hold, consult, transfer, hang-up, busy, no answer, a caller who leaves, a broken socket, an exchange that
-is killed in mid-call; who hears whom is told by tones over RTP. The load: ten agents who are never without a caller, routed
-by Naru, by Asterisk's own `Queue()` and by a plain program, one after the other on the same exchange.
+The walk: queue, hold, consult, transfer, hang-up, busy, no answer, a caller who leaves, a supervisor who listens, whispers
+and barges in, a broken socket, an exchange that is killed in mid-call; who hears whom is told by tones over RTP. The load:
+ten agents who are never without a caller, routed by Naru, by Asterisk's own `Queue()` and by a plain program, one after the
+other on the same exchange.
 """
 
 import argparse
@@ -15,17 +16,21 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from asterisk.pbx import MUSIC_HZ, PASSWORD, Pbx, free_port
-from asterisk.phone import Call, Phones
+from asterisk.phone import HEARD, Call, Phones, strength
 from support.center import AgentDesk, Center
 
-TONES = {"caller": 440, "agent1": 880, "agent2": 1320, "fallback": 700}
+TONES = {"caller": 440, "agent1": 880, "agent2": 1320, "agent3": 1000, "fallback": 700}
+SUPERVISOR = "agent3"
 PATIENCE_S = 15.0
 RING_S, TALK_S, PER_S, AGENTS = 0.05, 0.5, 30.0, 10
+Scene = Callable[["House"], Awaitable[None]]
 IDEAL_PER_S = AGENTS / (RING_S + TALK_S)
 
 CONFIG = """\
@@ -131,6 +136,38 @@ class House:
 
         await until(so, f"{call.user} does not hear {hertz}, or hears one of {not_}")
 
+    @contextlib.asynccontextmanager
+    async def unheard(self, call: Call, hertz: int) -> AsyncIterator[None]:
+        """All the while, nothing of this comes to the caller: less than a hundredth of what there is to hear."""
+        voice = call.voice
+        assert voice is not None
+        voice.forget()
+        most = 0.0
+
+        async def listen() -> None:
+            nonlocal most
+            while True:
+                most = max(most, strength(voice.samples, hertz) if len(voice.samples) == HEARD else 0.0)
+                await asyncio.sleep(HEARD / 8000 / 4)
+
+        listening = asyncio.create_task(listen())
+        try:
+            yield
+            await asyncio.sleep(0.5)
+        finally:
+            listening.cancel()
+        assert most < 0.01, f"{call.user} has heard {hertz}: {most:.3f}"
+
+    def ends(self) -> tuple[list[str], list[str]]:
+        """The whispers at the exchange: their ends, and their bridges."""
+        with httpx2.Client(auth=("naru", PASSWORD)) as client:
+            channels, bridges = (client.get(f"{self.pbx.url}/{what}").json() for what in ("channels", "bridges"))
+        found = [[each["id"] for each in all_ if each["id"].startswith("whisper-")] for all_ in (channels, bridges)]
+        return found[0], found[1]
+
+    async def no_whisper(self) -> None:
+        await until(lambda: self.ends() == ([], []), f"a whisper is left: {self.ends()}")
+
     async def leg(self, agent: str) -> Call:
         await until(lambda: bool(self.phones.of(agent, "up")), f"{agent} has no call")
         return self.phones.of(agent, "up")[-1]
@@ -186,7 +223,9 @@ async def house(
         await asyncio.to_thread(center.start)
         desks = {}
         for n in range(1, agents + 1):
-            desks[f"agent{n}"] = await AgentDesk.open(center, await asyncio.to_thread(center.agent_key, f"agent{n}"))
+            role = "supervisor" if tones is not None and f"agent{n}" == SUPERVISOR else "agent"
+            key = await asyncio.to_thread(center.agent_key, f"agent{n}", role)
+            desks[f"agent{n}"] = await AgentDesk.open(center, key)
         yield House(center, pbx, phones, relay, desks)
         for desk in desks.values():
             await desk.close()
@@ -348,23 +387,128 @@ async def exchange_killed(it: House) -> None:
     await it.finish("agent1", contact)
 
 
+async def supervised(it: House) -> None:
+    """A supervisor listens, whispers, barges in and listens again, on one call; nothing is left of a whisper."""
+    contact, call, leg = await it.talk()
+    voice = TONES[SUPERVISOR]
+    await it.do(SUPERVISOR, "status", presence="away")
+    async with it.unheard(call, voice):
+        await it.do(SUPERVISOR, "monitor", contact=contact)
+        ear = await it.leg(SUPERVISOR)
+        await it.hears(ear, TONES["caller"], TONES["agent1"])
+        await it.hears(leg, TONES["caller"], not_=(voice,))
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+        await it.hears(leg, TONES["caller"], voice)
+        await it.hears(ear, TONES["caller"], TONES["agent1"], not_=(voice,))
+        await it.hears(call, TONES["agent1"], not_=(voice,))
+
+        # a customer who is held hears music, and the whisper goes on
+        await it.do("agent1", "hold", contact=contact)
+        await it.hears(call, MUSIC_HZ, not_=(voice,))
+        await it.hears(leg, voice, not_=(TONES["caller"],))
+        await it.hears(ear, TONES["agent1"], not_=(TONES["caller"],))
+        await it.do("agent1", "resume", contact=contact)
+        await it.hears(leg, TONES["caller"], voice)
+
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="listen")
+        await it.hears(leg, TONES["caller"], not_=(voice,))
+        await it.no_whisper()
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+        await it.hears(leg, voice)
+
+    await it.do(SUPERVISOR, "monitor", contact=contact, manner="barge")
+    await it.hears(call, TONES["agent1"], voice)
+    await it.hears(leg, TONES["caller"], voice)
+    await it.hears(ear, TONES["caller"], TONES["agent1"])
+    await it.no_whisper()
+    await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+    await it.hears(call, TONES["agent1"], not_=(voice,))
+    async with it.unheard(call, voice):
+        await it.hears(leg, TONES["caller"], voice)
+    assert len(it.phones.of(SUPERVISOR)) == 1, "one call for all of it"
+
+    # the supervisor hangs up: the talk goes on, and nothing is left of the whisper
+    await it.phones.hang_up(ear)
+    await it.no_whisper()
+    await it.hears(leg, TONES["caller"], not_=(voice,))
+    await it.phones.hang_up(call)
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+async def whispered_to_whoever_has_it(it: House) -> None:
+    """A colleague who is consulted hears no whisper, and hears it once the call is his; its end is the whisper's end."""
+    contact, call, first = await it.talk()
+    voice = TONES[SUPERVISOR]
+    await it.do(SUPERVISOR, "status", presence="away")
+    async with it.unheard(call, voice):
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+        ear = await it.leg(SUPERVISOR)
+        await it.hears(first, TONES["caller"], voice)
+        await it.do("agent2", "status", presence="available")
+        await it.do("agent1", "consult", contact=contact, agent="agent2")
+        second = await it.leg("agent2")
+        async with it.unheard(second, voice):
+            await it.hears(second, TONES["agent1"])
+            await it.hears(first, TONES["agent2"], voice)
+        await it.do("agent1", "transfer", contact=contact, agent="agent2")
+        await it.is_over(first)
+        await it.hears(second, TONES["caller"], voice)
+        await it.hears(call, TONES["agent2"], not_=(voice,))
+        assert len(it.ends()[0]) == 2, it.ends()
+    await it.phones.hang_up(second)
+    await it.is_over(call, ear)
+    await it.no_whisper()
+    await it.contact_is(contact, status="wrapping", agent="agent2")
+    await it.finish("agent2", contact)
+
+
+async def whispers_over_a_broken_socket(it: House) -> None:
+    """The connection breaks during a whisper, which goes on; what of it ended meanwhile is cleaned up on return."""
+    contact, call, leg = await it.talk()
+    voice = TONES[SUPERVISOR]
+    await it.do(SUPERVISOR, "status", presence="away")
+    async with it.unheard(call, voice):
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+        ear = await it.leg(SUPERVISOR)
+        await it.hears(leg, voice)
+        it.relay.cut()
+        await it.hears(leg, voice)
+        it.relay.mend()
+        await asyncio.sleep(2)
+        await it.hears(leg, voice)
+        it.relay.cut()
+        await it.phones.hang_up(ear)
+        await asyncio.sleep(1)
+        assert it.ends() != ([], []), "nobody was there to clean up"
+        it.relay.mend()
+        await it.no_whisper()
+        await it.hears(leg, TONES["caller"], not_=(voice,))
+    await it.phones.hang_up(call)
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
 WALK = (
     queue_hold_transfer,
     blind_transfer,
     busy,
     no_answer,
     caller_gone,
+    supervised,
+    whispered_to_whoever_has_it,
+    whispers_over_a_broken_socket,
     socket_dropped,
     found_on_return,
     exchange_killed,
 )
 
 
-async def walk(prefix: Path) -> dict[str, str]:
+async def walk(prefix: Path, scenes: Sequence[Scene]) -> dict[str, str]:
     told = {}
     with tempfile.TemporaryDirectory() as folder:
-        async with house(prefix, Path(folder), 2, 30, TONES) as it:
-            for scene in WALK:
+        async with house(prefix, Path(folder), 3, 30, TONES) as it:
+            for scene in scenes:
                 it.phones.answers = lambda user: "answer"
                 print(f"{scene.__name__:20} {(scene.__doc__ or '').splitlines()[0]}", file=sys.stderr)
                 await scene(it)
@@ -481,12 +625,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--prefix", type=Path, required=True)
     parser.add_argument("--walk", action="store_true")
+    parser.add_argument(
+        "--scenes", nargs="+", choices=[scene.__name__ for scene in WALK], help="of the walk, only these"
+    )
     parser.add_argument("--load", type=float, default=0)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     told: dict[str, Any] = {}
-    if asked.walk or not asked.load:
-        told["walk"] = asyncio.run(walk(asked.prefix))
+    if asked.walk or asked.scenes or not asked.load:
+        scenes = [scene for scene in WALK if not asked.scenes or scene.__name__ in asked.scenes]
+        told["walk"] = asyncio.run(walk(asked.prefix, scenes))
     if asked.load:
         told["load"] = asyncio.run(load(asked.prefix, asked.load))
     print(json.dumps(told) if asked.json else json.dumps(told, indent=2))
