@@ -245,13 +245,13 @@ class ContactHandedOver(Event, frozen=True, kw_only=True):
 
 class ParticipantJoined(Event, frozen=True, kw_only=True):
     """`key` names the leg that is ordered for a call. Who is in it already has another role or manner from now on;
-    `manner` is that of whoever monitors."""
+    `manner` is that of whoever monitors, and where none is told he listens."""
 
     contact: str
     agent: str
     role: Role
     key: str | None = None
-    manner: Manner = "listen"
+    manner: Manner | None = None
 
 
 class ParticipantLeft(Event, frozen=True, kw_only=True):

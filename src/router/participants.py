@@ -208,7 +208,7 @@ def _has_ears(turn: Turn, agent: Agent) -> bool:
     return not has_offer(turn.pool, agent) and fits(turn.pool, agent, "voice") == (True, 0)
 
 
-def _come_in(turn: Turn, contact: Contact, agent: Agent, role: Role, manner: Manner = "listen") -> None:
+def _come_in(turn: Turn, contact: Contact, agent: Agent, role: Role, manner: Manner | None = None) -> None:
     key = derive_id("guest", contact.id, agent.id, turn.input) if contact.has_legs else None
     turn.emit(events.ParticipantJoined(contact=contact.id, agent=agent.id, role=role, key=key, manner=manner))
     profile = turn.pool.profile(agent.id)
