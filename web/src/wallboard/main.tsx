@@ -300,7 +300,7 @@ function Board() {
           <Charts tv={tv} now={() => live.now()} />
         </main>
       )}
-      <Acts queues={now?.queues ?? []} />
+      <Acts queues={now?.queues ?? []} agents={now?.agents ?? []} />
       <Did />
     </div>
   );
