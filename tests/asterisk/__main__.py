@@ -304,6 +304,7 @@ async def busy(it: House) -> None:
     await it.leg("agent2")
     await it.hears(call, TONES["agent2"])
     await it.phones.hang_up(call)
+    await it.contact_is(ended["contact"], status="wrapping")
     await it.finish("agent2", ended["contact"])
 
 
@@ -510,7 +511,7 @@ async def walk(prefix: Path, scenes: Sequence[Scene]) -> dict[str, str]:
         async with house(prefix, Path(folder), 3, 30, TONES) as it:
             for scene in scenes:
                 it.phones.answers = lambda user: "answer"
-                print(f"{scene.__name__:20} {(scene.__doc__ or '').splitlines()[0]}", file=sys.stderr)
+                print(f"{scene.__name__:28} {(scene.__doc__ or '').splitlines()[0]}", file=sys.stderr)
                 await scene(it)
                 told[scene.__name__] = "ok"
                 for call in it.phones.calls.values():
