@@ -12,7 +12,7 @@ import msgspec
 from router import events
 from router.eligible import used_units
 from router.memory import Agent, Contact, Conversation
-from router.model import Content, Media, ReplyPolicy, Text
+from router.model import Content, Manner, Media, ReplyPolicy, Text
 from router.reasons import Reason, why_closed
 from router.state import Pool
 from router.words import Words
@@ -53,13 +53,15 @@ class OfferView(msgspec.Struct, frozen=True, omit_defaults=True):
     callback: CallbackView | None = None
 
 
-class ParticipantView(msgspec.Struct, frozen=True):
-    """Somebody besides the owner. `on_line`: on a call, the phone has been answered; elsewhere always."""
+class ParticipantView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody besides the owner. `on_line`: on a call, the phone has been answered; elsewhere always. `manner` is that of
+    whoever monitors: listen, whisper, barge."""
 
     agent: str
     role: str
     since: float
     on_line: bool
+    manner: Manner | None = None
 
 
 class ContactView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -333,7 +335,13 @@ def participants_view(contact: Contact) -> tuple[ParticipantView, ...]:
     if not contact.participants:
         return ()
     return tuple(
-        ParticipantView(agent, guest.role, guest.since, on_line=guest.leg is not None or not contact.has_legs)
+        ParticipantView(
+            agent,
+            guest.role,
+            guest.since,
+            on_line=guest.leg is not None or not contact.has_legs,
+            manner=guest.manner if guest.role == "monitoring" else None,
+        )
         for agent, guest in contact.participants.items()
     )
 

@@ -198,7 +198,10 @@ class Exchange:
         name = asterisk.app(self._account)
         await self._ask(Step(method="PUT", path=f"applications/{name}/eventFilter", body=filtered))
         answer = await self._ask(Step(method="GET", path="channels"))
-        there = asterisk.channels_of(answer.get("message_body"))
+        there = asterisk.by_id(answer.get("message_body"))
+        answer = await self._ask(Step(method="GET", path="bridges"))
+        for event in asterisk.whispers(there, asterisk.by_id(answer.get("message_body"))):
+            self._hear(event, lanes)
         believed = set(self._line.calls())
         for channel in sorted(believed & there.keys()):
             if not channel.startswith(LEG) and self._callers is not None:

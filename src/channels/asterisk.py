@@ -19,13 +19,17 @@ from channels.base import Account, Call, Item, Step, Steps
 from channels.menus import Chosen, Menu
 from router.effects import EndCaller
 from router.inputs import AnswerLeg, EndCall, EndLeg, ReceiveCall
-from router.model import AnsweredBy, Identity, Thread
+from router.model import AnsweredBy, Identity, Manner, Thread
 
 LEG = "naru-"
 ROOM = "naru-room-"
+WHISPER = "whisper-"
+"""Begins the names of a whisper's two ends, snooping channels, and of the bridge between them (`_whispered`)."""
 LAST, LEFT = "naru-last-", "naru-left-"
 """How the words before the end, and what is recorded after them, are named."""
 RING_LEAST_S = 5
+SILENT, AS_SPOKEN = "-32767", "0"
+"""Gains of `VOLUME`: below 0 it divides."""
 SAID = "naru-say-"
 """How the sounds that we play are named: by their caller, and in a menu by a number before that."""
 SCHEMES = ("sound:", "recording:", "number:", "digits:", "characters:", "tone:")
@@ -78,7 +82,9 @@ def meaning(account: Account, event: Mapping[str, Any]) -> Move | None:
     kind, channel = event.get("type"), _object(event, "channel")
     name = _text(channel, "id")
     if kind == "ChannelLeftBridge":
-        return _emptied(_object(event, "bridge"))
+        return _out_of_bridge(_object(event, "bridge"))
+    if name.startswith(WHISPER):
+        return _end_of_whisper(name) if kind == "StasisStart" else None
     if kind == "PlaybackFinished":
         return _heard_out(_object(event, "playback"))
     if kind in ("RecordingFinished", "RecordingFailed"):
@@ -168,10 +174,12 @@ def ended(account: Account, leg: str, cause: Cause) -> Item:
     return Item(f"{leg}:end", body)
 
 
-def _emptied(bridge: Mapping[str, Any]) -> Move | None:
-    """A room that everybody has left is taken down; a bridge lives until it is."""
-    name = _text(bridge, "id")
-    if not name.startswith(ROOM) or bridge.get("channels"):
+def _out_of_bridge(bridge: Mapping[str, Any]) -> Move | None:
+    """A room that everybody has left is taken down; a bridge lives until it is. Of a whisper neither end is of use alone."""
+    name, alone = _text(bridge, "id"), _in_it(bridge)
+    if name.startswith(WHISPER) and alone:
+        return Move(about=name, then=tuple(hang_up(end) for end in alone))
+    if not name.startswith((ROOM, WHISPER)) or alone:
         return None
     return Move(about=name, then=(Step(method="DELETE", path=f"bridges/{quote(name, safe='')}", fine=(404,)),))
 
@@ -249,14 +257,17 @@ def _ordered(name: str, prefix: str) -> tuple[str, str, str]:
 # -- requests
 
 
+def _into_bridge(bridge: str, channel: str, *more: tuple[str, str]) -> tuple[Step, ...]:
+    at = f"bridges/{quote(bridge, safe='')}"
+    return (
+        Step(method="POST", path=at, query=(("type", "mixing"),), fine=(409,)),
+        Step(method="POST", path=f"{at}/addChannel", query=(("channel", channel), *more)),
+    )
+
+
 def into_room(contact: str, channel: str, is_muted: bool = False) -> tuple[Step, ...]:
     """Somebody joins a contact's talk. Who listens in is heard by nobody."""
-    room = quote(f"{ROOM}{contact}", safe="")
-    query = (("channel", channel), *((("mute", "true"),) if is_muted else ()))
-    return (
-        Step(method="POST", path=f"bridges/{room}", query=(("type", "mixing"),), fine=(409,)),
-        Step(method="POST", path=f"bridges/{room}/addChannel", query=query),
-    )
+    return _into_bridge(f"{ROOM}{contact}", channel, *((("mute", "true"),) if is_muted else ()))
 
 
 def join(account: Account, contact: str, call: str) -> Steps:
@@ -322,6 +333,58 @@ def ring(account: Account, key: str, contact: str, side: str, address: str, time
     return Steps((Step(method="POST", path=path, query=query, fine=(409,)),), leg)
 
 
+# -- supervisors who speak
+
+
+def heard(account: Account, contact: str, leg: str, manner: Manner, owner_leg: str) -> Steps:
+    """Whoever monitors stays in the room in every manner, and so hears the same; what changes is who hears him.
+
+    Listening, the room takes nothing from his leg. Whispering, his voice is made silent on its way into the room
+    (VOLUME divides it by the greatest sample there is) and brought to the owner's ear past it. The silence is wanted: a
+    whisper is mixed into what a phone is sent anyway, and while the customer is held nobody else sends the owner
+    anything. So that nobody is heard for want of a module (setting a function that is not there is no error), it is
+    asked for first.
+    """
+    whisper = _whispered(leg, owner_leg)
+    over = hang_up(f"{whisper}.from")
+    if manner == "listen":
+        return Steps((*into_room(contact, leg, is_muted=True), over))
+    if manner == "barge":
+        return Steps((*into_room(contact, leg), _volume(leg, AS_SPOKEN), over))
+    return Steps(
+        (
+            Step(method="GET", path="asterisk/modules/func_volume.so"),
+            _volume(leg, SILENT),
+            *into_room(contact, leg),
+            over,
+            _snoop(account, leg, f"{whisper}.from", "spy", "in"),
+            _snoop(account, owner_leg, f"{whisper}.to", "whisper", "out"),
+        )
+    )
+
+
+def _whispered(leg: str, owner_leg: str) -> str:
+    """A whisper's bridge. Its ends `.from` and `.to` snoop on either leg, and each goes with the leg it snoops on."""
+    return f"{WHISPER}{leg.removeprefix(LEG)}.{owner_leg.removeprefix(LEG)}"
+
+
+def _volume(leg: str, gain: str) -> Step:
+    """Of what comes from a leg, as the room gets it; whoever snoops hears it before."""
+    query = (("variable", "VOLUME(RX)"), ("value", gain))
+    return Step(method="POST", path=f"channels/{quote(leg, safe='')}/variable", query=query)
+
+
+def _snoop(account: Account, leg: str, name: str, what: Literal["spy", "whisper"], direction: str) -> Step:
+    query = ((what, direction), ("app", app(account)), ("appArgs", "whisper"))
+    return Step(method="POST", path=f"channels/{quote(leg, safe='')}/snoop/{quote(name, safe='')}", query=query)
+
+
+def _end_of_whisper(name: str) -> Move:
+    """An end has come to be: it is bridged with the other, whichever is first."""
+    bridge = name.rpartition(".")[0]
+    return Move(about=bridge, then=_into_bridge(bridge, name))
+
+
 def hang_up(channel: str, reason: str = "normal") -> Step:
     path = f"channels/{quote(channel, safe='')}"
     return Step(method="DELETE", path=path, query=(("reason", reason),), fine=(404,))
@@ -352,6 +415,12 @@ def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _text(value: Mapping[str, Any], name: str) -> str:
     found = value.get(name)
     return found[:200] if isinstance(found, str) else ""
+
+
+def _in_it(bridge: Mapping[str, Any]) -> list[str]:
+    """The channels in a bridge."""
+    found = bridge.get("channels")
+    return [name[:200] for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def _words(event: Mapping[str, Any]) -> list[str]:
@@ -455,21 +524,40 @@ def _is_number(value: Any) -> bool:
 # -- what is there, after a time of which nobody told
 
 
-def channels_of(said: Any) -> dict[str, dict[str, Any]]:
-    """The exchange's channels by name, from the body of `GET /channels`."""
+def by_id(said: Any) -> dict[str, dict[str, Any]]:
+    """The exchange's channels or bridges by name, from the body of `GET /channels` or `/bridges`."""
     try:
         found = msgspec.json.decode(said) if isinstance(said, str | bytes) else said
     except (msgspec.MsgspecError, RecursionError):
         return {}
     listed = found if isinstance(found, list) else []
-    return {_text(channel, "id"): channel for channel in listed if isinstance(channel, dict) and _text(channel, "id")}
+    return {_text(each, "id"): each for each in listed if isinstance(each, dict) and _text(each, "id")}
+
+
+def whispers(channels: Mapping[str, Any], bridges: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The events about whispers that were missed: an end whose other one has gone, or that waits to be bridged, and
+    bridges that nobody is in."""
+    missed: list[dict[str, Any]] = []
+    for name, bridge in bridges.items():
+        if name.startswith(WHISPER) and not _in_it(bridge):
+            missed.append({"type": "ChannelLeftBridge", "bridge": bridge})
+    bridged = {end for bridge in bridges.values() for end in _in_it(bridge)}
+    for name in (name for name in channels if name.startswith(WHISPER)):
+        at, _, end = name.rpartition(".")
+        if f"{at}.{'to' if end == 'from' else 'from'}" not in channels:
+            missed.append({"type": "ChannelLeftBridge", "bridge": {"id": at, "channels": [name]}})
+        elif name not in bridged:
+            missed.append({"type": "StasisStart", "channel": {"id": name}})
+    return missed
 
 
 def is_ours(channel: Mapping[str, Any], application: str) -> bool:
     """Whether a channel is in our application now: its last step in the dialplan was `Stasis(application,…)`."""
-    plan = _object(channel, "dialplan")
+    plan, name = _object(channel, "dialplan"), _text(channel, "id")
     words = _text(plan, "app_data").split(",")
-    return _text(channel, "id").startswith(LEG) or (_text(plan, "app_name") == "Stasis" and words[0] == application)
+    if name.startswith(WHISPER):
+        return False
+    return name.startswith(LEG) or (_text(plan, "app_name") == "Stasis" and words[0] == application)
 
 
 def arrival(channel: Mapping[str, Any]) -> dict[str, Any]:

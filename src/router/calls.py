@@ -16,6 +16,7 @@ from router.model import conversation_id, derive_id
 from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, decline_open, joined, over
 from router.presence import after_work
 from router.replies import overtook
+from router.talks import set_manner
 from router.turn import OK, Answer, Refusal, Turn
 from router.waits import end
 
@@ -126,8 +127,7 @@ def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
             return Answer(contact=contact.id)
     guest = _guest(turn, wish.channel, wish.key, wish.leg)
     if guest is not None:
-        if guest[0].participants[guest[1]].leg is None:
-            turn.emit(events.LegJoined(contact=guest[0].id, leg=wish.leg, side="guest", agent=guest[1]))
+        _guest_answered(turn, *guest, wish.leg)
         return Answer(contact=guest[0].id)
     for contact in _talks(turn, wish.channel):
         if wish.leg in (contact.leg, contact.call):
@@ -150,6 +150,15 @@ def _agent_answered(turn: Turn, contact: Contact, leg: str) -> Answer:
             )
         )
     return Answer(contact=contact.id)
+
+
+def _guest_answered(turn: Turn, contact: Contact, agent: str, leg: str) -> None:
+    guest = contact.participants[agent]
+    if guest.leg is not None:
+        return
+    turn.emit(events.LegJoined(contact=contact.id, leg=leg, side="guest", agent=agent))
+    if guest.manner != "listen":
+        set_manner(turn, contact, agent)
 
 
 def end_leg(turn: Turn, wish: EndLeg) -> Answer:

@@ -6,7 +6,7 @@ a key may be done twice without harm.
 
 from typing import Literal
 
-from router.model import Identity, Thread, Value
+from router.model import Identity, Manner, Thread, Value
 
 
 class Effect(Value, tag=True, frozen=True, kw_only=True):
@@ -71,4 +71,13 @@ class EndCaller(Effect, frozen=True, kw_only=True):
     language: str | None = None
 
 
-AnyEffect = Deliver | CopyFiles | RingLeg | CancelLeg | JoinCaller | HoldCaller | EndCaller
+class SetManner(Effect, frozen=True, kw_only=True):
+    """Who monitors, on `leg` in the contact's room, is from now on heard by nobody, by `owner_leg` alone, or by all."""
+
+    contact: str
+    leg: str
+    manner: Manner
+    owner_leg: str
+
+
+AnyEffect = Deliver | CopyFiles | RingLeg | CancelLeg | JoinCaller | HoldCaller | EndCaller | SetManner

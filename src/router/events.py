@@ -13,6 +13,7 @@ from router.model import (
     ByHand,
     Identity,
     Kind,
+    Manner,
     ReplyPolicy,
     Requirement,
     Role,
@@ -280,12 +281,14 @@ class ContactHandedOver(Event, frozen=True, kw_only=True):
 
 
 class ParticipantJoined(Event, frozen=True, kw_only=True):
-    """`key` names the leg that is ordered for a call."""
+    """`key` names the leg that is ordered for a call. Who is in it already has another role or manner from now on;
+    `manner` is that of whoever monitors, and where none is told he listens."""
 
     contact: str
     agent: str
     role: Role
     key: str | None = None
+    manner: Manner | None = None
 
 
 class ParticipantLeft(Event, frozen=True, kw_only=True):

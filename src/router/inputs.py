@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from router.config import Config
-from router.model import AnsweredBy, Identity, ReplyPolicy, Requirement, SendStatus, Thread, Value
+from router.model import AnsweredBy, Identity, Manner, ReplyPolicy, Requirement, SendStatus, Thread, Value
 
 
 class Input(Value, tag=True, frozen=True, kw_only=True):
@@ -231,10 +231,11 @@ class ConferenceContact(Input, frozen=True, kw_only=True):
 
 
 class MonitorContact(Input, frozen=True, kw_only=True):
-    """A supervisor listens."""
+    """A supervisor listens, whispers to the owner, or speaks to everybody. Who monitors already changes his manner."""
 
     agent: str
     contact: str
+    manner: Manner = "listen"
 
 
 class LeaveContact(Input, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import msgspec
 
 from router.config import Config
 from router.effects import AnyEffect
-from router.model import Identity, Kind, ReplyPolicy, Requirement, Role, SendStatus, Thread
+from router.model import Identity, Kind, Manner, ReplyPolicy, Requirement, Role, SendStatus, Thread
 
 LOST_OFFER_S = 5.0
 """How long a lost agent keeps an open offer."""
@@ -43,13 +43,20 @@ class Offer(msgspec.Struct, gc=False):
 
 
 class Participant(msgspec.Struct, gc=False):
-    """Somebody besides the owner. On a call `key` names the leg that was ordered, `ringing` and `leg` are the provider's."""
+    """Somebody besides the owner. On a call `key` names the leg that was ordered, `ringing` and `leg` are the provider's.
+    `manner` is that of whoever monitors."""
 
     role: Role
     since: float
     key: str | None = None
     leg: str | None = None
     ringing: str | None = None
+    manner: Manner = "listen"
+
+    @property
+    def speaks(self) -> bool:
+        """To the customer too: a colleague who is joined, a supervisor who has barged in."""
+        return self.role == "joined" or self.manner == "barge"
 
 
 class Callback(msgspec.Struct, gc=False):

@@ -22,7 +22,10 @@ Kind = Literal["voice", "chat", "sms", "email", "social", "task"]
 
 KINDS: tuple[Kind, ...] = ("voice", "chat", "sms", "email", "social", "task")
 Role = Literal["consulted", "joined", "monitoring"]
-"""Consulted: talks to the owner only. Joined: talks to the customer too (conference). Monitoring: hears and is silent."""
+"""Consulted: talks to the owner only. Joined: talks to the customer too (conference). Monitoring: a supervisor, who hears,
+and speaks as his manner says."""
+Manner = Literal["listen", "whisper", "barge"]
+"""How somebody monitors. Listen: nobody hears him. Whisper: the owner does. Barge: everybody does."""
 ByHand = Literal["begun", "taken"]
 """An offer that nobody else was asked about: its agent began the contact, or a supervisor took it over."""
 AnsweredBy = Literal["human", "machine", "fax", "unknown"]

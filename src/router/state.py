@@ -892,10 +892,12 @@ def _change_hands(pool: Pool, contact: Contact, to: str) -> None:
 @_on(events.ParticipantJoined)
 def _participant_joined(pool: Pool, event: events.ParticipantJoined) -> None:
     agent, contact = pool._agent(event.agent), pool.contacts[event.contact]
+    manner = event.manner or "listen"
     if event.agent in contact.participants:
-        contact.participants[event.agent].role = event.role
+        guest = contact.participants[event.agent]
+        guest.role, guest.manner = event.role, manner
         return
-    contact.participants[event.agent] = Participant(role=event.role, since=pool.t, key=event.key)
+    contact.participants[event.agent] = Participant(role=event.role, since=pool.t, key=event.key, manner=manner)
     agent.attends.append(contact.id)
     pool.touch_agent(agent)
 

@@ -24,11 +24,14 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from asterisk.pbx import CALLER, MENU_HZ, MUSIC_HZ, NUMBER_HZ, PASSWORD, PLACE_HZ, WORDS_HZ, Pbx, free_port
 from asterisk.phone import HEARD, Call, Phones, strength
 from support.center import AgentDesk, Center
 
-TONES = {"caller": 440, "agent1": 880, "agent2": 1320, "fallback": 700}
+TONES = {"caller": 440, "agent1": 880, "agent2": 1320, "agent3": 1000, "fallback": 700}
+SUPERVISOR = "agent3"
 PATIENCE_S = 15.0
 RING_S, TALK_S, PER_S, AGENTS = 0.05, 0.5, 30.0, 10
 IDEAL_PER_S = AGENTS / (RING_S + TALK_S)
@@ -161,6 +164,38 @@ class House:
         """The queues of those who wait."""
         return [each["queue"] for each in self.center.request("GET", "/v1/live").json()["waiting"]]
 
+    @contextlib.asynccontextmanager
+    async def unheard(self, call: Call, hertz: int) -> AsyncIterator[None]:
+        """All the while, nothing of this comes to the caller: less than a hundredth of what there is to hear."""
+        voice = call.voice
+        assert voice is not None
+        voice.forget()
+        most = 0.0
+
+        async def listen() -> None:
+            nonlocal most
+            while True:
+                most = max(most, strength(voice.samples, hertz) if len(voice.samples) == HEARD else 0.0)
+                await asyncio.sleep(HEARD / 8000 / 4)
+
+        listening = asyncio.create_task(listen())
+        try:
+            yield
+            await asyncio.sleep(0.5)
+        finally:
+            listening.cancel()
+        assert most < 0.01, f"{call.user} has heard {hertz}: {most:.3f}"
+
+    def ends(self) -> tuple[list[str], list[str]]:
+        """The whispers at the exchange: their ends, and their bridges."""
+        with httpx2.Client(auth=("naru", PASSWORD)) as client:
+            channels, bridges = (client.get(f"{self.pbx.url}/{what}").json() for what in ("channels", "bridges"))
+        found = [[each["id"] for each in all_ if each["id"].startswith("whisper-")] for all_ in (channels, bridges)]
+        return found[0], found[1]
+
+    async def no_whisper(self) -> None:
+        await until(lambda: self.ends() == ([], []), f"a whisper is left: {self.ends()}")
+
     async def leg(self, agent: str) -> Call:
         await until(lambda: bool(self.phones.of(agent, "up")), f"{agent} has no call")
         return self.phones.of(agent, "up")[-1]
@@ -222,7 +257,9 @@ async def house(
         await asyncio.to_thread(center.start)
         desks = {}
         for n in range(1, agents + 1):
-            desks[f"agent{n}"] = await AgentDesk.open(center, await asyncio.to_thread(center.agent_key, f"agent{n}"))
+            role = "supervisor" if tones is not None and f"agent{n}" == SUPERVISOR else "agent"
+            key = await asyncio.to_thread(center.agent_key, f"agent{n}", role)
+            desks[f"agent{n}"] = await AgentDesk.open(center, key)
         yield House(center, pbx, phones, relay, desks)
         for desk in desks.values():
             await desk.close()
@@ -380,6 +417,108 @@ async def exchange_killed(it: House) -> None:
     contact, call, leg = await it.talk()
     await it.phones.hang_up(call)
     await it.is_over(leg)
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+async def supervised(it: House) -> None:
+    """A supervisor listens, whispers, barges in and listens again, on one call; nothing is left of a whisper."""
+    contact, call, leg = await it.talk()
+    voice = TONES[SUPERVISOR]
+    await it.do(SUPERVISOR, "status", presence="away")
+    async with it.unheard(call, voice):
+        await it.do(SUPERVISOR, "monitor", contact=contact)
+        ear = await it.leg(SUPERVISOR)
+        await it.hears(ear, TONES["caller"], TONES["agent1"])
+        await it.hears(leg, TONES["caller"], not_=(voice,))
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+        await it.hears(leg, TONES["caller"], voice)
+        await it.hears(ear, TONES["caller"], TONES["agent1"], not_=(voice,))
+        await it.hears(call, TONES["agent1"], not_=(voice,))
+
+        # a customer who is held hears music, and the whisper goes on
+        await it.do("agent1", "hold", contact=contact)
+        await it.hears(call, MUSIC_HZ, not_=(voice,))
+        await it.hears(leg, voice, not_=(TONES["caller"],))
+        await it.hears(ear, TONES["agent1"], not_=(TONES["caller"],))
+        await it.do("agent1", "resume", contact=contact)
+        await it.hears(leg, TONES["caller"], voice)
+
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="listen")
+        await it.hears(leg, TONES["caller"], not_=(voice,))
+        await it.no_whisper()
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+        await it.hears(leg, voice)
+
+    await it.do(SUPERVISOR, "monitor", contact=contact, manner="barge")
+    await it.hears(call, TONES["agent1"], voice)
+    await it.hears(leg, TONES["caller"], voice)
+    await it.hears(ear, TONES["caller"], TONES["agent1"])
+    await it.no_whisper()
+    await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+    await it.hears(call, TONES["agent1"], not_=(voice,))
+    async with it.unheard(call, voice):
+        await it.hears(leg, TONES["caller"], voice)
+    assert len(it.phones.of(SUPERVISOR)) == 1, "one call for all of it"
+
+    # the supervisor hangs up: the talk goes on, and nothing is left of the whisper
+    await it.phones.hang_up(ear)
+    await it.no_whisper()
+    await it.hears(leg, TONES["caller"], not_=(voice,))
+    await it.phones.hang_up(call)
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+async def whispered_to_whoever_has_it(it: House) -> None:
+    """A colleague who is consulted hears no whisper, and hears it once the call is his; its end is the whisper's end."""
+    contact, call, first = await it.talk()
+    voice = TONES[SUPERVISOR]
+    await it.do(SUPERVISOR, "status", presence="away")
+    async with it.unheard(call, voice):
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+        ear = await it.leg(SUPERVISOR)
+        await it.hears(first, TONES["caller"], voice)
+        await it.do("agent2", "status", presence="available")
+        await it.do("agent1", "consult", contact=contact, agent="agent2")
+        second = await it.leg("agent2")
+        async with it.unheard(second, voice):
+            await it.hears(second, TONES["agent1"])
+            await it.hears(first, TONES["agent2"], voice)
+        await it.do("agent1", "transfer", contact=contact, agent="agent2")
+        await it.is_over(first)
+        await it.hears(second, TONES["caller"], voice)
+        await it.hears(call, TONES["agent2"], not_=(voice,))
+        assert len(it.ends()[0]) == 2, it.ends()
+    await it.phones.hang_up(second)
+    await it.is_over(call, ear)
+    await it.no_whisper()
+    await it.contact_is(contact, status="wrapping", agent="agent2")
+    await it.finish("agent2", contact)
+
+
+async def whispers_over_a_broken_socket(it: House) -> None:
+    """The connection breaks during a whisper, which goes on; what of it ended meanwhile is cleaned up on return."""
+    contact, call, leg = await it.talk()
+    voice = TONES[SUPERVISOR]
+    await it.do(SUPERVISOR, "status", presence="away")
+    async with it.unheard(call, voice):
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+        ear = await it.leg(SUPERVISOR)
+        await it.hears(leg, voice)
+        it.relay.cut()
+        await it.hears(leg, voice)
+        it.relay.mend()
+        await asyncio.sleep(2)
+        await it.hears(leg, voice)
+        it.relay.cut()
+        await it.phones.hang_up(ear)
+        await asyncio.sleep(1)
+        assert it.ends() != ([], []), "nobody was there to clean up"
+        it.relay.mend()
+        await it.no_whisper()
+        await it.hears(leg, TONES["caller"], not_=(voice,))
+    await it.phones.hang_up(call)
     await it.contact_is(contact, status="wrapping")
     await it.finish("agent1", contact)
 
@@ -560,6 +699,9 @@ WALK: tuple[Scene, ...] = (
     socket_dropped,
     found_on_return,
     exchange_killed,
+    supervised,
+    whispered_to_whoever_has_it,
+    whispers_over_a_broken_socket,
     called_back,
     message_left,
     menu_key,
@@ -574,10 +716,10 @@ WALK: tuple[Scene, ...] = (
 async def walk(prefix: Path, scenes: tuple[Scene, ...] = WALK) -> dict[str, str]:
     told = {}
     with tempfile.TemporaryDirectory() as folder:
-        async with house(prefix, Path(folder), 2, 30, TONES) as it:
+        async with house(prefix, Path(folder), 3, 30, TONES) as it:
             for scene in scenes:
                 it.phones.answers = lambda user: "answer"
-                print(f"{scene.__name__:20} {(scene.__doc__ or '').splitlines()[0]}", file=sys.stderr)
+                print(f"{scene.__name__:28} {(scene.__doc__ or '').splitlines()[0]}", file=sys.stderr)
                 await scene(it)
                 told[scene.__name__] = "ok"
                 for call in it.phones.calls.values():

@@ -10,9 +10,9 @@ from channels import asterisk, farewells
 from channels.asterisk import Move
 from channels.base import Account, File, Steps, Unsendable
 from channels.providers.asterisk import Asterisk
-from router.effects import CancelLeg, CopyFiles, EndCaller, HoldCaller, JoinCaller, RingLeg
+from router.effects import CancelLeg, CopyFiles, EndCaller, HoldCaller, JoinCaller, RingLeg, SetManner
 from router.inputs import LeaveLine, ReceiveMessage
-from router.model import Elsewhere, Identity, Thread
+from router.model import Elsewhere, Identity, Manner, Thread
 from support.channel import account, nobody
 from support.exchange import TRACES, trace
 
@@ -291,7 +291,7 @@ def test_arrivals_that_nobody_told_are_found() -> None:
             "x",
         ]
     )
-    there = asterisk.channels_of(said)
+    there = asterisk.by_id(said)
     assert sorted(there) == ["1.1", "1.2", "naru-x"]
     assert [name for name, channel in there.items() if asterisk.is_ours(channel, "naru")] == ["1.1", "naru-x"]
     event = asterisk.arrival(there["1.1"])
@@ -300,7 +300,7 @@ def test_arrivals_that_nobody_told_are_found() -> None:
     assert move.item is not None
     assert move.item.body.to == "1588"  # type: ignore[union-attr]
     for nothing in (None, "", "{}", "[", 7, b"\xff"):
-        assert asterisk.channels_of(nothing) == {}
+        assert asterisk.by_id(nothing) == {}
     assert nobody("1.1") is None
 
 
@@ -374,3 +374,84 @@ def test_a_waiting_callers_key_is_asked_of_the_engine() -> None:
     assert asterisk.meaning(ours, {**event, "digit": "2"}) is None
     assert asterisk.meaning(OURS, event) is None
     assert asterisk.meaning(ours, {**event, "channel": {"id": "naru-leg"}}) is None, "an agent's keys are no caller's"
+
+
+# -- supervisors who speak
+
+
+def heard(manner: Manner, owner_leg: str = "naru-o") -> Steps:
+    effect = SetManner(channel="c", contact="k1", leg="naru-s", manner=manner, owner_leg=owner_leg)
+    return Asterisk().write(OURS, effect, None, 0)
+
+
+def test_a_whisper_goes_from_the_supervisors_leg_to_the_owners_ear() -> None:
+    steps = asked(heard("whisper"))
+    assert steps == [
+        ("GET", "asterisk/modules/func_volume.so", {}),
+        ("POST", "channels/naru-s/variable", {"variable": "VOLUME(RX)", "value": "-32767"}),
+        ("POST", "bridges/naru-room-k1", {"type": "mixing"}),
+        ("POST", "bridges/naru-room-k1/addChannel", {"channel": "naru-s"}),
+        ("DELETE", "channels/whisper-s.o.from", {"reason": "normal"}),
+        ("POST", "channels/naru-s/snoop/whisper-s.o.from", {"spy": "in", "app": "naru", "appArgs": "whisper"}),
+        ("POST", "channels/naru-o/snoop/whisper-s.o.to", {"whisper": "out", "app": "naru", "appArgs": "whisper"}),
+    ]
+    assert heard("whisper").steps[0].fine == (), "without the module nobody is let into the room unmuted"
+
+
+def test_whoever_barges_in_is_heard_and_whoever_listens_is_not_and_neither_whispers() -> None:
+    room = [("POST", "bridges/naru-room-k1", {"type": "mixing"})]
+    over = ("DELETE", "channels/whisper-s.o.from", {"reason": "normal"})
+    into = ("POST", "bridges/naru-room-k1/addChannel")
+    aloud = ("POST", "channels/naru-s/variable", {"variable": "VOLUME(RX)", "value": "0"})
+    assert asked(heard("barge")) == [*room, (*into, {"channel": "naru-s"}), aloud, over]
+    assert asked(heard("listen")) == [*room, (*into, {"channel": "naru-s", "mute": "true"}), over]
+
+
+def asks(event: dict[str, Any]) -> list[tuple[str, str]]:
+    move = asterisk.meaning(OURS, event)
+    assert move is None or (move.item is None and not move.asked)
+    return [(step.method, step.path) for step in move.then] if move is not None else []
+
+
+def test_the_ends_of_a_whisper_are_bridged_and_are_neither_callers_nor_legs() -> None:
+    for end in ("whisper-s.o.from", "whisper-s.o.to"):
+        channel = {"id": end, "state": "Up", "dialplan": {"app_name": "Stasis", "app_data": "naru,whisper"}}
+        assert asks({"type": "StasisStart", "args": ["whisper"], "channel": channel}) == [
+            ("POST", "bridges/whisper-s.o"),
+            ("POST", "bridges/whisper-s.o/addChannel"),
+        ]
+        for kind in ("StasisEnd", "ChannelDestroyed", "ChannelHangupRequest"):
+            assert asks({"type": kind, "channel": channel}) == []
+        assert not asterisk.is_ours(channel, "naru")
+
+
+def test_an_end_that_is_left_alone_is_hung_up_and_then_the_bridge_is_taken_down() -> None:
+    left: dict[str, Any] = {
+        "type": "ChannelLeftBridge",
+        "bridge": {"id": "whisper-s.o", "channels": ["whisper-s.o.to"]},
+    }
+    assert asks(left) == [("DELETE", "channels/whisper-s.o.to")]
+    assert asks({**left, "bridge": {"id": "whisper-s.o", "channels": []}}) == [("DELETE", "bridges/whisper-s.o")]
+    assert asks({**left, "bridge": {"id": "naru-room-k1", "channels": ["naru-o"]}}) == []
+
+
+@pytest.mark.parametrize(
+    ("ends", "bridged", "then"),
+    [
+        (("from", "to"), {"whisper-s.o": ["from", "to"]}, []),
+        (("from", "to"), {}, ["POST bridges/whisper-s.o/addChannel"] * 2),
+        (("from", "to"), {"whisper-s.o": ["from"]}, ["POST bridges/whisper-s.o/addChannel"]),
+        (("to",), {"whisper-s.o": ["to"]}, ["DELETE channels/whisper-s.o.to"]),
+        (("from",), {}, ["DELETE channels/whisper-s.o.from"]),
+        ((), {"whisper-s.o": []}, ["DELETE bridges/whisper-s.o"]),
+        ((), {"naru-room-k1": [], "another": []}, []),
+    ],
+)
+def test_what_became_of_whispers_while_nobody_told_is_made_good(
+    ends: tuple[str, ...], bridged: dict[str, list[str]], then: list[str]
+) -> None:
+    there = asterisk.by_id([{"id": "naru-s"}, *({"id": f"whisper-s.o.{end}"} for end in ends)])
+    names = ({"id": name, "channels": [f"whisper-s.o.{end}" for end in inside]} for name, inside in bridged.items())
+    missed = asterisk.whispers(there, asterisk.by_id([*names, {"id": "whisper-odd", "channels": 7}, 7]))
+    done = [f"{method} {path}" for event in missed for method, path in asks(event)]
+    assert [each for each in done if "odd" not in each and each != "POST bridges/whisper-s.o"] == then

@@ -3,7 +3,7 @@
 
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
@@ -13,7 +13,7 @@ from channels.base import Call, Calls, CallView, File, Result, Webhook
 from channels.gateway import hook_routes
 from channels.providers.twilio_voice import TwilioVoice
 from channels.twilio import signature
-from router.effects import EndCaller, HoldCaller, JoinCaller, RingLeg
+from router.effects import EndCaller, HoldCaller, JoinCaller, RingLeg, SetManner
 from router.inputs import LeaveLine, ReceiveMessage
 from router.model import Elsewhere
 from router.turn import Answer
@@ -264,3 +264,40 @@ def test_a_message_is_recorded_and_becomes_a_task_with_its_recording() -> None:
 def test_who_hangs_up_at_the_tone_has_left_nothing(fields: dict[str, str]) -> None:
     reading = TwilioVoice().read(KEYS, pressed("recorded", {"CallSid": "CA1", **fields}), nobody)
     assert reading.items == () and "<Hangup/>" in reading.reply.body
+
+
+# -- a supervisor's leg is sent into the room again
+
+
+def sent(manner: str) -> tuple[str, str]:
+    """Where the leg is sent, and the document that it is given there."""
+    ours, provider = account(TwilioVoice(), {"account_sid": "AC1", "number": "+82"}), TwilioVoice()
+    effect = SetManner(channel="c", contact="k<1", leg="CA-s", manner=manner, owner_leg='CA"o')  # type: ignore[arg-type]
+    order = provider.write(ours, effect, None, NOW)
+    assert order.url.endswith("/Calls/CA-s.json")
+    where = urlsplit(dict(order.form)["Url"])
+    query = {name: values[0] for name, values in parse_qs(where.query).items()}
+    hook = Webhook(
+        method="POST", url="", path="room", headers={}, query=query, body=b"CallSid=CA-s", t=NOW,
+    )  # fmt: skip
+    reading = provider.read(ours, hook, nobody)
+    assert reading.items == ()
+    return where.path.rpartition("/")[2], reading.reply.body
+
+
+@pytest.mark.parametrize(
+    ("manner", "dial", "heard"),
+    [
+        ("listen", "<Dial>", ' muted="true"'),
+        ("whisper", '<Dial action="https', " coach='CA\"o'"),
+        ("barge", "<Dial>", ""),
+    ],
+)
+def test_how_a_supervisor_is_heard_is_said_to_the_room(manner: str, dial: str, heard: str) -> None:
+    path, document = sent(manner)
+    assert path == "room" and f"<Response>{dial}" in document
+    said = (
+        f'<Conference beep="false"{heard} startConferenceOnEnter="true" endConferenceOnExit="false">k&lt;1</Conference>'
+    )
+    assert said in document
+    assert ("manner=listen" in document) == (manner == "whisper"), "were the owner gone, one would listen"

@@ -22,9 +22,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TALKS = ["happy_agent", "happy_caller", "happy_router", "happy_router_nosub", "record"]
 MENUS = ["menu", "chooses"]
-STORIES = ["busy", "noanswer", "noendpoint", "cancel", "createdial", "wrapup", "dropped", "replaced", *TALKS, *MENUS]
+STORIES = ["supervised", "busy", "noanswer", "noendpoint", "cancel", "createdial", "wrapup", "dropped", "replaced"]
+STORIES += [*TALKS, *MENUS]
+]
 TRACES = {"wrapup": "happy_router", "dropped": "wsdrop", "replaced": "wsdrop", "chooses": "menu"}
 MENU = {"play": "sound:custom/menu", "keys": {1: {"attributes": {"intent": "order"}}}, "timeout_s": 1, "tries": 1}
+SUPERVISOR = "sora"
 
 
 def config(url: str) -> str:
@@ -64,7 +67,11 @@ def config(url: str) -> str:
                     "then": {"queue": "orders"},
                 }
             ],
-            "agents": [{"id": "owner", "name": "Owner", "role": "owner"}, *(one["agent"] for one in each)],
+            "agents": [
+                {"id": "owner", "name": "Owner", "role": "owner"},
+                {"id": SUPERVISOR, "name": "Sora", "brands": ["supervised"], "phone": "boss"},
+                *(one["agent"] for one in each),
+            ],
         }
     )
 
@@ -109,7 +116,7 @@ class Shop:
 async def phones(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Phones]:
     exchanges = await Exchanges().up()
     for name in STORIES:
-        exchanges.by_app[slug(name)] = Exchange(trace(TRACES.get(name, name)))
+        exchanges.by_app[slug(name)] = Exchange([] if name == "supervised" else trace(TRACES.get(name, name)))
     folder = tmp_path_factory.mktemp("asterisk")
     env = {"NARU_SECRET_ARI": "naru"}
     center = await asyncio.to_thread(Center, folder / "center", config(exchanges.url), env)
@@ -293,3 +300,89 @@ async def test_another_connection_takes_over_and_gives_back(phones: Phones) -> N
         assert len(it.exchange.keys) > before, "it comes back"
         assert "app=replaced" in it.exchange.keys[0]
         assert "api_key=naru%3Anaru" in it.exchange.keys[0]
+
+
+# -- a supervisor
+
+
+async def picks_up(it: Shop, number: int, side: str) -> str:
+    """The phone that is rung as the first, or second, is answered: its leg."""
+    _, uri, query = await it.exchange.until("POST", "channels/naru-[^/]*", count=number)
+    leg = uri.removeprefix("channels/")
+    words = query["appArgs"].split(",")
+    assert words[2] == side
+    await it.exchange.say({"type": "StasisStart", "args": words, "channel": {"id": leg, "state": "Up"}})
+    return leg
+
+
+async def since(it: Shop, before: int, last: str) -> list[tuple[str, str]]:
+    """What was asked since then, up to a uri."""
+    for _ in range(400):
+        asked = [(method, uri) for method, uri, _ in it.exchange.asked[before:]]
+        if any(uri == last for _, uri in asked):
+            return asked
+        await asyncio.sleep(0.025)
+    raise AssertionError(f"{last} is not in {asked}")
+
+
+async def test_a_supervisor_whispers_and_whatever_ends_nothing_of_it_is_left(phones: Phones) -> None:
+    async with shop(phones, "supervised") as it:
+        exchange = it.exchange
+        start = next(
+            line["event"] for line in trace("noendpoint") if line.get("event", {}).get("type") == "StasisStart"
+        )
+        await exchange.say(start)
+        offer = (await it.desk.next("offer"))["offer"]
+        contact, room = offer["contact"], f"bridges/naru-room-{offer['contact']}"
+        owner = await picks_up(it, 1, "agent")
+        await exchange.until("POST", f"{room}/addChannel", count=2)
+        key = await asyncio.to_thread(it.center.agent_key, SUPERVISOR, "supervisor")
+        boss = await AgentDesk.open(it.center, key)
+        await boss.do("status", presence="away")
+
+        # her phone is rung once; what she says comes to the owner's ear by two channels that are bridged
+        assert (await boss.do("monitor", contact=contact))["status"] == 200
+        leg = await picks_up(it, 2, "monitor")
+        assert (await exchange.until("POST", f"{room}/addChannel", count=3))[2] == {"channel": leg, "mute": "true"}
+        whisper = f"whisper-{leg[5:]}.{owner[5:]}"
+        ends = [f"{whisper}.from", f"{whisper}.to"]
+        exchange.refuses.add(f"channels/{leg}/snoop/{ends[0]}")  # the one before is still ending: it is tried again
+        before = len(exchange.asked)
+        assert (await boss.do("monitor", contact=contact, manner="whisper"))["status"] == 200
+        asked = await since(it, before, f"channels/{owner}/snoop/{ends[1]}")
+        assert asked.count(("POST", f"channels/{leg}/snoop/{ends[0]}")) == 2
+        assert asked.index(("POST", f"channels/{leg}/variable")) < asked.index(("POST", f"{room}/addChannel"))
+        for end in ends:
+            await exchange.say({"type": "StasisStart", "args": ["whisper"], "channel": {"id": end, "state": "Up"}})
+        await exchange.until("POST", f"bridges/{whisper}/addChannel", count=2)
+
+        # one end goes, the other is hung up, and the bridge is taken down
+        before = len(exchange.asked)
+        assert (await boss.do("monitor", contact=contact, manner="barge"))["status"] == 200
+        await since(it, before, f"channels/{ends[0]}")
+        del exchange.there[ends[0]]
+        left = {
+            "type": "ChannelLeftBridge",
+            "channel": {"id": ends[0]},
+            "bridge": {"id": whisper, "channels": ends[1:]},
+        }
+        await exchange.say(left)
+        await since(it, before, f"channels/{ends[1]}")
+        await exchange.say({**left, "bridge": {"id": whisper, "channels": []}})
+        await since(it, before, f"bridges/{whisper}")
+
+        # while the connection is away she hangs up, and one end of her whisper stays alone
+        exchange.there[ends[1]] = {"id": ends[1], "dialplan": {"app_name": "Stasis", "app_data": "supervised,whisper"}}
+        exchange.bridges = [{"id": whisper, "channels": ends[1:]}, {"id": "whisper-x.y", "channels": []}]
+        del exchange.there[leg]
+        before = len(exchange.asked)
+        await exchange.drop()
+        asked = await since(it, before, "bridges/whisper-x.y")
+        assert ("DELETE", f"channels/{ends[1]}") in asked
+        found = it.center.request("GET", f"/v1/contacts/{contact}").json()
+        assert (found["status"], found.get("participants")) == ("active", None), found
+        assert not it.waiting(), "an end of a whisper is no caller"
+        await boss.close()
+        await exchange.say({"type": "StasisEnd", "channel": start["channel"]})
+        await it.contact(contact, status="wrapping")
+        await it.exchange.until("DELETE", f"channels/{owner}")

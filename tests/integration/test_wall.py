@@ -135,7 +135,6 @@ BODIES: dict[str, Any] = {
     "merge_customer": {"into": "nobody"},
     "split_customer": {"other": "nobody"},
     "start_contact": {"channel": "nowhere", "to": "someone"},
-    "order_callback": {"channel": "nowhere", "number": "+821012345678"},
     "login": {"workspace": "x", "email": "x", "password": "x"},
     "login_by_token": {"token": "x" * 30},
     "accept_invite": {"token": "x" * 30, "password": "x" * 12},

@@ -444,10 +444,12 @@ def _spoken(n: int, path: list[str], base: str, query: dict[str, str], params: d
                 documents.append(str(held))
             return documents
         case ["leg"] | ["room"]:
-            unheard = {"muted": True} if query.get("side") == "monitor" else {}
-            room = response.dial()
+            listens = f"{base}/room?contact={query['contact']}&manner=listen"
+            manner = "listen" if query.get("side") == "monitor" else query.get("manner")
+            room = response.dial(action=listens) if manner == "whisper" else response.dial()
+            heard = {"listen": {"muted": True}, "whisper": {"coach": query.get("owner")}}.get(manner or "", {})
             room.conference(
-                query["contact"], beep="false", start_conference_on_enter=True, end_conference_on_exit=False, **unheard
+                query["contact"], beep="false", start_conference_on_enter=True, end_conference_on_exit=False, **heard
             )
             refused = VoiceResponse()
             refused.hangup()

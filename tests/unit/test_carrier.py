@@ -392,6 +392,38 @@ async def test_nobody_talks_before_the_conference_has_started(world: World) -> N
     assert world.carrier.talking(one.sid) == {three.sid}
 
 
+async def test_in_a_conference_one_is_heard_by_all_by_whom_one_coaches_or_by_nobody(world: World) -> None:
+    one, two = [await world.ring_in("<Dial><Conference>r</Conference></Dial>") for _ in range(2)]
+    heard_by = {"muted='true'": set(), "muted='false'": {one.sid, two.sid}, f"coach='{two.sid}'": {two.sid}}
+    for said, heard in heard_by.items():
+        three = await world.ring_in(f"<Dial><Conference {said}>r</Conference></Dial>")
+        assert world.carrier.talking(three.sid) == heard
+        assert world.carrier.talking(one.sid) == {two.sid, three.sid}, "whoever is heard by few hears all"
+        world.carrier.hang_up(three.sid)
+        await settle()
+    assert world.codes() == []
+
+
+async def test_nobody_is_coached_who_is_not_in_that_conference(world: World) -> None:
+    one = await world.ring_in("<Dial><Conference startConferenceOnEnter='false'>r</Conference></Dial>")
+    elsewhere = await world.ring_in("<Dial><Conference>other</Conference></Dial>")
+    world.voice.answers["/gone"] = "<Dial><Conference muted='true'>r</Conference></Dial>"
+    for times, coach in enumerate((one.sid, elsewhere.sid, "CA0"), 1):
+        said = f"<Dial action='/gone'><Conference coach='{coach}'>r</Conference></Dial>"
+        supervisor = await world.ring_in(said)
+        assert world.codes() == [13240] * times
+        assert world.voice.about("/gone")[-1]["DialCallStatus"] == "failed"
+        assert supervisor.where == "conference:r", "the call goes on with the action"
+        world.carrier.hang_up(supervisor.sid)
+        await settle()
+
+
+@pytest.mark.parametrize("said", ["muted='yes'", "hold='true'", "coaching='true'"])
+async def test_what_a_conference_does_not_know_is_an_error(world: World, said: str) -> None:
+    call = await world.ring_in(f"<Dial><Conference {said}>r</Conference></Dial>")
+    assert world.codes() == [12200] and call.ended
+
+
 @pytest.mark.parametrize(("reason", "status"), [("busy", "busy"), ("rejected", "no-answer")])
 async def test_a_rejected_caller_was_never_answered(world: World, reason: str, status: str) -> None:
     call = await world.ring_in(f"<Reject reason='{reason}'/><Say>never</Say>")

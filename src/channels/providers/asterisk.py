@@ -22,7 +22,7 @@ from channels.base import (
     Webhook,
 )
 from channels.elsewhere import arrived
-from router.effects import AnyEffect, CancelLeg, EndCaller, HoldCaller, JoinCaller, RingLeg
+from router.effects import AnyEffect, CancelLeg, EndCaller, HoldCaller, JoinCaller, RingLeg, SetManner
 from router.model import Kind, ReplyPolicy
 
 
@@ -66,6 +66,8 @@ class Asterisk:
                 return asterisk.join(account, effect.contact, effect.call)
             case HoldCaller():
                 return asterisk.hold(account, effect.contact, effect.call)
+            case SetManner():
+                return asterisk.heard(account, effect.contact, effect.leg, effect.manner, effect.owner_leg)
             case CancelLeg():
                 return Steps((asterisk.hang_up(effect.leg),))
             case EndCaller():

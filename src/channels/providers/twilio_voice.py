@@ -1,7 +1,8 @@
 """Phone by TwiML-compatible webhooks: the caller waits in a provider's queue with music, and is moved to a room.
 
 A room is a conference named by the contact. The agent's leg enters it when it answers; the caller is then redirected
-into it, and out of it again to music while on hold or being transferred. Hooks below the channel's own:
+into it, and out of it again to music while on hold or being transferred. A supervisor's leg comes in muted, and is sent
+into the room again to be heard otherwise. Hooks below the channel's own:
 `` (a call comes in), `menu` (a key was pressed, or none; its URL says in which menu), `wait` (what a waiting caller
 hears), `key` (what one pressed), `left` (the queue was left), `status` (the call's end), `leg` and `leg-status` (a leg we
 dialled answered, or ended), `room` and `hold` (where a caller is sent), `said` and `recorded` (the words before the end,
@@ -35,7 +36,7 @@ from channels.base import (
 )
 from channels.elsewhere import arrived
 from channels.menus import Chosen, Menu, Place
-from router.effects import AnyEffect, CancelLeg, EndCaller, HoldCaller, JoinCaller, RingLeg
+from router.effects import AnyEffect, CancelLeg, EndCaller, HoldCaller, JoinCaller, RingLeg, SetManner
 from router.inputs import AnswerLeg, EndCall, EndLeg, ReceiveCall
 from router.model import AnsweredBy, Identity, Kind, ReplyPolicy, Thread
 
@@ -91,7 +92,7 @@ class TwilioVoice:
         if webhook.path == "hold":
             return Reading(reply=_twiml(*_heard(account, look(call), "hold"), _redirect(account, "hold")))
         if webhook.path == "room":
-            return Reading(reply=_room(webhook.query.get("contact", "")))
+            return Reading(reply=_room(account, webhook.query))
         if webhook.path == "key":
             return _key(account, webhook, fields, call)
         if webhook.path == "said":
@@ -123,6 +124,9 @@ class TwilioVoice:
         if isinstance(effect, HoldCaller):
             hold = _redirected(account, effect.call, _url(account, "hold"))
             return Calls(before=(_pause(account, effect.call),), call=hold) if _records(account) else hold
+        if isinstance(effect, SetManner):
+            where = {"contact": effect.contact, "manner": effect.manner, "owner": effect.owner_leg}
+            return _redirected(account, effect.leg, _url(account, "room", **where))
         if isinstance(effect, CancelLeg):
             return twilio.post(account, f"Calls/{quote(effect.leg)}", ("Status", "completed"))
         if isinstance(effect, EndCaller) and effect.say is not None:
@@ -263,12 +267,23 @@ def _music(account: Account) -> str:
     return f"<Play>{escape(account.setting('music_url', MUSIC))}</Play>"
 
 
-def _room(contact: str, is_muted: bool = False) -> HookReply:
-    """Nobody's leaving ends the room: who hangs up whom is the engine's decision. Who monitors is heard by nobody."""
-    muted = ' muted="true"' if is_muted else ""
+def _room(account: Account, query: Mapping[str, str]) -> HookReply:
+    """Nobody's leaving ends the room: who hangs up whom is the engine's decision.
+
+    Who whispers coaches the owner's leg. Were that not in the room any more, the room would not take the supervisor's
+    (error 13240, "the call fails to the action URL"): by that he listens. A participant's `Coaching` can be changed over
+    REST too, but only by the conference's SID, which nobody here knows.
+    """
+    contact, manner = query.get("contact", "")[:64], query.get("manner", "")
+    dial, heard = "<Dial>", ""
+    if manner == "listen":
+        heard = ' muted="true"'
+    elif manner == "whisper":
+        dial = f"<Dial action={quoteattr(_url(account, 'room', contact=contact, manner='listen'))}>"
+        heard = f" coach={quoteattr(query.get('owner', '')[:64])}"
     return _twiml(
-        f'<Dial><Conference beep="false"{muted} startConferenceOnEnter="true" endConferenceOnExit="false">'
-        f"{escape(contact[:64])}</Conference></Dial>"
+        f'{dial}<Conference beep="false"{heard} startConferenceOnEnter="true" endConferenceOnExit="false">'
+        f"{escape(contact)}</Conference></Dial>"
     )
 
 
@@ -313,7 +328,8 @@ def _leg(account: Account, webhook: Webhook, fields: dict[str, str], leg: str) -
     if webhook.path == "leg":
         by = ANSWERED_BY.get(fields.get("AnsweredBy", "").partition("_")[0])
         answered = AnswerLeg(channel=account.channel, key=key, leg=leg, answered_by=by)
-        room = _room(webhook.query.get("contact", ""), is_muted=webhook.query.get("side") == "monitor")
+        part = {"manner": "listen"} if webhook.query.get("side") == "monitor" else {}
+        room = _room(account, {"contact": webhook.query.get("contact", ""), **part})
         return Reading((Item(f"{leg}:answered", answered),), room, refused=_twiml("<Hangup/>"))
     status = fields.get("CallStatus", "")
     if status not in FINAL:

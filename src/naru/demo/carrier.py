@@ -59,6 +59,8 @@ GATHER = frozenset(
 """Attributes of a Gather that listens for keys."""
 DETECTIONS = frozenset({"Enable", "DetectMessageEnd"})
 ACTIVE = frozenset({"in-progress", "paused"})
+SEAT = frozenset({"beep", "coach", "endConferenceOnExit", "muted", "startConferenceOnEnter"})
+"""The attributes of a Conference that are understood here."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,17 @@ class Bridge:
     over: bool = False
 
 
+@dataclass(frozen=True)
+class Seat:
+    """A leg's part in a conference: heard by nobody, by the leg it coaches alone, or by all."""
+
+    muted: bool = False
+    coach: str | None = None
+
+
 @dataclass(eq=False)
 class Room:
-    members: set[str] = field(default_factory=set)
+    members: dict[str, Seat] = field(default_factory=dict)
     started: bool = False
     over: bool = False
 
@@ -316,7 +326,8 @@ class Carrier:
         others = {other for other in self.calls.values() if other is not call and not other.ended}
         room = self._rooms.get(call.conference or "")
         if room is not None and room.started:
-            return {other.sid for other in others if other.sid in room.members}
+            seat = room.members[call_sid]
+            return {other.sid for other in others if other.sid in room.members and _is_heard(seat, other.sid)}
         return {other.sid for other in others if call.bridge is not None and other.bridge is call.bridge}
 
     async def until(self, predicate: Callable[[], bool], timeout_s: float = 5.0) -> None:
@@ -728,9 +739,13 @@ class Carrier:
         return await self._after(call, base, verb, params, ending)
 
     async def _confer(self, call: Call, noun: Element, params: dict[str, str]) -> None:
-        name = _text(noun)
+        name, seat = _text(noun), self._seat(call, noun)
+        if seat.coach is not None and not self._is_in(name, seat.coach):
+            self._broken(call.sid, 13240, f"{seat.coach} is not in the conference {name}")
+            params |= {"DialCallStatus": "failed"}
+            return  # to the action of the Dial, says Twilio
         room = self._rooms.setdefault(name, Room())
-        room.members.add(call.sid)
+        room.members[call.sid] = seat
         room.started = room.started or noun.get("startConferenceOnEnter", "true") != "false"
         call.conference = name
         params |= {"DialCallStatus": "answered"}
@@ -739,12 +754,23 @@ class Carrier:
             await self._hold(call, self._when(lambda: room.over))
         finally:
             call.conference = None
-            room.members.discard(call.sid)
+            room.members.pop(call.sid, None)
             if noun.get("endConferenceOnExit") == "true" or not room.members:
                 room.over = True
             if room.over and self._rooms.get(name) is room:
                 del self._rooms[name]
             self._note(call, f"left conference {name}")
+
+    def _seat(self, call: Call, noun: Element) -> Seat:
+        """Anything that is not said as Twilio wants it is an error here, though there it may be a mere warning."""
+        muted = noun.get("muted", "false")
+        if set(noun.keys()) - SEAT or muted not in ("true", "false"):
+            raise self._broken(call.sid, 12200, f"<Conference> with {dict(noun.items())}")
+        return Seat(muted == "true", noun.get("coach"))
+
+    def _is_in(self, conference: str, sid: str) -> bool:
+        room = self._rooms.get(conference)
+        return room is not None and room.started and sid in room.members
 
     async def _dequeue(self, call: Call, verb: Element, noun: Element, params: dict[str, str]) -> None:
         line = self._lines.get(_text(noun))
@@ -969,6 +995,10 @@ async def _race(*runners: Awaitable[object]) -> None:
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _is_heard(seat: Seat, by: str) -> bool:
+    return not seat.muted and seat.coach in (None, by)
 
 
 def _text(element: Element) -> str:

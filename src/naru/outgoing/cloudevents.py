@@ -77,7 +77,7 @@ PUBLIC: dict[type[events.Event], Public] = {
     events.ContactReprioritised: Public("naru.contact.reprioritised", ("tier", "head_start_s", "by")),
     events.ContactTakenOver: Public("naru.contact.taken_over"),
     events.ContactHandedOver: Public("naru.contact.handed_over"),
-    events.ParticipantJoined: Public("naru.participant.joined", ("role",)),
+    events.ParticipantJoined: Public("naru.participant.joined", ("role", "manner")),
     events.ParticipantLeft: Public("naru.participant.left", ("reason", "by")),
     events.ContactWrapping: Public("naru.contact.wrapping", ("until",)),
     events.ContactCompleted: Public("naru.contact.completed", ("outcome", "disposition", "by")),

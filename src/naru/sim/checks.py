@@ -4,7 +4,7 @@ Every check looks at memory for itself, so that a rule and its check do not shar
 The indexes are held against memory, against `router.scan` and against `router.reasons`, which know nothing of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from router import scan
 from router.capacity import INTERRUPTIBLE, MAXIMUM
@@ -104,6 +104,18 @@ def _one_holder(pool: Pool, contact: Contact) -> None:
         raise Fault("indexes", f"the offer {offer.id} is not found")
     if contact.conversation not in pool.conversations:
         raise Fault("lost", f"{contact.id} has no conversation")
+
+
+def heard(pool: Pool, told: Mapping[str, tuple[str, str]]) -> None:
+    """Whoever monitors a call is heard as his manner says, by the owner of now: `told` is the manner that the channel was
+    told of last, and the owner's leg, by the monitoring leg. A leg of which nothing was told is heard by nobody."""
+    for contact in pool.contacts.values():
+        for agent, guest in contact.participants.items():
+            if guest.role != "monitoring" or guest.leg is None or contact.leg is None:
+                continue
+            manner, owner_leg = told.get(guest.leg, ("listen", ""))
+            if manner != guest.manner or (manner == "whisper" and owner_leg != contact.leg):
+                raise Fault("heard", f"{agent} is to {guest.manner} to {contact.leg}, and does {manner} to {owner_leg}")
 
 
 def maximum(pool: Pool, agent: Agent) -> None:

@@ -1,6 +1,6 @@
 // Line icons on a 24 grid, drawn in the text's colour; the words beside them carry the meaning.
 
-import type { Role } from "./views";
+import type { Manner, Role } from "./views";
 
 const PATHS = {
   voice: "M5 3.5h4l1.5 5-2.5 1.5a12 12 0 0 0 6 6l1.5-2.5 5 1.5v4a1.5 1.5 0 0 1-1.6 1.5C10.5 20 4 13.5 3.5 5.1A1.5 1.5 0 0 1 5 3.5z",
@@ -39,6 +39,7 @@ const PATHS = {
   out: "M5 19L18 6M8.5 6H18v9.5",
   people: "M9 11.5a3.5 3.5 0 1 0-.01 0zM2.5 20c.4-3.8 3-5.5 6.5-5.5s6.1 1.7 6.5 5.5M15.5 4.8a3.5 3.5 0 0 1 0 6.5M18 15c2 .7 3.2 2.3 3.5 5",
   ear: "M7 9.5a5.5 5.5 0 1 1 10 3.2c-1.4 1.8-2.5 2.5-2.8 4.5-.3 2.2-1.600 3.3-3.2 3.3a3 3 0 0 1-3-3M10 9.5a2.5 2.5 0 1 1 4.2 1.8c-1 .9-1.7 1.4-1.7 2.7",
+  whisper: "M4 5h16v11H11l-4.5 4v-4H4zM8.5 10.5h.1M12 10.5h.1M15.5 10.5h.1",
   question: "M4 5h16v11H11l-4.5 4v-4H4zM9.8 9a2.2 2.2 0 1 1 3.2 2c-.7.4-1 .7-1 1.5M12 14.3v.1",
   edit: "M4 20l1-4.5L16 4.5l3.5 3.5L8.5 19z",
   hand: "M4 13.5h9.5L10 10M13.5 13.5L10 17M16 5h4v15h-4",
@@ -73,6 +74,7 @@ export const Logo = () => (
 );
 
 export const ROLE_ICON: Record<Role, IconName> = { owner: "user", consulted: "question", joined: "people", monitoring: "ear" };
+export const MANNER_ICON: Record<Manner, IconName> = { listen: "ear", whisper: "whisper", barge: "people" };
 
 export const PRESENCE_ICON: Record<string, IconName> = {
   available: "check",

@@ -38,15 +38,29 @@ export interface OfferView {
   callback: Callback | null;
 }
 
-/** What somebody is in a contact: whose it is, or whom its owner asks, or lets speak, or who only listens. */
+/** What somebody is in a contact: whose it is, or whom its owner asks, or lets speak, or a supervisor who monitors. */
 export type Role = "owner" | "consulted" | "joined" | "monitoring";
+/** Whom somebody who monitors is heard by: nobody, the owner, everybody. */
+export type Manner = "listen" | "whisper" | "barge";
 
+/** `manner` is there of who is monitoring. */
 export interface Participant {
   agent: string;
   role: Role;
   since: number;
   on_line: boolean;
+  manner?: Manner;
 }
+
+/** In writing a whisper is a private note, which needs no manner of its own. */
+export const mannersIn = (kind: Kind): Manner[] => (kind === "voice" ? ["listen", "whisper", "barge"] : ["listen", "barge"]);
+
+/** The word for somebody's part: of who monitors, how. */
+export const partOf = (guest: Participant): "role.consulted" | "role.joined" | "role.monitoring" | "role.whisper" | "role.barge" =>
+  guest.manner === "whisper" || guest.manner === "barge" ? `role.${guest.manner}` : `role.${guest.role as "joined"}`;
+
+export const ofAgent = (participants: Participant[] | undefined, agent: string | undefined): Participant | undefined =>
+  participants?.find((guest) => guest.agent === agent);
 
 /** What may be answered now, where a channel sets limits. */
 export interface ReplyPolicy {

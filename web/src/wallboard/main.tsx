@@ -301,7 +301,7 @@ function Board() {
           <Charts tv={tv} now={() => live.now()} />
         </main>
       )}
-      <Acts queues={now?.queues ?? []} />
+      <Acts queues={now?.queues ?? []} agents={now?.agents ?? []} />
       <Did />
     </div>
   );

@@ -235,6 +235,7 @@ class Run:
             raise Fault(check, difference(pool.memory, self.copy.memory))
         self.ledger.agrees(pool)
         checks.holders(pool)
+        checks.heard(pool, self.world.heard)
         self._capacity()
         if self.step % ALL_EVERY == 0:
             checks.consistent(pool)

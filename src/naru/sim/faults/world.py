@@ -21,12 +21,13 @@ from router import effects, events, inputs
 from router.config import Config
 from router.engine import Decision
 from router.memory import REMEMBER_S, Contact
-from router.model import Content, Identity, Kind, ReplyPolicy, SendStatus, Text, Thread
+from router.model import Content, Identity, Kind, Manner, ReplyPolicy, SendStatus, Text, Thread
 from router.state import Pool
 
 CUSTOMERS = tuple(f"c{number}" for number in range(9))
 GATEWAYS = ("g", "h")
 WORKERS = ("w:1", "w:2")
+MANNERS: tuple[Manner, ...] = ("listen", "whisper", "barge")
 WORDS = ("hello", "a refund please", "still there?")
 SAME_MESSAGE_S = 20 * 3600.0
 """A provider tells a message again at the latest after this; what comes later is looked up in the store first."""
@@ -59,6 +60,7 @@ class World:
         self.t = self.dice.pick(centers.STARTS) + self.dice.seconds(0, 2 * 86400)
         self.config: Config = Config()
         self.legs: dict[str, Leg] = {}
+        self.heard: dict[str, tuple[str, str]] = {}
         self.calls: dict[str, tuple[str, Thread]] = {}
         self._late: list[tuple[float, int, float, Told]] = []
         self._count = 0
@@ -80,6 +82,7 @@ class World:
             (26, self._works),
             (4, self._begins_own),
             (3, self._supervises),
+            (20, self._monitors),
             (3, self._campaigns),
             (2, self._receipt),
             (1, self._revises),
@@ -176,6 +179,8 @@ class World:
                         self._soon(inputs.ClaimSend(key=effect.key, worker=worker), 3)
             case effects.CancelLeg():
                 self._leg_ends(effect.leg, "canceled")
+            case effects.SetManner():
+                self.heard[effect.leg] = effect.manner, effect.owner_leg
             case effects.EndCaller():
                 if effect.call in self.calls and dice.chance(0.9):
                     channel, thread = self.calls.pop(effect.call)
@@ -460,10 +465,21 @@ class World:
                 inputs.MoveContact(contact=contact.id, queue=queue, by=by),
                 inputs.ReprioritiseContact(contact=contact.id, by=by, tier=dice.pick((None, 1, 9)), head_start_s=60.0),
                 inputs.TakeOver(agent=by, contact=contact.id),
-                inputs.MonitorContact(agent=by, contact=contact.id),
+                inputs.MonitorContact(agent=by, contact=contact.id, manner=dice.pick(MANNERS)),
                 inputs.CancelCallback(contact=contact.id, by=by),
             )
         )
+
+    def _monitors(self) -> inputs.Input | None:
+        """In a call that is going on, mostly one that is monitored, by whoever does: so that manners change."""
+        dice = self.dice
+        talks = [c for c in self.pool.contacts.values() if c.status in ("active", "held") and c.leg is not None]
+        guests = [(c, agent) for c in talks for agent, guest in c.participants.items() if guest.role == "monitoring"]
+        there = [agent.id for agent in self.pool.agents.values() if agent.connections and not agent.contacts]
+        if not talks or not there:
+            return None
+        contact, agent = dice.pick(guests) if guests and dice.chance(0.7) else (dice.pick(talks), dice.pick(there))
+        return inputs.MonitorContact(agent=agent, contact=contact.id, manner=dice.pick(MANNERS))
 
     # -- the house
 
