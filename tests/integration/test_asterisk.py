@@ -24,7 +24,6 @@ TALKS = ["happy_agent", "happy_caller", "happy_router", "happy_router_nosub", "r
 MENUS = ["menu", "chooses"]
 STORIES = ["supervised", "busy", "noanswer", "noendpoint", "cancel", "createdial", "wrapup", "dropped", "replaced"]
 STORIES += [*TALKS, *MENUS]
-]
 TRACES = {"wrapup": "happy_router", "dropped": "wsdrop", "replaced": "wsdrop", "chooses": "menu"}
 MENU = {"play": "sound:custom/menu", "keys": {1: {"attributes": {"intent": "order"}}}, "timeout_s": 1, "tries": 1}
 SUPERVISOR = "sora"
