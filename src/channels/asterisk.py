@@ -21,6 +21,7 @@ from router.model import Identity, Thread
 LEG = "naru-"
 ROOM = "naru-room-"
 RING_LEAST_S = 5
+CONTACT_HEADER = "X-Naru-Contact"
 
 Cause = Literal["completed", "busy", "no_answer", "failed", "canceled"]
 CAUSES: dict[int, Cause] = {16: "canceled", 17: "busy", 18: "no_answer", 19: "no_answer", 21: "busy", 32: "canceled"}
@@ -194,7 +195,15 @@ def ring(account: Account, key: str, contact: str, side: str, address: str, time
         *((("callerId", caller),) if caller else ()),
     )
     leg = f"{LEG}{key}"
-    return Steps((Step(method="POST", path=f"channels/{quote(leg, safe='')}", query=query, fine=(409,)),), leg)
+    path, told = f"channels/{quote(leg, safe='')}", None if is_outside else _told(account, form, contact)
+    return Steps((Step(method="POST", path=path, query=query, body=told, fine=(409,)),), leg)
+
+
+def _told(account: Account, form: str, contact: str) -> bytes | None:
+    """A desk that is a phone is told which contact rings it, or one click could not answer both."""
+    if not account.settings.get("webrtc") or not form.startswith("PJSIP/"):
+        return None
+    return msgspec.json.encode({"variables": {f"PJSIP_HEADER(add,{CONTACT_HEADER})": contact}})
 
 
 def hang_up(channel: str, reason: str = "normal") -> Step:
