@@ -34,7 +34,13 @@ brands:
 channels:
 - {id: b-web, name: B Web, brand: b-shop, provider: webchat, kind: chat}
 - {id: b-hook, name: B Hook, brand: b-shop, provider: webhook, kind: social, secrets: {signing_secret: 'env:NARU_SECRET_HOOK'}}
-- {id: b-phone, name: B Phone, brand: b-shop, provider: asterisk, kind: voice, settings: {url: 'http://127.0.0.1:9/ari', webrtc: {url: 'wss://127.0.0.1:9/ws'}}, secrets: {username: 'env:NARU_SECRET_HOOK', password: 'env:NARU_SECRET_HOOK'}}
+- id: b-phone
+  name: B Phone
+  brand: b-shop
+  provider: asterisk
+  kind: voice
+  settings: {url: 'http://127.0.0.1:9/ari', webrtc: {url: 'wss://127.0.0.1:9/ws'}}
+  secrets: {username: 'env:NARU_SECRET_HOOK', password: 'env:NARU_SECRET_HOOK'}
 queues:
 - {id: b-care, name: B Care, offer_timeout_s: 600, max_wait_s: 3000}
 - {id: b-spare, name: B Spare}
@@ -44,7 +50,13 @@ rules:
 - {id: b-rule, when: {field: text, op: contains, value: never}, then: {queue: b-spare}}
 agents:
 - {id: b-owner, name: B Owner, role: owner, email: owner@b.test}
-- {id: b-mina, name: B Mina, brands: [b-shop], skills: {b-skill: 2}, units: 40, phone: b-1001, softphone: 'secret:softphone-b-mina'}
+- id: b-mina
+  name: B Mina
+  brands: [b-shop]
+  skills: {b-skill: 2}
+  units: 40
+  phone: b-1001
+  softphone: secret:softphone-b-mina
 sign_in: {issuer: 'http://127.0.0.1:9', client_id: b-client, label: House ID}
 webhooks:
 - {id: b-crm, url: 'https://127.0.0.1:9/', secret: 'secret:b-secret', types: [naru.participant]}
