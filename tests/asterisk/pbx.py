@@ -9,12 +9,16 @@ import subprocess
 import wave
 from pathlib import Path
 
+from support.tls import certificate
+
+SHIPPED = Path(__file__).parents[2] / "deploy" / "asterisk"
 AGENTS = 12
 MUSIC_HZ = 600
+HOST = "localhost"
 PASSWORD = "ari-password"
 
 CONF = """
-[directories](!)
+[directories]
 astetcdir => {etc}
 astmoddir => {prefix}/lib/asterisk/modules
 astvarlibdir => {var}
@@ -67,9 +71,11 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
 class Pbx:
     def __init__(self, prefix: Path, folder: Path, phones_port: int) -> None:
         self.prefix = prefix
+        self.has_srtp = (prefix / "lib" / "asterisk" / "modules" / "res_srtp.so").exists()
         self.folder = folder
         self.sip_port = free_port(socket.SOCK_DGRAM)
         self.http_port = free_port()
+        self.tls_port = free_port()
         self._phones_port = phones_port
         self._process: subprocess.Popen[bytes] | None = None
         self._furnish()
@@ -79,13 +85,16 @@ class Pbx:
         for folder in (etc, var / "spool", var / "run", var / "log", var / "moh", var / "sounds"):
             folder.mkdir(parents=True, exist_ok=True)
         _tone(var / "moh" / "music.wav", MUSIC_HZ, 30)
+        certificate(etc, HOST)
         names = ["caller", "fallback", *(f"agent{n}" for n in range(1, AGENTS + 1))]
         members = "\n".join(f"member => PJSIP/agent{n},0" for n in range(1, 11))
         files = {
             "asterisk.conf": CONF.format(etc=etc, var=var, prefix=self.prefix),
             "modules.conf": "[modules]\nautoload = yes\nnoload = res_phoneprov.so\nnoload = chan_iax2.so\n",
             "extensions.conf": EXTENSIONS,
-            "http.conf": f"[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {self.http_port}\n",
+            "http.conf": f"[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {self.http_port}\n"
+            f"tlsenable = yes\ntlsbindaddr = 127.0.0.1:{self.tls_port}\n"
+            f"tlscertfile = {etc / HOST}.pem\ntlsprivatekey = {etc / HOST}.key\n",
             "ari.conf": f"[general]\nenabled = yes\n[naru]\ntype = user\nread_only = no\npassword = {PASSWORD}\n",
             "musiconhold.conf": f"[default]\nmode = files\ndirectory = {var / 'moh'}\n",
             "rtp.conf": "[general]\nrtpstart = 20000\nrtpend = 29000\n",
@@ -94,10 +103,15 @@ class Pbx:
             f"autofill = yes\nringinuse = no\n{members}\n",
             "pjsip.conf": "[udp]\ntype = transport\nprotocol = udp\n"
             f"bind = 127.0.0.1:{self.sip_port}\n"
-            + "".join(ENDPOINT.format(name=name, port=self._phones_port) for name in names),
+            + "".join(ENDPOINT.format(name=name, port=self._phones_port) for name in names)
+            + (SHIPPED / "pjsip.conf").read_text().replace("CHANGE-ME", PASSWORD),
         }
         for name, text in files.items():
-            (etc / name).write_text(text.replace("](!)", "]"))
+            (etc / name).write_text(text)
+
+    @property
+    def phones_url(self) -> str:
+        return f"wss://{HOST}:{self.tls_port}/ws"
 
     @property
     def url(self) -> str:

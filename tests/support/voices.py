@@ -90,8 +90,8 @@ class Voice:
     async def hears(self, hertz: int) -> None:
         await stands_out(self.page, f"voice.hears({hertz})", f"the caller does not hear {hertz} Hz")
 
-    async def hears_nothing_of(self, hertz: int, for_s: float = 2.0) -> None:
-        await stays_away(self.page, f"voice.hears({hertz})", for_s)
+    async def hears_nothing_of(self, hertz: int) -> None:
+        await goes_silent(self.page, f"voice.hears({hertz})", f"the caller hears {hertz} Hz")
 
 
 async def listen(desk: Page) -> None:
@@ -113,12 +113,16 @@ async def stands_out(page: Page, level: str, what: str) -> None:
     raise AssertionError(f"{what}: {found} dB over the rest")
 
 
-async def stays_away(page: Page, level: str, for_s: float) -> None:
-    """Once what is on its way has come."""
+async def goes_silent(page: Page, level: str, what: str, for_s: float = 1.5) -> None:
+    """What is on its way still comes; then nothing does."""
+    for _ in range(int(WAIT_S / 0.05)):
+        if await page.evaluate(level) <= HEARD_DB:
+            break
+        await asyncio.sleep(0.05)
     await asyncio.sleep(0.5)
     for _ in range(int(for_s / 0.05)):
         found = await page.evaluate(level)
-        assert found <= HEARD_DB, f"{level}: {found} dB over the rest"
+        assert found <= HEARD_DB, f"{what}: {found} dB over the rest"
         await asyncio.sleep(0.05)
 
 
