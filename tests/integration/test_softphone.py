@@ -338,6 +338,8 @@ async def test_a_phone_that_cannot_be_rung_is_seen_before_going_available(office
     office.exchange.passwords["sora"] = "a rotated one"
     desk = await office.desk("sora")
     await phone_is(desk, "refused")
+    await asyncio.sleep(2)
+    await phone_is(desk, "refused")  # and is not taken for an exchange that is away
     await expect(at(desk, "phone-warning")).to_be_visible(timeout=WAIT_MS)
     await available(desk)  # a warning is no wall: there are chats, too
     office.center.request("PUT", "/v1/secrets/softphone-sora", json={"value": "a rotated one"})
@@ -399,6 +401,21 @@ async def test_a_second_computer_waits_until_the_first_is_closed(office: Office)
     await office.wraps_up(first)
     await first.context.close()
     await phone_is(second, "registered")
+    office.assert_well()
+
+
+async def test_a_call_whose_end_nobody_could_tell_the_phone_is_over_all_the_same(office: Office) -> None:
+    """A real Asterisk says BYE to the connection on which the call came, and that one may have broken since."""
+    desk = await office.ready("mina")
+    await available(desk)
+    channel = await office.talk(desk)
+    lost = office.exchange.dialogs[0]
+    lost.can_be_told = False
+    await office.exchange.hang_up(channel)
+    await office.wraps_up(desk)
+    channel = await office.talk(desk)  # or the next caller would find it busy
+    await office.exchange.hang_up(channel)
+    await office.wraps_up(desk)
     office.assert_well()
 
 

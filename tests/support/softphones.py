@@ -122,6 +122,7 @@ class Dialog:
         self.rang = False
         self.answer = ""
         self.hung_up_by_phone = False
+        self.can_be_told = True
         self.sequence = 100
 
 
@@ -397,7 +398,8 @@ class Softphones:
         elif dialog.state == "ringing":
             await self._request(dialog, "CANCEL", sequence=dialog.sequence)
         elif dialog.state == "up":
-            await self._request(dialog, "BYE")
+            if dialog.can_be_told:
+                await self._request(dialog, "BYE")
             await self._over(dialog, 16)
 
     async def rings(self, count: int = 1) -> Dialog:

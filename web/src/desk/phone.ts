@@ -115,9 +115,10 @@ export class Phone {
   stop(): void {
     clearTimeout(this.again);
     navigator.mediaDevices?.removeEventListener("devicechange", this.onChange);
+    this.heard.call(null);
+    this.heard = DEAF; // what it says in ending would be taken for its state, or its successor's
     this.ua.stop();
     this.over();
-    this.heard = DEAF; // its last words would be taken for its successor's
     this.audio.remove();
   }
 

@@ -191,6 +191,23 @@ effect(() => {
   queueMicrotask(() => gone.forEach(forget));
 });
 
+// An end that the phone is not told of: an exchange says it to the connection on which the call came, which may have broken
+// since. The engine knows better; the phone's own news come first where there are any.
+const UNTOLD_MS = 3_000;
+const inHand = (contact: string): boolean =>
+  contacts.value.some(({ id, status }) => id === contact && (status === "active" || status === "held"));
+
+let talking: string | null = null;
+effect(() => {
+  const contact = call.value?.contact ?? null;
+  if (contact === null || inHand(contact)) talking = contact;
+  else if (talking === contact) setTimeout(() => endUntold(contact), UNTOLD_MS);
+});
+
+function endUntold(contact: string): void {
+  if (call.peek()?.contact === contact && !inHand(contact)) phone.peek()?.hangUp();
+}
+
 // -- the page goes
 
 addEventListener("beforeunload", (event) => {
