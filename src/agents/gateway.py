@@ -21,6 +21,7 @@ from agents.frames import agent_view, attended, contact_view, offer_view
 from agents.live import live_view
 from agents.ports import Bus, Chance, Clock, Files, History, NotRetained, Past
 from agents.presence import Leases
+from agents.softphone import Resolve, softphone_of
 from agents.why import Whys, language_of
 from router.inputs import CancelCallback, OrderCallback, StartContact
 from router.memory import Contact
@@ -87,6 +88,7 @@ def routes(  # noqa: C901 - one list of routes
     past: Past,
     clock: Clock,
     chance: Chance,
+    resolve: Resolve,
 ) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["agents"])
     desk = Desk(bus, files)
@@ -124,6 +126,14 @@ def routes(  # noqa: C901 - one list of routes
     @router.put("/agents/me/status", operation_id="put_my_status")
     async def put_status(request: Request, response: Response, who: Who, body: commands.Status) -> Taken:
         return await command(request, response, who, commands.STATUS, body.model_dump())
+
+    @router.get("/agents/me/softphone", operation_id="get_my_softphone")
+    async def my_softphone(who: Who, response: Response) -> dict[str, Any]:
+        """Where this agent's desk registers its own phone, with the password: for its agent alone, not to be kept."""
+        require("agent", who)
+        response.headers["Cache-Control"] = "no-store"
+        config = pool_of(who).memory.config
+        return plain(softphone_of(config, who.workspace, agent_of(who), resolve))
 
     @router.get("/agents/me/offers", operation_id="list_my_offers")
     async def my_offers(who: Who) -> dict[str, Any]:

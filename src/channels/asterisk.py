@@ -40,6 +40,7 @@ ANNOUNCE_FIRST = ("sound:queue-youarenext",)
 
 UNRECORDED = (404, 409, 422, 500)
 """What an exchange answers that does not record (500: it has no folder for it). People talk all the same."""
+CONTACT_HEADER = "X-Naru-Contact"
 
 Cause = Literal["completed", "busy", "no_answer", "failed", "canceled"]
 CAUSES: dict[int, Cause] = {16: "canceled", 17: "busy", 18: "no_answer", 19: "no_answer", 21: "busy", 32: "canceled"}
@@ -327,10 +328,18 @@ def ring(account: Account, key: str, contact: str, side: str, address: str, time
         query = (*dialled, ("context", context), ("extension", "s"), ("priority", "1"))
         body = msgspec.json.encode({"variables": {"NARU_CONTACT": contact}})
         events = f"applications/{quote(app(account), safe='')}/subscription"
-        told = Step(method="POST", path=events, query=(("eventSource", f"channel:{leg}"),))
-        return Steps((Step(method="POST", path=path, query=query, body=body, fine=(409,)), told), leg)
+        listens = Step(method="POST", path=events, query=(("eventSource", f"channel:{leg}"),))
+        return Steps((Step(method="POST", path=path, query=query, body=body, fine=(409,)), listens), leg)
     query = (*dialled, ("app", app(account)), ("appArgs", f"leg,{contact},{side}"))
-    return Steps((Step(method="POST", path=path, query=query, fine=(409,)),), leg)
+    told = None if is_outside else _told(account, form, contact)
+    return Steps((Step(method="POST", path=path, query=query, body=told, fine=(409,)),), leg)
+
+
+def _told(account: Account, form: str, contact: str) -> bytes | None:
+    """A desk that is a phone is told which contact rings it, or one click could not answer both."""
+    if not account.settings.get("webrtc") or not form.startswith("PJSIP/"):
+        return None
+    return msgspec.json.encode({"variables": {f"PJSIP_HEADER(add,{CONTACT_HEADER})": contact}})
 
 
 # -- supervisors who speak

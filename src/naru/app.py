@@ -399,6 +399,7 @@ class Naru:
                     self.pasts,
                     self.clock,
                     new_token,
+                    self.secrets.resolve,
                 )
             )
             app.include_router(

@@ -26,6 +26,7 @@ from typing import Any
 
 import httpx2
 
+from asterisk.desk import desk_of
 from asterisk.pbx import CALLER, MENU_HZ, MUSIC_HZ, NUMBER_HZ, PASSWORD, PLACE_HZ, WORDS_HZ, Pbx, free_port
 from asterisk.phone import HEARD, Call, Phones, strength
 from support.center import AgentDesk, Center
@@ -47,7 +48,7 @@ channels:
   provider: asterisk
   kind: voice
   settings: {{url: '{url}', app: naru, agent_endpoint: 'PJSIP/{{address}}', trunk_endpoint: PJSIP/caller, country_code: '82',
-    keys: {{'1': callback, '2': voicemail}}}}
+    keys: {{'1': callback, '2': voicemail}}, webrtc: {{url: '{phones_url}'}}}}
   secrets: {{username: 'env:NARU_SECRET_USER', password: 'env:NARU_SECRET_PASSWORD'}}
 - id: menu
   name: Phone with a menu
@@ -72,15 +73,16 @@ queues:
 - {{id: care, name: Care, wrap_up_s: {wrap_up_s}, offer_timeout_s: 3}}
 agents:
 - {{id: owner, name: Owner, role: owner}}
+- {{id: mina, name: Mina, brands: [shop], email: mina@shop.test, phone: mina, softphone: 'secret:softphone-mina'}}
 {agents}
 """
 
 
-def config(url: str, agents: int, wrap_up_s: int) -> str:
+def config(url: str, phones_url: str, agents: int, wrap_up_s: int) -> str:
     each = "\n".join(
         f"- {{id: agent{n}, name: Agent {n}, brands: [shop], phone: agent{n}}}" for n in range(1, agents + 1)
     )
-    return CONFIG.format(url=url, agents=each, wrap_up_s=wrap_up_s)
+    return CONFIG.format(url=url, phones_url=phones_url, agents=each, wrap_up_s=wrap_up_s)
 
 
 async def until(holds: Callable[[], bool], what: str, within_s: float = PATIENCE_S) -> None:
@@ -252,7 +254,7 @@ async def house(
         relay = await Relay(pbx.http_port).up()
         env = {"NARU_SECRET_USER": "naru", "NARU_SECRET_PASSWORD": PASSWORD}
         url = f"http://127.0.0.1:{relay.port}/ari" if relayed else pbx.url
-        text = config(url, agents, wrap_up_s)
+        text = config(url, pbx.phones_url, agents, wrap_up_s)
         center = await asyncio.to_thread(Center, folder / "center", text, env)
         await asyncio.to_thread(center.start)
         desks = {}
@@ -523,6 +525,74 @@ async def whispers_over_a_broken_socket(it: House) -> None:
     await it.finish("agent1", contact)
 
 
+async def phone_in_the_desk(it: House) -> None:
+    """An agent without a phone: registration by WSS, one click, sound by DTLS-SRTP, hold, keys, hang-up, a reload."""
+    if not it.pbx.has_srtp:
+        print(f"{'':20} not proved: this Asterisk was built without libsrtp", file=sys.stderr)
+        return
+    put = it.center.request("PUT", "/v1/secrets/softphone-mina", json={"value": PASSWORD})
+    assert put.status_code == 204, put.text
+    async with desk_of(it.center, "mina", it.pbx.folder) as desk:
+        call = await it.calls()
+        await it.hears(call, MUSIC_HZ)
+        await desk.goes_available()
+        contact = await desk.accepts()
+        await it.contact_is(contact, status="active", agent="mina")
+        await it.hears(call, desk.hertz, not_=(MUSIC_HZ,))
+        await desk.hears(TONES["caller"])
+
+        await desk.clicks("hold")
+        await it.hears(call, MUSIC_HZ, not_=(desk.hertz,))
+        await desk.hears_nothing_of(TONES["caller"])
+        await desk.clicks("resume")
+        await it.hears(call, desk.hertz, not_=(MUSIC_HZ,))
+        await desk.hears(TONES["caller"])
+        await desk.clicks("phone-keys")
+        await desk.clicks("phone-key-5")
+        await until(
+            lambda: call.voice is not None and list(call.voice.keys.values()) == ["5"], "the key is not heard of"
+        )
+
+        await desk.clicks("phone-hang-up")
+        await it.is_over(call)
+        await it.contact_is(contact, status="wrapping")
+        await desk.clicks("complete-confirm")
+        await it.contact_is(contact, outcome="handled")
+
+        call = await it.calls()
+        contact = await desk.accepts()
+        await it.hears(call, desk.hertz)
+        await it.phones.hang_up(call)
+        await it.contact_is(contact, status="wrapping")
+        await desk.has_no_call()
+        await desk.clicks("complete-confirm")
+
+        call = await it.calls()
+        contact = await desk.accepts()
+        await it.hears(call, desk.hertz)
+        await desk.reloads()
+        await it.is_over(call)
+        await it.contact_is(contact, status="wrapping")
+        await desk.is_registered()
+        await desk.clicks("complete-confirm")
+
+
+async def desk_without_its_phone(it: House) -> None:
+    """Available, but no page has registered: the offer is withdrawn at once and the next agent has the call."""
+    desk = await AgentDesk.open(it.center, await asyncio.to_thread(it.center.agent_key, "mina"))
+    assert (await desk.do("status", presence="available"))["status"] == 200
+    call = await it.calls()
+    ended = await desk.next("offer_ended")
+    assert (ended["outcome"], ended["reason"]) == ("withdrawn", "leg-failed"), ended
+    await it.do("agent1", "status", presence="available")
+    await it.hears(call, TONES["agent1"])
+    await it.phones.hang_up(call)
+    await it.contact_is(ended["contact"], status="wrapping")
+    await it.finish("agent1", ended["contact"])
+    await desk.do("status", presence="offline")
+    await desk.close()
+
+
 async def called_back(it: House) -> None:
     """Whoever waits presses a key and hangs up, is rung when an agent has picked up, and both hear each other."""
     call = await it.calls()
@@ -699,6 +769,8 @@ WALK: tuple[Scene, ...] = (
     socket_dropped,
     found_on_return,
     exchange_killed,
+    phone_in_the_desk,
+    desk_without_its_phone,
     supervised,
     whispered_to_whoever_has_it,
     whispers_over_a_broken_socket,

@@ -9,6 +9,9 @@ import subprocess
 import wave
 from pathlib import Path
 
+from support.tls import certificate
+
+SHIPPED = Path(__file__).parents[2] / "deploy" / "asterisk"
 AGENTS = 12
 MUSIC_HZ, WORDS_HZ, MENU_HZ, PLACE_HZ, NUMBER_HZ = 600, 520, 1500, 1800, 2100
 CALLER = "01011112222"
@@ -21,10 +24,11 @@ SOUNDS = {
     "vm-goodbye": (WORDS_HZ, 1),
 }
 """Sounds of the exchange: what they are heard as, and for how many seconds."""
+HOST = "localhost"
 PASSWORD = "ari-password"
 
 CONF = """
-[directories](!)
+[directories]
 astetcdir => {etc}
 astmoddir => {prefix}/lib/asterisk/modules
 astvarlibdir => {var}
@@ -84,9 +88,11 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
 class Pbx:
     def __init__(self, prefix: Path, folder: Path, phones_port: int) -> None:
         self.prefix = prefix
+        self.has_srtp = (prefix / "lib" / "asterisk" / "modules" / "res_srtp.so").exists()
         self.folder = folder
         self.sip_port = free_port(socket.SOCK_DGRAM)
         self.http_port = free_port()
+        self.tls_port = free_port()
         self._phones_port = phones_port
         self._process: subprocess.Popen[bytes] | None = None
         self._furnish()
@@ -100,13 +106,16 @@ class Pbx:
             path = var / "sounds" / "en" / f"{name}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
             _tone(path, hertz, seconds)
+        certificate(etc, HOST)
         names = ["caller", "fallback", *(f"agent{n}" for n in range(1, AGENTS + 1))]
         members = "\n".join(f"member => PJSIP/agent{n},0" for n in range(1, 11))
         files = {
             "asterisk.conf": CONF.format(etc=etc, var=var, prefix=self.prefix),
             "modules.conf": "[modules]\nautoload = yes\nnoload = res_phoneprov.so\nnoload = chan_iax2.so\n",
             "extensions.conf": EXTENSIONS,
-            "http.conf": f"[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {self.http_port}\n",
+            "http.conf": f"[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {self.http_port}\n"
+            f"tlsenable = yes\ntlsbindaddr = 127.0.0.1:{self.tls_port}\n"
+            f"tlscertfile = {etc / HOST}.pem\ntlsprivatekey = {etc / HOST}.key\n",
             "ari.conf": f"[general]\nenabled = yes\n[naru]\ntype = user\nread_only = no\npassword = {PASSWORD}\n",
             "musiconhold.conf": f"[default]\nmode = files\ndirectory = {var / 'moh'}\n",
             "rtp.conf": "[general]\nrtpstart = 20000\nrtpend = 29000\n",
@@ -119,10 +128,15 @@ class Pbx:
             "pjsip.conf": "[udp]\ntype = transport\nprotocol = udp\n"
             f"bind = 127.0.0.1:{self.sip_port}\n"
             + "".join(ENDPOINT.format(name=name, port=self._phones_port) for name in names)
-            + f"[caller](+)\ncallerid = <{CALLER}>\n",
+            + f"[caller](+)\ncallerid = <{CALLER}>\n"
+            + (SHIPPED / "pjsip.conf").read_text().replace("CHANGE-ME", PASSWORD),
         }
         for name, text in files.items():
-            (etc / name).write_text(text.replace("](!)", "]"))
+            (etc / name).write_text(text)
+
+    @property
+    def phones_url(self) -> str:
+        return f"wss://{HOST}:{self.tls_port}/ws"
 
     @property
     def recordings(self) -> Path:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 from urllib.parse import quote, unquote
 
+import msgspec
 import pytest
 
 from channels import asterisk, farewells
@@ -44,6 +45,22 @@ def test_a_phone_is_rung_under_a_name_of_ours() -> None:
     }
     assert asked(order) == [("POST", "channels/naru-offer-1", query)]
     assert order.steps[0].fine == (409,), "ordered twice is ordered once"
+
+
+def test_a_phone_in_the_desk_is_told_which_contact_rings_it() -> None:
+    """And nobody else is: neither a trunk, nor an exchange without such phones, nor what is no SIP channel."""
+    webrtc = {**OURS.settings, "webrtc": {"url": "wss://pbx/ws"}}
+    mobile = msgspec.structs.replace(RING, address="+821099998888")
+
+    def told(settings: dict[str, Any], ring: RingLeg = RING) -> bytes | None:
+        return Asterisk().write(msgspec.structs.replace(OURS, settings=settings), ring, None, 0).steps[0].body
+
+    said = told(webrtc)
+    assert said is not None
+    assert json.loads(said) == {"variables": {"PJSIP_HEADER(add,X-Naru-Contact)": "k1"}}
+    assert told(webrtc, mobile) is None
+    assert told({**webrtc, "agent_endpoint": "Local/{address}@desks"}) is None
+    assert told(dict(OURS.settings)) is None
 
 
 def test_customers_are_called_by_the_trunk() -> None:

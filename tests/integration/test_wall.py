@@ -34,6 +34,13 @@ brands:
 channels:
 - {id: b-web, name: B Web, brand: b-shop, provider: webchat, kind: chat}
 - {id: b-hook, name: B Hook, brand: b-shop, provider: webhook, kind: social, secrets: {signing_secret: 'env:NARU_SECRET_HOOK'}}
+- id: b-phone
+  name: B Phone
+  brand: b-shop
+  provider: asterisk
+  kind: voice
+  settings: {url: 'http://127.0.0.1:9/ari', webrtc: {url: 'wss://127.0.0.1:9/ws'}}
+  secrets: {username: 'env:NARU_SECRET_HOOK', password: 'env:NARU_SECRET_HOOK'}
 queues:
 - {id: b-care, name: B Care, offer_timeout_s: 600, max_wait_s: 3000}
 - {id: b-spare, name: B Spare}
@@ -43,7 +50,13 @@ rules:
 - {id: b-rule, when: {field: text, op: contains, value: never}, then: {queue: b-spare}}
 agents:
 - {id: b-owner, name: B Owner, role: owner, email: owner@b.test}
-- {id: b-mina, name: B Mina, brands: [b-shop], skills: {b-skill: 2}, units: 40}
+- id: b-mina
+  name: B Mina
+  brands: [b-shop]
+  skills: {b-skill: 2}
+  units: 40
+  phone: b-1001
+  softphone: secret:softphone-b-mina
 sign_in: {issuer: 'http://127.0.0.1:9', client_id: b-client, label: House ID}
 webhooks:
 - {id: b-crm, url: 'https://127.0.0.1:9/', secret: 'secret:b-secret', types: [naru.participant]}
@@ -155,6 +168,7 @@ ROLES = {
     **dict.fromkeys((f"list_{name}s" for name in ("brand", "channel", "queue", "skill", "rule", "agent")), "any"),
     **dict.fromkeys((f"get_{name}" for name in ("brand", "channel", "queue", "skill", "rule", "agent")), "any"),
     **dict.fromkeys(("get_my_status", "list_my_offers", "list_my_contacts"), "any"),
+    "get_my_softphone": "agent",
     **dict.fromkeys(("create_ticket", "put_my_status", "start_contact", "accept_offer", "decline_offer"), "agent"),
     **dict.fromkeys(
         (
@@ -248,6 +262,7 @@ class House:
         made = self.b("POST", "/v1/keys", json={"name": "b", "role": "agent", "agent": "b-mina"}).json()
         key: str = made["key"]
         assert self.b("PUT", "/v1/secrets/b-secret", json={"value": "b's own"}).status_code == 204
+        assert self.b("PUT", "/v1/secrets/softphone-b-mina", json={"value": "b-mina's phone"}).status_code == 204
 
         def mine(method: str, path: str, **more: Any) -> Any:
             answer = self.ask(key, method, path, **more)
@@ -415,7 +430,7 @@ def test_bs_ids_in_bodies_of_a_are_refused(house: House) -> None:
 def test_a_secret_of_the_same_name_is_another_secret(house: House) -> None:
     """A secret's name is chosen by whoever puts it, so here the wall is that there are two."""
     assert house.a("PUT", "/v1/secrets/a-secret", json={"value": "a's own"}).status_code == 204
-    assert house.b("GET", "/v1/secrets").json() == {"items": [{"name": "b-secret"}]}
+    assert house.b("GET", "/v1/secrets").json() == {"items": [{"name": "b-secret"}, {"name": "softphone-b-mina"}]}
     assert {"name": "b-secret"} not in house.a("GET", "/v1/secrets").json()["items"]
 
 
@@ -431,7 +446,16 @@ def test_hooks_and_chat_files_open_to_their_own_token_only(house: House) -> None
 
 
 def test_lists_of_a_never_hold_ids_of_b(house: House) -> None:
-    foreign = [*house.ids.values(), "b-web", "b-spare", "b-owner", "only b has this", "person-t", "b-secret"]
+    foreign = [
+        *house.ids.values(),
+        "b-web",
+        "b-spare",
+        "b-owner",
+        "only b has this",
+        "person-t",
+        "b-secret",
+        "b-mina's",
+    ]
     lists = [path for method, path, _ in house.operations() if method == "GET" and "{" not in path]
     assert len(lists) >= 15
     for path in lists:
@@ -441,6 +465,26 @@ def test_lists_of_a_never_hold_ids_of_b(house: House) -> None:
         answer = house.a("GET", path, params=query)
         assert answer.status_code == status, (path, answer.text)
         assert [id_ for id_ in foreign if id_ in answer.text] == [], path
+
+
+def test_a_phones_password_is_told_to_its_own_agent_alone(house: House) -> None:
+    """Not to the house's owner, not in the configuration, and not to somebody of that name in another house."""
+    path, password = "/v1/agents/me/softphone", "b-mina's phone"
+    mine = house.ask(house.b_agent_key, "GET", path)
+    assert mine.json()["registration"] == {
+        "url": "wss://127.0.0.1:9/ws",
+        "domain": "127.0.0.1",
+        "user": "b-1001",
+        "password": password,
+    }
+    assert mine.headers["cache-control"] == "no-store"
+    owner = house.b("POST", "/v1/keys", json={"name": "o", "role": "owner", "agent": "b-owner"}).json()["key"]
+    for key in (owner, house.a_key, house.center.agent_key("jun")):
+        assert house.ask(key, "GET", path).json() == {"registration": None, "missing": None}
+    assert house.b("GET", path).status_code == 403, "a key that is no agent's"
+    for method, other, operation in house.operations():
+        if method == "GET" and "{" not in other and other != path and ROLES[operation["operationId"]] != "open":
+            assert password not in house.b("GET", other).text, other
 
 
 async def test_sockets_of_a_never_see_frames_of_b(house: House) -> None:

@@ -7,6 +7,7 @@ import { Icon, PRESENCE_ICON } from "../shared/icons";
 import { Dialog } from "../shared/parts";
 import type { ContactView, Kind, MessageView } from "../shared/views";
 import { MessageList } from "./messages";
+import { wish } from "./softphone";
 import { act, agent, awaitContact, commands, fetchMessages, kindKey, nameOf, now, tell } from "./store";
 
 type Open =
@@ -366,6 +367,7 @@ function NewContact() {
       });
       const contact = made?.contact ?? made?.id;
       if (contact) awaitContact(contact);
+      if (contact && channel.kind === "voice") wish(contact);
       close();
     } catch (error) {
       setWrong(failText(error));
