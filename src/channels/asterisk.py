@@ -326,7 +326,7 @@ def ring(account: Account, key: str, contact: str, side: str, address: str, time
     context, path = account.setting("amd_context"), f"channels/{quote(leg, safe='')}"
     if side == "customer" and context:
         query = (*dialled, ("context", context), ("extension", "s"), ("priority", "1"))
-        body = msgspec.json.encode({"variables": {"NARU_CONTACT": contact}})
+        body = msgspec.json.encode({"variables": {"ROOM_CONTACT": contact}})
         events = f"applications/{quote(app(account), safe='')}/subscription"
         listens = Step(method="POST", path=events, query=(("eventSource", f"channel:{leg}"),))
         return Steps((Step(method="POST", path=path, query=query, body=body, fine=(409,)), listens), leg)

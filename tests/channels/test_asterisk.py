@@ -80,7 +80,7 @@ def test_a_customers_phone_is_listened_to_where_the_dialplan_can() -> None:
     dial, told = Asterisk().write(ours, customer, None, 0).steps
     query = {"endpoint": "PJSIP/+8210", "timeout": "45", "callerId": "15881234"}
     assert dict(dial.query) == {**query, "context": "naru-amd", "extension": "s", "priority": "1"}
-    assert (dial.body, dial.fine) == (b'{"variables":{"NARU_CONTACT":"k1"}}', (409,))
+    assert (dial.body, dial.fine) == (b'{"variables":{"ROOM_CONTACT":"k1"}}', (409,))
     assert (told.path, told.query) == ("applications/naru/subscription", (("eventSource", "channel:naru-k"),))
     assert told.fine == (), "a phone of whose end nobody would tell has not been dialled"
     assert len(Asterisk().write(ours, RING, None, 0).steps) == 1, "an agent's phone is not"

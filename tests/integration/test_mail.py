@@ -483,7 +483,9 @@ async def test_what_lay_in_a_mailbox_hurries_nobody(
         print(f"a new mail beside {BACKLOG} old ones was a contact after {took_s:.2f} s")
         desk, _ = await desks.open(center, "jun")
         offer = await accepted(desk)
-        assert offer["customer"]["address"] == "new@customer.test", "what comes now goes before what had been lying there"
+        assert offer["customer"]["address"] == "new@customer.test", (
+            "what comes now goes before what had been lying there"
+        )
 
 
 def _taken(center: Center, address: str) -> bool:
