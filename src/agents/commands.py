@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from router import inputs
+from router.model import Manner
 
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 MAX_TEXT = 20_000
@@ -64,6 +65,13 @@ class Leave(Args):
     """Oneself, or, by the owner, somebody else who is in the contact."""
 
     agent: Id | None = None
+
+
+class Monitor(Args):
+    """Who is monitoring already changes his manner. Listen: nobody hears or sees him. Whisper, on calls: the owner hears
+    him. Barge: everybody does; in writing, he may write to the customer as himself."""
+
+    manner: Manner = "listen"
 
 
 class Move(Args):
@@ -143,7 +151,12 @@ COMMANDS: dict[str, Command] = {
         as_agent=False,
     ),
     "take-over": Command("contact", OfArgs, lambda by, id_, a: inputs.TakeOver(agent=by, contact=id_), SUPERVISOR),
-    "monitor": Command("contact", OfArgs, lambda by, id_, a: inputs.MonitorContact(agent=by, contact=id_), SUPERVISOR),
+    "monitor": Command(
+        "contact",
+        Monitor,
+        lambda by, id_, a: inputs.MonitorContact(agent=by, contact=id_, manner=a.manner),
+        SUPERVISOR,
+    ),
     "set-status": Command(
         "agent",
         SetStatus,

@@ -12,7 +12,7 @@ import msgspec
 from router import events
 from router.eligible import used_units
 from router.memory import Agent, Contact, Conversation
-from router.model import Content, Media, ReplyPolicy, Text
+from router.model import Content, Manner, Media, ReplyPolicy, Text
 from router.reasons import Reason, why_closed
 from router.state import Pool
 from router.words import Words
@@ -22,6 +22,14 @@ class Customer(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     address: str
     name: str | None = None
+
+
+class CallbackView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The customer is not on the line and will be rung at this number: not before `at`, after `tries` without an answer."""
+
+    number: str
+    tries: int = 0
+    at: float | None = None
 
 
 class OfferView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -42,15 +50,18 @@ class OfferView(msgspec.Struct, frozen=True, omit_defaults=True):
     language: str | None = None
     attributes: dict[str, str] = {}
     direction: str = "inbound"
+    callback: CallbackView | None = None
 
 
-class ParticipantView(msgspec.Struct, frozen=True):
-    """Somebody besides the owner. `on_line`: on a call, the phone has been answered; elsewhere always."""
+class ParticipantView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody besides the owner. `on_line`: on a call, the phone has been answered; elsewhere always. `manner` is that of
+    whoever monitors: listen, whisper, barge."""
 
     agent: str
     role: str
     since: float
     on_line: bool
+    manner: Manner | None = None
 
 
 class ContactView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -84,6 +95,7 @@ class ContactView(msgspec.Struct, frozen=True, omit_defaults=True):
     participants: tuple[ParticipantView, ...] = ()
     reply: ReplyPolicy | None = None
     replies: int = 0
+    callback: CallbackView | None = None
 
 
 class AgentView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -267,7 +279,13 @@ def offer_view(pool: Pool, contact: Contact) -> OfferView:
         language=contact.language,
         attributes=contact.attributes,
         direction=contact.direction,
+        callback=callback_view(contact),
     )
+
+
+def callback_view(contact: Contact) -> CallbackView | None:
+    callback = contact.callback
+    return None if callback is None else CallbackView(callback.number, callback.tries, callback.at)
 
 
 def parts_in(contact: Contact) -> dict[str, str]:
@@ -309,6 +327,7 @@ def contact_view(pool: Pool, contact: Contact, viewer: str | None = None) -> Con
         participants=participants_view(contact),
         reply=conversation.policy,
         replies=conversation.replies,
+        callback=callback_view(contact),
     )
 
 
@@ -316,7 +335,13 @@ def participants_view(contact: Contact) -> tuple[ParticipantView, ...]:
     if not contact.participants:
         return ()
     return tuple(
-        ParticipantView(agent, guest.role, guest.since, on_line=guest.leg is not None or not contact.has_legs)
+        ParticipantView(
+            agent,
+            guest.role,
+            guest.since,
+            on_line=guest.leg is not None or not contact.has_legs,
+            manner=guest.manner if guest.role == "monitoring" else None,
+        )
         for agent, guest in contact.participants.items()
     )
 
@@ -559,6 +584,8 @@ def _why_gone(happened: tuple[events.Event, ...], contact_id: str, agent: str) -
                 return event.outcome, event.by
             case events.ContactRequeued():
                 return event.reason, event.by
+            case events.CallbackFailed():
+                return "unreached", None
             case events.ContactHandedOver():
                 return "handed-over", event.agent
             case events.ContactTakenOver():

@@ -21,14 +21,17 @@ from agents.frames import agent_view, attended, contact_view, offer_view
 from agents.live import live_view
 from agents.ports import Bus, Chance, Clock, Files, History, NotRetained, Past
 from agents.presence import Leases
+from agents.softphone import Resolve, softphone_of
 from agents.why import Whys, language_of
-from router.inputs import StartContact
+from router.inputs import CancelCallback, OrderCallback, StartContact
 from router.memory import Contact
 from router.model import Identity, Kind, Thread
 from router.state import Pool
 from router.turn import Answer
 
 MAX_FILE_BYTES = 25_000_000
+SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp", "audio/mpeg", "audio/wav", "audio/ogg", "audio/mp4")
+"""What a browser may show by itself; everything else is only saved."""
 POSITION = "Naru-Position"
 PATHS = {"message": "messages", "set-status": "status"}
 """What a command is called in an address, where not by its name."""
@@ -51,6 +54,31 @@ class Start(Args):
     text: Annotated[str, Field(max_length=commands.MAX_TEXT)] = ""
 
 
+class Callback(Args):
+    """`number` is in E.164 form; `at` is seconds since 1970, and none: as soon as it is the customer's turn."""
+
+    channel: Id
+    number: Annotated[str, Field(pattern=r"^\+?[0-9][0-9 ()-]{3,30}$")]
+    name: Annotated[str, Field(max_length=100)] | None = None
+    queue: Id | None = None
+    at: Annotated[float, Field(ge=0, le=2**40)] | None = None
+    agent: Id | None = None
+    language: Annotated[str, Field(max_length=10)] | None = None
+    attributes: Annotated[dict[Id, Annotated[str, Field(max_length=200)]], Field(max_length=20)] = {}
+
+    def order(self) -> OrderCallback:
+        number = "".join(letter for letter in self.number if letter in "+0123456789")
+        return OrderCallback(
+            channel=self.channel,
+            identity=Identity(scope="e164", kind="phone", value=number, name=self.name),
+            queue=self.queue,
+            at=self.at,
+            prefers=self.agent,
+            language=self.language,
+            attributes=self.attributes,
+        )
+
+
 def routes(  # noqa: C901 - one list of routes
     bus: Bus,
     accounts: Accounts,
@@ -60,6 +88,7 @@ def routes(  # noqa: C901 - one list of routes
     past: Past,
     clock: Clock,
     chance: Chance,
+    resolve: Resolve,
 ) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["agents"])
     desk = Desk(bus, files)
@@ -97,6 +126,14 @@ def routes(  # noqa: C901 - one list of routes
     @router.put("/agents/me/status", operation_id="put_my_status")
     async def put_status(request: Request, response: Response, who: Who, body: commands.Status) -> Taken:
         return await command(request, response, who, commands.STATUS, body.model_dump())
+
+    @router.get("/agents/me/softphone", operation_id="get_my_softphone")
+    async def my_softphone(who: Who, response: Response) -> dict[str, Any]:
+        """Where this agent's desk registers its own phone, with the password: for its agent alone, not to be kept."""
+        require("agent", who)
+        response.headers["Cache-Control"] = "no-store"
+        config = pool_of(who).memory.config
+        return plain(softphone_of(config, who.workspace, agent_of(who), resolve))
 
     @router.get("/agents/me/offers", operation_id="list_my_offers")
     async def my_offers(who: Who) -> dict[str, Any]:
@@ -142,6 +179,30 @@ def routes(  # noqa: C901 - one list of routes
             else None
         )
         answer, position = await desk.ask(who.workspace, who.id, key[:200], wish, content)
+        return passed_on(response, answer, position)
+
+    @router.get("/callbacks", operation_id="list_callbacks")
+    async def callbacks(who: Who) -> dict[str, Any]:
+        """Who is to be called back: those whose time has not come, and those in line."""
+        require("agent", who)
+        pool = pool_of(who)
+        known = [contact for id_ in pool.memory.callbacks.values() if (contact := pool.contacts.get(id_))]
+        return {"items": [plain(contact_view(pool, contact, who.agent)) for contact in known]}
+
+    @router.post("/callbacks", operation_id="order_callback", status_code=201)
+    async def order_callback(request: Request, response: Response, who: Who, body: Callback) -> Taken:
+        """Somebody is to be called, soonest or from a time on: the agent's phone rings first, then the customer's."""
+        require("agent", who)
+        key = request.headers.get("idempotency-key") or chance()
+        answer, position = await desk.ask(who.workspace, who.id, key[:200], body.order())
+        return passed_on(response, answer, position)
+
+    @router.delete("/callbacks/{id_}", operation_id="cancel_callback")
+    async def cancel_callback(request: Request, response: Response, who: Who, id_: str) -> Taken:
+        require("agent", who)
+        key = request.headers.get("idempotency-key") or chance()
+        wish = CancelCallback(contact=id_, by=who.agent or who.id)
+        answer, position = await desk.ask(who.workspace, who.id, key[:200], wish)
         return passed_on(response, answer, position)
 
     @router.get("/contacts/{id_}", operation_id="get_contact")
@@ -194,19 +255,6 @@ def routes(  # noqa: C901 - one list of routes
             raise HTTPException(404, "unknown-conversation")
         items = [plain(message) for message in found]
         return {"items": items, "next": found[-1].number if len(found) == limit else None}
-
-    @router.get("/customers/{id_}", operation_id="get_customer")
-    async def customer(who: Who, id_: str) -> dict[str, Any]:
-        found = await history.customer(who.workspace, id_)
-        if found is None:
-            raise HTTPException(404, "unknown-customer")
-        return found
-
-    @router.get("/customers/{id_}/history", operation_id="list_customer_history")
-    async def customer_history(who: Who, id_: str, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> dict[str, Any]:
-        if await history.customer(who.workspace, id_) is None:
-            raise HTTPException(404, "unknown-customer")
-        return {"items": await history.customer_contacts(who.workspace, id_, limit)}
 
     # -- what to hand on to, and files
 
@@ -274,7 +322,7 @@ async def file_response(files: Files, workspace: str, sha256: str) -> Response:
     media = await files.about(workspace, sha256)
     if media is None:
         raise HTTPException(404, "unknown-file")
-    shown = media.media_type in ("image/png", "image/jpeg", "image/gif", "image/webp")
+    shown = media.media_type in SHOWN
     headers = {
         "Content-Disposition": "inline" if shown else "attachment",
         "X-Content-Type-Options": "nosniff",

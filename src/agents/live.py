@@ -35,6 +35,7 @@ def queue_view(pool: Pool, queue: Queue, now: float) -> dict[str, Any]:
         "longest_wait_s": max((now - contact.enqueued_at for contact in waiting), default=0),
         "offered": sum(1 for contact in mine if contact.status == "offered"),
         "active": sum(1 for contact in mine if contact.status in ("active", "held", "parked")),
+        "callbacks": sum(1 for contact in mine if contact.callback is not None),
         "arrived_today": stats.arrived,
         "answered_today": stats.answered,
         "abandoned_today": stats.abandoned,
@@ -103,6 +104,7 @@ def waiting_view(pool: Pool) -> list[dict[str, Any]]:
                     "language": contact.language,
                     "tier": tier(contact, queue),
                     "head_start_s": contact.head_start_s,
+                    "callback": contact.callback is not None,
                 }
             )
     return sorted(rows, key=lambda row: (row["since"], row["id"]))[:SHOWN_WAITING]

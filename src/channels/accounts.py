@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from channels.base import Account, Chooses, Provider
+from channels.base import Account, Chooses, Inspects, Provider
 from channels.picking import picking
 from router.config import Channel, Config
 
@@ -60,6 +60,9 @@ class Accounts:
             picking(channel.settings)
         except ValueError as error:
             return str(error)
+        fault = settings_fault(provider, channel)
+        if fault is not None:
+            return fault
         hook = self.hook(workspace, channel.id)
         return Account(
             workspace=workspace,
@@ -89,3 +92,8 @@ class Accounts:
 
 def _secrets_of(provider: Provider, channel: Channel) -> tuple[str, ...]:
     return provider.secrets_for(channel.settings) if isinstance(provider, Chooses) else provider.required_secrets
+
+
+def settings_fault(provider: Provider, channel: Channel) -> str | None:
+    """What its provider finds wrong with a channel's settings."""
+    return provider.settings_fault(channel.settings) if isinstance(provider, Inspects) else None

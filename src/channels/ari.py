@@ -19,7 +19,9 @@ from websockets.exceptions import WebSocketException
 from channels import asterisk
 from channels.asterisk import LEG, Move
 from channels.base import Account, Line, Order, Result, Step, Steps
+from channels.callers import Callers
 from channels.ports import Unavailable
+from router.inputs import ReceiveCall
 
 log = structlog.get_logger("channels.ari")
 
@@ -45,6 +47,7 @@ class Exchange:
         self._socket: ClientConnection | None = None
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._count = 0
+        self._callers: Callers | None = None
         self.state = "connecting"
 
     async def run(self) -> None:
@@ -66,18 +69,21 @@ class Exchange:
         lanes: list[asyncio.Queue[Move]] = [asyncio.Queue(LANE_EVENTS) for _ in range(LANES)]
         async with connect(url, open_timeout=OPEN_S, max_size=MAX_FRAME_BYTES, compression=None) as socket:
             self._socket = socket
+            callers = self._callers = Callers(self._account, self._line, self.send, lambda move: _put(move, lanes))
             tasks = [asyncio.create_task(self._work(lane)) for lane in lanes]
+            tasks.append(asyncio.create_task(callers.announce()))
             listening = asyncio.create_task(self._listen(socket, lanes))
             try:
                 await self._reconcile(lanes)
                 self.state = "ok"
                 await listening
             finally:
-                self._socket = None
+                self._socket = self._callers = None
                 self._forget()
                 for task in (*tasks, listening):
                     task.cancel()
                 await asyncio.gather(*tasks, listening, return_exceptions=True)
+                await callers.close()
 
     def _forget(self) -> None:
         for waiting in self._asked.values():
@@ -99,13 +105,14 @@ class Exchange:
         raise Gone("the exchange has closed the connection")
 
     def _hear(self, event: Mapping[str, Any], lanes: "list[asyncio.Queue[Move]]") -> None:
-        move = asterisk.meaning(self._account, event)
-        if move is None:
+        callers = self._callers
+        if callers is not None and callers.hears(event):
             return
-        try:
-            lanes[sum(move.about.encode()) % LANES].put_nowait(move)
-        except asyncio.QueueFull as error:
-            raise Gone("more is told than can be decided: begin anew from what is there") from error
+        move = asterisk.meaning(self._account, event)
+        if move is None or (callers is not None and callers.keeps(move)):
+            return
+        if not _put(move, lanes):
+            raise Gone("more is told than can be decided: begin anew from what is there")
 
     # -- events
 
@@ -126,18 +133,24 @@ class Exchange:
         if move.item is not None and move.asked:
             answer = await self._line.ask(move.item)
             steps = move.refused if answer is not None and answer.status >= 400 else move.then
+            if steps is move.then and isinstance(move.item.body, ReceiveCall) and self._callers is not None:
+                self._callers.waits(move.about)
         elif move.item is not None:
             await self._line.take(move.item)
         if steps:
             result = await self.send(Steps(steps))
             if result.kind != "accepted":
                 log.info("exchange.step", channel=self._account.channel, about=move.about, detail=result.detail)
+                if move.broken:
+                    await self.send(Steps(move.broken))
 
     # -- requests
 
     async def send(self, order: Order) -> Result:
         """Requests in order; the first that fails ends them. Without a connection nothing was done: `retry`."""
         assert isinstance(order, Steps)
+        if order.caller is not None and self._callers is not None:
+            self._callers.moved(order.caller)
         for step in order.steps:
             try:
                 answer = await self._ask(step)
@@ -148,10 +161,10 @@ class Exchange:
             except TimeoutError:
                 return Result("uncertain", detail=f"{step.method} {step.path}: no answer in {ANSWER_S:.0f} s")
             status = int(answer.get("status_code", 500))
+            said = f"{status} {step.method} {step.path}: {answer.get('message_body') or answer.get('reason_phrase')}"
+            if status >= 500 and status in step.fine:
+                log.warning("exchange.cannot", channel=self._account.channel, detail=said[:500])
             if status >= 300 and status not in step.fine:
-                said = (
-                    f"{status} {step.method} {step.path}: {answer.get('message_body') or answer.get('reason_phrase')}"
-                )
                 return Result("rejected", detail=said[:500])
         return Result("accepted", (order.external,) if order.external else ())
 
@@ -185,10 +198,25 @@ class Exchange:
         name = asterisk.app(self._account)
         await self._ask(Step(method="PUT", path=f"applications/{name}/eventFilter", body=filtered))
         answer = await self._ask(Step(method="GET", path="channels"))
-        there = asterisk.channels_of(answer.get("message_body"))
+        there = asterisk.by_id(answer.get("message_body"))
+        answer = await self._ask(Step(method="GET", path="bridges"))
+        for event in asterisk.whispers(there, asterisk.by_id(answer.get("message_body"))):
+            self._hear(event, lanes)
         believed = set(self._line.calls())
+        for channel in sorted(believed & there.keys()):
+            if not channel.startswith(LEG) and self._callers is not None:
+                self._callers.waits(channel)
         for channel in sorted(believed - there.keys()):
             self._hear({"type": "StasisEnd", "channel": {"id": channel}}, lanes)
         for channel, seen in there.items():
             if asterisk.is_ours(seen, name) and channel not in believed:
                 self._hear(asterisk.arrival(seen), lanes)
+
+
+def _put(move: Move, lanes: "list[asyncio.Queue[Move]]") -> bool:
+    """Behind what was told of the same channel; False when there is no room."""
+    try:
+        lanes[sum(move.about.encode()) % LANES].put_nowait(move)
+    except asyncio.QueueFull:
+        return False
+    return True

@@ -1,6 +1,6 @@
 """The contract of a channel. Providers are pure: they `read` what comes into inputs, and `write` effects as requests.
 
-`read`, `page` and `hear` are total: whatever comes in, they answer with a value and never raise. Signatures are
+`read`, `page`, `found` and `hear` are total: whatever comes in, they answer with a value and never raise. Signatures are
 verified over the raw bytes before anything is parsed. What every provider does stands in `Provider`; what only some
 need, in the small protocols below it: a provider that has their methods is served by `channels/worker.py` accordingly.
 """
@@ -64,11 +64,12 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallView(msgspec.Struct, frozen=True):
-    """What the engine knows of a customer's call: `position` is 0 unless it waits."""
+    """What the engine knows of a customer's call: `position` is 0 unless it waits and its place is known."""
 
     contact: str
     status: str
     position: int
+    language: str | None = None
 
 
 Look = Callable[[str], CallView | None]
@@ -148,7 +149,10 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP request to be made to a provider. At most one of `form` and `body`."""
+    """An HTTP request to be made to a provider. At most one of `form` and `body`.
+
+    `otherwise` is made in its place where it prepares another (`Calls.before`) and what it is about is not there (404).
+    """
 
     url: str
     method: str = "POST"
@@ -157,6 +161,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes | None = None
     basic: tuple[str, str] | None = None
     timeout_s: float = 15.0
+    otherwise: "Call | None" = None
 
 
 class Calls(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,10 +203,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Steps(msgspec.Struct, frozen=True):
-    """Requests to an exchange, in order; the first that fails ends them. `external` names what was made (a leg)."""
+    """Requests to an exchange, in order; the first that fails ends them. `external` names what was made (a leg), `caller`
+    the call that they move, to whom nothing more is said."""
 
     steps: tuple[Step, ...]
     external: str | None = None
+    caller: str | None = None
 
 
 Order = Call | Calls | Mail | Submit | Steps
@@ -230,7 +237,10 @@ as peer, published signature examples, or only what the documents say."""
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What can honestly be said of a provider, for owners and for the table in the docs. Short words, no promises."""
+    """What can honestly be said of a provider, for owners and for the table in the docs. Short words, no promises.
+
+    `made_good` is what of lost webhooks can be asked for afterwards (`Reconciles`); "-" where nothing is lost, or none can.
+    """
 
     title: str
     family: Literal["phone", "email", "chat", "sms", "messages", "comments", "mall", "live", "other"]
@@ -239,6 +249,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     receipts: str = "-"
     media: str = "-"
     policy: str = "-"
+    made_good: str = "-"
     evidence: Evidence = "documents"
     verified_against: str
 
@@ -300,6 +311,15 @@ class Chooses(Protocol):
 
 
 @runtime_checkable
+class Inspects(Protocol):
+    """A provider whose settings have a form that can be wrong."""
+
+    def settings_fault(self, settings: Mapping[str, Any]) -> str | None:
+        """What is wrong and where, in words that its owner can act on. Total."""
+        ...
+
+
+@runtime_checkable
 class Vouched(Protocol):
     """A provider that signs with a key pair, whose public half is asked for by name and kept for an hour.
 
@@ -325,6 +345,44 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     again_s: float = 60.0
     fault: str | None = None
     stale: bool = False
+
+
+class Span(msgspec.Struct, frozen=True):
+    """From when to when, in seconds since 1970."""
+
+    start: float
+    end: float
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer of a provider that is asked afterwards meant: items, and the requests that follow from it.
+
+    `stale` says that the access token was refused.
+    """
+
+    items: tuple[Item, ...] = ()
+    more: tuple[Call, ...] = ()
+    fault: str | None = None
+    stale: bool = False
+
+
+@runtime_checkable
+class Reconciles(Protocol):
+    """A provider that tells by webhook, and can be asked afterwards what there was. What is found has the very key that
+    its webhook has, so what had come is one with it. What lies outside the span may be told as well.
+
+    `span_s` is the longest span that may be asked for at once.
+    """
+
+    span_s: float
+
+    def since(self, account: Account, span: Span, now: float) -> tuple[Call, ...]:
+        """The first requests: one for each list. Empty where the owner has to want it first, and has not (it costs money)."""
+        ...
+
+    def found(self, account: Account, call: Call, span: Span, status: int, body: bytes, now: float) -> Found:
+        """What the answer to `call` meant. Total, like `read`; a request that follows goes where `call` went."""
+        ...
 
 
 @runtime_checkable
@@ -437,6 +495,17 @@ class Checks(Protocol):
     def check(self, account: Account, now: float) -> Call: ...
 
 
+@runtime_checkable
+class Subscribed(Protocol):
+    """A provider that tells where its webhooks go, and how they fare there (`naru channels test`)."""
+
+    def ask_subscription(self, account: Account, now: float) -> Call: ...
+
+    def subscription(self, account: Account, status: int, body: bytes, now: float) -> str | None:
+        """What is wrong with it, in words for the owner; None when it is right. Total."""
+        ...
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """What the house gives to a session: a way in for what it hears, its cursor, the clock."""
 
@@ -450,6 +519,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     move_cursor: Callable[[dict[str, Any]], Awaitable[None]]
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    sent: Callable[[str], bool] = lambda external: True
+    """Whether the engine remembers a message of ours that the channel's provider calls so."""
 
 
 class Session(Protocol):

@@ -1,7 +1,8 @@
 """The connections that a process holds: one set for each channel that is its own, opened, watched and let go.
 
 What a provider needs follows from what it is: a mailbox is followed, what must be asked is polled, a stream is listened
-to, an exchange or SMS centre has a session. Where several workers live, each channel is one's (`holds`).
+to, an exchange or SMS centre has a session, and who tells by webhook is asked afterwards what was lost. Where several
+workers live, each channel is one's (`holds`).
 """
 
 import asyncio
@@ -12,15 +13,16 @@ import httpx2
 import msgspec
 
 from channels.accounts import Accounts
-from channels.base import Account, Item, Line, Polls, Session, Streams, Webhook
-from channels.gateway import Comments, Intake, calls_on, look_into
+from channels.base import Account, Item, Line, Polls, Reconciles, Session, Streams, Webhook
+from channels.gateway import Comments, Intake, calls_on, has_sent, look_into
 from channels.mailbox import Mailbox
-from channels.polling import Poller
+from channels.places import Places
+from channels.polling import Poller, patient
 from channels.ports import Bus, Contents
+from channels.reconciling import PLACE, Reconciler
 from channels.sessions import SESSIONS
 from channels.streams import Stream
 from channels.tokens import Tokens
-from router.inputs import ReceiveMessage
 from router.turn import Answer
 
 Key = tuple[str, str]
@@ -39,6 +41,7 @@ class Held(msgspec.Struct, frozen=True):
     parts: tuple[Connection, ...]
     tasks: tuple[asyncio.Task[None], ...]
     session: Session | None
+    reconciler: Reconciler | None
 
 
 class Connections:
@@ -56,7 +59,9 @@ class Connections:
         clock: Callable[[], float],
         holds: Callable[[str, str], bool],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        places: Places | None = None,
     ) -> None:
+        self._places = places or Places(clock)
         self._accounts = accounts
         self._bus = bus
         self._contents = contents
@@ -99,7 +104,26 @@ class Connections:
         session = make(account, line) if make else None
         if session is not None:
             parts.append(session)
-        return Held(account, tuple(parts), tuple(asyncio.create_task(part.run()) for part in parts), session)
+        # It is beside the connection: what lives is heard and answered though nothing can be asked for afterwards.
+        reconciler = self._reconciler(account, provider, line) if isinstance(provider, Reconciles) else None
+        running = (*parts, reconciler) if reconciler else parts
+        tasks = tuple(asyncio.create_task(part.run()) for part in running)
+        return Held(account, tuple(parts), tasks, session, reconciler)
+
+    def _reconciler(self, account: Account, provider: Reconciles, line: Line) -> Reconciler | None:
+        workspace, channel = account.workspace, account.channel
+        if account.setting("reconcile") == "no":
+            return None
+        own = msgspec.structs.replace(
+            line,
+            cursor=lambda: self._contents.cursor(workspace, f"{channel}{PLACE}"),
+            move_cursor=lambda cursor: self._contents.move_cursor(workspace, f"{channel}{PLACE}", cursor),
+        )
+
+        async def last() -> float | None:
+            return await self._contents.last_received(workspace, channel)
+
+        return Reconciler(account, provider, own, last, self._client, self._tokens)
 
     def _line(self, account: Account) -> Line:
         async def take(item: Item) -> None:
@@ -112,8 +136,9 @@ class Connections:
             take=take,
             ask=ask,
             comments=lambda comments: self._comments(account, comments),
-            look=look_into(self._bus, account.workspace),
+            look=look_into(self._bus, account.workspace, account.channel, self._places),
             calls=lambda: calls_on(self._bus, account.workspace, account.channel),
+            sent=has_sent(self._bus, account.workspace, account.channel),
             cursor=lambda: self._contents.cursor(account.workspace, account.channel),
             move_cursor=lambda cursor: self._contents.move_cursor(account.workspace, account.channel, cursor),
             clock=self._clock,
@@ -142,6 +167,11 @@ class Connections:
             return None
         return next((part.state for part in held.parts if part.state != "ok"), "ok")
 
+    def reconciling(self, workspace: str, channel: str) -> str | None:
+        """How asking for lost webhooks goes; None where the provider has no way to, or another process does it."""
+        held = self._held.get((workspace, channel))
+        return held.reconciler.state if held and held.reconciler else None
+
     async def close(self) -> None:
         tasks = [task for held in self._held.values() for task in held.tasks]
         for task in tasks:
@@ -152,10 +182,3 @@ class Connections:
 def _told(account: Account) -> tuple[object, ...]:
     """What a connection was made of; `sign` is a new function with every configuration."""
     return account.provider, account.settings, account.secrets, account.brand, account.hook_url
-
-
-def patient(item: Item) -> Item:
-    """What had been lying there before we came hurries nobody."""
-    if not isinstance(item.body, ReceiveMessage):
-        return item
-    return msgspec.structs.replace(item, body=msgspec.structs.replace(item.body, patient=True))

@@ -1,8 +1,10 @@
-"""Files that lie with a provider (`model.Elsewhere`): whether a link leads to it, and what came of following it."""
+"""What lies with a provider, files (`model.Elsewhere`) and next pages: whether a link leads to it, and what came of it."""
 
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from channels.base import File, Result
+import msgspec
+
+from channels.base import Call, File, Result
 
 
 def leads_to(url: str, *hosts: str, schemes: tuple[str, ...] = ("https",)) -> bool:
@@ -17,6 +19,18 @@ def leads_to(url: str, *hosts: str, schemes: tuple[str, ...] = ("https",)) -> bo
         return False
     host = (parts.hostname or "").lower()
     return plain and any(host.endswith(one) if one.startswith(".") else host == one for one in hosts)
+
+
+def following(call: Call, link: str) -> tuple[Call, ...]:
+    """The same request for the next page's address, if that is where this one went: no token goes astray."""
+    try:
+        url = urljoin(call.url, link)
+        here, there = urlsplit(call.url), urlsplit(url)
+    except ValueError:
+        return ()
+    is_there = bool(link) and len(url) <= 4_000 and url != call.url
+    at_home = (here.scheme, here.netloc) == (there.scheme, there.netloc)
+    return (msgspec.structs.replace(call, url=url),) if is_there and at_home else ()
 
 
 def arrived(status: int, media_type: str, body: bytes, whose: str, after_s: float = 10) -> File | Result:

@@ -26,9 +26,11 @@ from channels.base import (
     Webhook,
 )
 from channels.keys import Keys
+from channels.places import Places
 from channels.ports import Bus, Contents, Files, Language, Unavailable
 from router.inputs import Input, ReceiveCall, ReceiveMessage
-from router.model import Content, ReplyPolicy
+from router.memory import external_key
+from router.model import Content, ReplyPolicy, Thread, conversation_id
 from router.turn import Answer
 
 log = structlog.get_logger("channels.gateway")
@@ -109,13 +111,18 @@ def limits(policy: ReplyPolicy) -> bool:
     return policy != ReplyPolicy(max_length=policy.max_length) or not is_long
 
 
-def look_into(bus: Bus, workspace: str) -> Look:
+def look_into(bus: Bus, workspace: str, channel: str, places: Places) -> Look:
+    """By the conversation that a caller's call is: nobody is searched for, however many wait."""
+
     def look(call: str) -> CallView | None:
         pool = bus.pool(workspace)
-        for contact in pool.contacts.values() if pool else ():
-            if contact.call == call and pool is not None:
-                return CallView(contact.id, contact.status, pool.position(contact))
-        return None
+        if pool is None:
+            return None
+        conversation = pool.conversations.get(conversation_id(channel, Thread(external=call, kind="call")))
+        contact = pool.contacts.get(conversation.contact or "") if conversation else None
+        if contact is None or contact.call != call:
+            return None
+        return CallView(contact.id, contact.status, places.of(workspace, pool, contact), contact.language)
 
     return look
 
@@ -131,6 +138,14 @@ def calls_on(bus: Bus, workspace: str, channel: str) -> tuple[str, ...]:
     return tuple(name for name in found if name)
 
 
+def has_sent(bus: Bus, workspace: str, channel: str) -> Callable[[str], bool]:
+    def sent(external: str) -> bool:
+        pool = bus.pool(workspace)
+        return pool is not None and external_key(channel, external) in pool.memory.externals
+
+    return sent
+
+
 def hook_routes(
     accounts: Accounts,
     intake: Intake,
@@ -138,8 +153,10 @@ def hook_routes(
     clock: Callable[[], float],
     comments: Comments = nowhere,
     keys: Keys | None = None,
+    places: Places | None = None,
 ) -> APIRouter:
     router = APIRouter(tags=["providers"])
+    places = places or Places(clock)
 
     @router.get("/hooks/{hook}", operation_id="greet_hook", response_class=Response)
     @router.get("/hooks/{hook}/{path:path}", operation_id="greet_hook_path", response_class=Response)
@@ -165,7 +182,7 @@ def hook_routes(
         if not provider.verify(account, webhook):
             log.warning("hook.refused", workspace=account.workspace, channel=account.channel)
             raise HTTPException(403, "bad-signature")
-        look = look_into(bus, account.workspace)
+        look = look_into(bus, account.workspace, account.channel, places)
         if len(webhook.body) > MAX_BODY_BYTES:
             reading = await asyncio.to_thread(provider.read, account, webhook, look)
         else:

@@ -16,6 +16,8 @@ class Answered(msgspec.Struct, frozen=True):
     status: int
     media_type: str
     body: bytes
+    date: str = ""
+    """The provider's clock, as it tells it (`Date`)."""
 
 
 async def request(client: httpx2.AsyncClient, call: Call, max_bytes: int = MAX_ANSWER_BYTES) -> Answered | Result:
@@ -36,7 +38,8 @@ async def request(client: httpx2.AsyncClient, call: Call, max_bytes: int = MAX_A
                 if len(body) > max_bytes:
                     break
             media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            return Answered(response.status_code, media_type, bytes(body[:max_bytes]))
+            date = response.headers.get("date", "")
+            return Answered(response.status_code, media_type, bytes(body[:max_bytes]), date)
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
         return Result("retry", detail=f"{type(error).__name__}: {error}"[:500])
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:

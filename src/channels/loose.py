@@ -92,6 +92,11 @@ def time(value: Any, *path: str | int) -> float | None:
         return None
 
 
+def utc(at: float) -> str:
+    """A time as ISO 8601 has it, in whole seconds of UTC."""
+    return f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def number(value: Any, *path: str | int) -> float | None:
     """A finite number, also one that was written as a text."""
     found = at(value, *path)

@@ -8,11 +8,12 @@ message. What comes in `standby` belongs to another app, so it asks nobody here.
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
 import msgspec
 
 from channels import loose, multipart
-from channels.base import Account, Call, File, HookReply, Item, Outgoing, Result, Webhook, by_status
+from channels.base import Account, Call, File, Found, HookReply, Item, Outgoing, Result, Span, Webhook, by_status
 from channels.elsewhere import arrived
 from channels.signatures import meta, same
 from router.inputs import ReceiveMessage, ReceiveReceipt, ReviseMessage
@@ -26,6 +27,7 @@ READ_WITHIN_S = 1.0
 MAX_REF = 4000
 UPLOAD_S = 60.0
 FETCHED = {"image": "image/jpeg", "video": "video/mp4", "audio": "audio/mp4", "file": "application/octet-stream"}
+NEWEST, CONVERSATIONS = 20, 25
 OURS = "naru:"
 """Begins what we write in a message's `metadata`, which comes back with its echo."""
 
@@ -146,18 +148,31 @@ def _event(account: Account, webhook: Webhook, event: dict[str, Any], ours: str,
             yield Item(f"{mid}:sent", ReceiveReceipt(message=mark.removeprefix(OURS), status="sent"))
         return
     sent_at = loose.moment(event, "timestamp", per_s=1000, now=webhook.t)
+    yield _item(account, mid, customer, ours, parts, sent_at, None if echo else policy)
+
+
+def _item(
+    account: Account,
+    mid: str,
+    customer: str,
+    ours: str,
+    parts: tuple[Part, ...],
+    sent_at: float,
+    policy: ReplyPolicy | None,
+) -> Item:
+    """A message; one without a policy is an echo."""
     window_s = HUMAN_AGENT_S if account.setting("human_agent") == "yes" else DAY_S
     received = ReceiveMessage(
         channel=account.channel,
-        thread=thread,
+        thread=Thread(external=customer),
         identity=Identity(scope=f"{account.provider}:{ours}", kind="external", value=customer),
         dedupe_key=mid,
         occurred_at=sent_at,
         to=ours,
-        author="external_console" if echo else "customer",
-        policy=None if echo else msgspec.structs.replace(policy, until=sent_at + window_s),
+        author="external_console" if policy is None else "customer",
+        policy=None if policy is None else msgspec.structs.replace(policy, until=sent_at + window_s),
     )
-    yield Item(mid, received, Content(parts=parts, headers={"mid": mid}))
+    return Item(mid, received, Content(parts=parts, headers={"mid": mid}))
 
 
 def is_late(account: Account, message: Outgoing, now: float) -> bool:
@@ -224,3 +239,81 @@ def fetch(ref: str) -> Call:
 
 def fetched(status: int, media_type: str, body: bytes) -> File | Result:
     return arrived(status, media_type, body, "Meta", 5)
+
+
+# -- what was lost: the newest conversations, and of each the newest messages. Meta tells the details of no more than 20.
+
+FIELDS = f"updated_time,messages.limit({NEWEST}){{id,created_time,from,message,attachments,sticker}}"
+
+
+def conversations(account: Account, owner: str, platform: str, base: str = GRAPH, after: str = "") -> Call:
+    asked = {"platform": platform, "fields": FIELDS, "limit": str(CONVERSATIONS), **({"after": after} if after else {})}
+    url = f"{account.setting('api_url', base).rstrip('/')}/{owner}/conversations?{urlencode(asked)}"
+    return Call(method="GET", url=url, headers={"authorization": f"Bearer {_token(account)}"}, timeout_s=30)
+
+
+def found(account: Account, call: Call, span: Span, status: int, body: bytes, ours: str, policy: ReplyPolicy) -> Found:
+    """What customers wrote since the span began. What was said by us is not told apart from what a colleague said in
+    Meta's own pages, so neither is taken."""
+    said = loose.record_of(body)
+    if status != 200 or not isinstance(said.get("data"), list):
+        return Found(fault=f"{status} {outcome(status, body).detail or ''}".strip())
+    items: list[Item] = []
+    newest = 0.0
+    for conversation in loose.objects(said, "data"):
+        newest = loose.time(conversation, "updated_time") or newest
+        for message in loose.objects(conversation, "messages", "data")[:NEWEST]:
+            items += _found(account, message, span, ours, policy)
+    after = loose.text(said, "paging", "cursors", "after", most=1_000)
+    is_over = newest < span.start or not loose.text(said, "paging", "next", most=20_000)
+    return Found(items=tuple(items), more=() if is_over or not after else (_after(call, after),))
+
+
+def _after(call: Call, after: str) -> Call:
+    url, _, query = call.url.partition("?")
+    asked = {name: values[0] for name, values in parse_qs(query).items()}
+    return msgspec.structs.replace(call, url=f"{url}?{urlencode({**asked, 'after': after})}")
+
+
+def _found(account: Account, said: dict[str, Any], span: Span, ours: str, policy: ReplyPolicy) -> list[Item]:
+    mid, sender, at = loose.key(said, "id"), loose.key(said, "from", "id"), loose.time(said, "created_time")
+    if not mid or sender in ("", ours, account.setting("page_id")) or at is None or not span.start <= at <= span.end:
+        return []
+    words = loose.text(said, "message")
+    parts: list[Part] = [Text(text=words)] if words else []
+    for number, attached in enumerate(loose.objects(said, "attachments", "data")[:20], 1):
+        parts.append(_attached(attached, number))
+    if loose.text(said, "sticker", most=MAX_REF):
+        parts.append(Text(text="[sticker]"))
+    told = tuple(parts) or (Text(text="[a kind of message that Meta does not pass on]"),)
+    return [_item(account, mid, sender, ours, told, at, policy)]
+
+
+def _attached(attached: dict[str, Any], number: int) -> Part:
+    for kind, place in (("image", ("image_data", "url")), ("video", ("video_data", "url")), ("file", ("file_url",))):
+        url = loose.text(attached, *place, most=MAX_REF + 1)
+        if url.startswith("https://") and len(url) <= MAX_REF:
+            name = loose.name(attached, "name") or f"{kind}-{number}"
+            return Elsewhere(ref=url, name=name, media_type=loose.name(attached, "mime_type") or FETCHED[kind])
+    return Text(text=_described(loose.text(attached, "mime_type", most=40), {}, ""))
+
+
+# -- whether the app is told
+
+
+def subscribed(account: Account, owner: str, base: str = GRAPH) -> Call:
+    url = f"{account.setting('api_url', base).rstrip('/')}/{owner}/subscribed_apps"
+    return Call(method="GET", url=url, headers={"authorization": f"Bearer {_token(account)}"})
+
+
+def subscription(account: Account, status: int, body: bytes) -> str | None:
+    """Whether an app, ours where it is known, is told of messages. Meta takes a subscription away from who does not answer."""
+    said = loose.record_of(body)
+    if status != 200 or not isinstance(said.get("data"), list):
+        return f"{status} {outcome(status, body).detail or ''}".strip()
+    app = account.setting("app_id")
+    told = [one for one in loose.objects(said, "data") if not app or loose.text(one, "id") in (app, "")]
+    if not told:
+        return "the app is not subscribed: subscribe it anew"
+    is_told = any("messages" in loose.many(one, "subscribed_fields") for one in told)
+    return None if is_told else "the app is subscribed, but not to `messages`"

@@ -39,6 +39,10 @@ class Poller:
                 page = await self.once()
             except Unavailable as error:
                 page = Page(fault=f"nowhere to put it: {error}"[:300])
+            except Exception as error:
+                # What nobody foresaw must not end the poller for good: it is told, and tried again.
+                log.exception("poll.broken", channel=self._account.channel)
+                page = Page(fault=f"{type(error).__name__}: {error}"[:300])
             if page.fault is None:
                 self.state, backoff_s = "ok", FIRST_BACKOFF_S
                 await self._line.sleep(max(LEAST_S, page.again_s))
@@ -75,3 +79,10 @@ def late(item: Item) -> Item:
     if isinstance(item.body, ReceiveMessage) and item.body.dedupe_key == item.key:
         return msgspec.structs.replace(item, late=True)
     return item
+
+
+def patient(item: Item) -> Item:
+    """What had been lying there before we came hurries nobody."""
+    if not isinstance(item.body, ReceiveMessage):
+        return item
+    return msgspec.structs.replace(item, body=msgspec.structs.replace(item.body, patient=True))

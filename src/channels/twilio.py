@@ -8,6 +8,7 @@ separated by spaces: each is taken, the first is ours.
 import base64
 import hashlib
 import hmac
+from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, quote
 
 import msgspec
@@ -73,13 +74,20 @@ def signature(
 
 def post(account: Account, resource: str, *fields: tuple[str, str]) -> Call:
     """A POST to the account's REST API."""
-    sid = account.setting("account_sid")
+    return Call(url=_address(account, f"{resource}.json"), form=fields, basic=_basic(account))
+
+
+def get(account: Account, resource: str) -> Call:
+    return Call(url=_address(account, resource), method="GET", basic=_basic(account))
+
+
+def _address(account: Account, resource: str) -> str:
     base = account.setting("api_url", API).rstrip("/")
-    return Call(
-        url=f"{base}/2010-04-01/Accounts/{quote(sid)}/{resource}.json",
-        form=fields,
-        basic=(sid, account.secrets["auth_token"].split()[0]),
-    )
+    return f"{base}/2010-04-01/Accounts/{quote(account.setting('account_sid'))}/{resource}"
+
+
+def _basic(account: Account) -> tuple[str, str]:
+    return account.setting("account_sid"), account.secrets["auth_token"].split()[0]
 
 
 def outcome(status: int, body: bytes) -> Result:
@@ -94,3 +102,12 @@ def outcome(status: int, body: bytes) -> Result:
     if isinstance(sid, str):
         return by_status(status, detail, (sid,))
     return by_status(status, detail) if status >= 300 else Result("uncertain", detail=f"{status} without a sid")
+
+
+def time(said: str) -> float | None:
+    """A time as the REST API has it (RFC 2822), in seconds since 1970."""
+    try:
+        found = parsedate_to_datetime(said[:60])
+        return found.timestamp() if found.tzinfo is not None else None
+    except (ValueError, TypeError, OverflowError, IndexError, OSError):
+        return None

@@ -34,7 +34,7 @@ from channels.copying import Copying
 from channels.http import request
 from channels.ports import Bus, Contents, Unavailable
 from channels.tokens import Tokens
-from router.effects import AnyEffect, CopyFiles, Deliver, Effect, HoldCaller, JoinCaller, RingLeg
+from router.effects import AnyEffect, CopyFiles, Deliver, Effect, HoldCaller, JoinCaller, RingLeg, SetManner
 from router.inputs import ClaimSend, EndCall, EndSend
 from router.model import Thread
 from router.state import Pool
@@ -45,8 +45,10 @@ LANES = 4
 LANE_JOBS = 10_000
 TRIES = 5
 BACKOFF_S = (1.0, 5.0, 30.0, 120.0)
+MOVES = (JoinCaller, HoldCaller, SetManner)
 MOVE_AGAIN_S = 1.0
-"""When a caller who could not be moved is tried again: perhaps the provider was still answering the call."""
+"""When a leg that could not be moved is tried again: perhaps the provider was still answering the call, or ending what
+was there before."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -171,10 +173,10 @@ class Worker:
                 await self._end(job.workspace, job.effect.key, await self._claimed(account, job, message))
             return
         result = await self._carry_out(account, job)
-        if account is not None and result.kind == "rejected" and isinstance(job.effect, (JoinCaller, HoldCaller)):
+        if account is not None and result.kind == "rejected" and isinstance(job.effect, MOVES):
             await self._sleep(MOVE_AGAIN_S)
             result = await self._carry_out(account, job)
-            if result.kind == "rejected":
+            if result.kind == "rejected" and not isinstance(job.effect, SetManner):
                 await self._gone(job.workspace, job.effect)
         if result.kind != "accepted":
             log.warning("effect.failed", channel=job.effect.channel, detail=result.detail)
@@ -293,7 +295,9 @@ class Worker:
             return await session.send(order) if session else Result("retry", detail="not connected", after_s=5)
         if isinstance(order, Calls):
             for call in order.before:
-                await request(self._client, call)
+                prepared = await request(self._client, call)
+                if call.otherwise is not None and not isinstance(prepared, Result) and prepared.status == 404:
+                    await request(self._client, call.otherwise)
             order = order.call
         answer = await request(self._client, order)
         if isinstance(answer, Result):

@@ -15,6 +15,7 @@ import httpx2
 import structlog
 from fastapi import FastAPI, HTTPException
 
+import agents.customers
 import agents.gateway
 import agents.ports
 import channels.devices
@@ -38,6 +39,7 @@ from channels.gateway import Intake, hook_routes
 from channels.keys import Keys
 from channels.live import Rooms
 from channels.looking import Looking
+from channels.places import Places
 from channels.push import FcmTokens, Pusher
 from channels.tokens import Tokens
 from channels.worker import Worker
@@ -290,6 +292,7 @@ class Naru:
         tokens = Tokens(self.channels.providers, self.history, self.client, self.clock)
         self.keys = Keys(self.client, tokens, self.clock)
         self.rooms = Rooms(bus, self.clock, self.policy_of)
+        self.places = Places(self.clock)
         self.connections = Connections(
             self.channels,
             bus,
@@ -300,6 +303,7 @@ class Naru:
             tokens,
             self.clock,
             self._holds,
+            places=self.places,
         )
         self.worker = Worker(
             self.channels,
@@ -383,7 +387,7 @@ class Naru:
         if "gateway" in self.roles:
             # What comes most often is looked for first.
             app.include_router(
-                hook_routes(self.channels, self.intake, self.bus, self.clock, self.rooms.take, keys=self.keys)
+                hook_routes(self.channels, self.intake, self.bus, self.clock, self.rooms.take, self.keys, self.places)
             )
             app.include_router(
                 agents.gateway.routes(
@@ -395,7 +399,11 @@ class Naru:
                     self.pasts,
                     self.clock,
                     new_token,
+                    self.secrets.resolve,
                 )
+            )
+            app.include_router(
+                agents.customers.routes(self.desk_bus, self.accounts, self.history, self.files, new_token)
             )
             app.include_router(
                 naru.admin.routes.routes(

@@ -20,6 +20,9 @@ from naru.fold import Cursor, Entry, Fold, Journal, Snapshots
 from naru.store import tables as db
 from naru.store.database import HOUSE, Database, StoreUnavailable, enter
 from naru.store.projector import known_cursor, load_cursor, move_cursor
+from naru.wire import Record
+from router.effects import CopyFiles, Deliver
+from router.events import ConfigApplied
 
 SAVE_S = 1.0
 BEFORE_NAMES = "worker"
@@ -29,6 +32,13 @@ log = structlog.get_logger("naru.feed")
 
 Key = tuple[str, str]
 """(workspace, channel)"""
+
+
+def _waits_for_fold(record: Record) -> bool:
+    """Messages are read from the history, which follows the fold, and a configuration is in force once it is folded. A
+    phone is rung at once: whoever waits should not wait for desks to be shown it first."""
+    said = any(isinstance(effect, Deliver | CopyFiles) for effect in record.fx)
+    return said or any(isinstance(event, ConfigApplied) for event in record.ev)
 
 
 class Feed:
@@ -88,7 +98,8 @@ class Feed:
     async def _follow(self) -> None:
         journal = Journal(self._log, self._at, with_inputs=False)
         async for entries in journal.entries():
-            await self._fold.reach(self._shard, journal.cursor.offset, 60)
+            if any(_waits_for_fold(entry.record) for entry in entries):
+                await self._fold.reach(self._shard, journal.cursor.offset, 60)
             self._give(entries, self._held)
             self._at = journal.cursor
             self._passed.append((self._worker.ordered, journal.cursor))

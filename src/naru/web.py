@@ -21,7 +21,7 @@ from naru import __version__
 from naru.bus.base import LogUnavailable
 from naru.center import TooLarge
 from naru.observe import Metrics, stopwatch
-from naru.store.database import StoreUnavailable
+from naru.store.database import NotText, StoreUnavailable
 
 STATIC = Path(__file__).parent / "static"
 MAX_BODY_BYTES = 1_000_000
@@ -77,6 +77,7 @@ def install(app: FastAPI, metrics: Metrics, reach: Reach) -> None:
         app.add_exception_handler(kind, _unavailable_problem)
     app.add_exception_handler(OSError, _disk_problem)
     app.add_exception_handler(TooLarge, _too_large)
+    app.add_exception_handler(NotText, _no_text)
     app.add_exception_handler(Exception, _our_fault)
     app.add_exception_handler(RecursionError, _too_deep)
     app.add_middleware(Bounds)
@@ -114,6 +115,10 @@ async def _disk_problem(request: Request, error: Exception) -> Response:
 
 async def _too_large(request: Request, error: Exception) -> Response:
     return problem(413, "too-large")
+
+
+async def _no_text(request: Request, error: Exception) -> Response:
+    return problem(422, "invalid", "a NUL is in no name")
 
 
 async def _our_fault(request: Request, error: Exception) -> Response:

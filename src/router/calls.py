@@ -7,16 +7,18 @@ provider may tell all this late, twice or out of order: whatever no longer fits 
 from collections.abc import Iterator
 from typing import Literal
 
-from router import events
+from router import callbacks, events
 from router.effects import CancelLeg, Deliver, EndCaller, RingLeg
-from router.inputs import AnswerLeg, ClaimSend, EndCall, EndLeg, EndSend, ReceiveCall
+from router.inputs import AnswerLeg, ClaimSend, EndCall, EndLeg, EndSend, LeaveLine, ReceiveCall
 from router.intake import customer_left, finish, open_channel, open_conversation, open_inbound
 from router.memory import Contact, Send
 from router.model import conversation_id, derive_id
 from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, decline_open, joined, over
 from router.presence import after_work
 from router.replies import overtook
+from router.talks import set_manner
 from router.turn import OK, Answer, Refusal, Turn
+from router.waits import end
 
 CUSTOMER_RINGS_S = 45.0
 """How long a customer's phone rings when an agent calls."""
@@ -26,11 +28,27 @@ def receive_call(turn: Turn, wish: ReceiveCall) -> Answer:
     channel = open_channel(turn, wish.channel)
     known = turn.pool.conversations.get(conversation_id(channel.id, wish.thread))
     if known is not None:
-        return Answer(code="duplicate", contact=known.contact or known.last_contact)
+        contact = turn.pool.contacts.get(known.contact or "")
+        if contact is None or contact.call != wish.thread.external:
+            raise Refusal(409, "already-over")  # told again after its end, or found on the line after we have let it go
+        return Answer(code="duplicate", contact=contact.id)
     conversation = open_conversation(turn, channel, wish.thread, wish.identity, wish.language)
     contact = open_inbound(turn, channel, conversation, wish)
     if contact.id not in turn.pool.contacts:
         return Answer(code="not-taken", contact=contact.id)
+    return Answer(contact=contact.id)
+
+
+def leave_line(turn: Turn, wish: LeaveLine) -> Answer:
+    """409 once an agent's phone rings: the caller is better served by staying."""
+    contact = _contact_of_call(turn, wish.channel, wish.call)
+    if contact is None:
+        raise Refusal(404, "unknown-call")
+    if contact.status != "queued":
+        raise Refusal(409, f"contact-is-{contact.status}")
+    if wish.to == "callback" and callbacks.number_of(turn, contact, wish.number) is None:
+        raise Refusal(422, "number-needed")
+    end(turn, contact, "voicemail" if wish.to == "voicemail" else "closed", wish.to, wish.number)
     return Answer(contact=contact.id)
 
 
@@ -104,12 +122,12 @@ def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
         case contact, "agent":
             return _agent_answered(turn, contact, wish.leg)
         case contact, _:
-            turn.emit(events.LegJoined(contact=contact.id, leg=wish.leg, side="customer"))
+            by = wish.answered_by
+            turn.emit(events.LegJoined(contact=contact.id, leg=wish.leg, side="customer", answered_by=by))
             return Answer(contact=contact.id)
     guest = _guest(turn, wish.channel, wish.key, wish.leg)
     if guest is not None:
-        if guest[0].participants[guest[1]].leg is None:
-            turn.emit(events.LegJoined(contact=guest[0].id, leg=wish.leg, side="guest", agent=guest[1]))
+        _guest_answered(turn, *guest, wish.leg)
         return Answer(contact=guest[0].id)
     for contact in _talks(turn, wish.channel):
         if wish.leg in (contact.leg, contact.call):
@@ -119,18 +137,28 @@ def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
 
 def _agent_answered(turn: Turn, contact: Contact, leg: str) -> Answer:
     joined(turn, contact, leg)
-    if contact.direction == "outbound" and contact.call is None:
+    if contact.has_legs and contact.call is None:
+        callback = contact.callback
         turn.request(
             RingLeg(
                 channel=contact.channel,
                 key=_leg_key(contact, "customer"),
                 contact=contact.id,
                 side="customer",
-                address=turn.pool.conversations[contact.conversation].identity.value,
+                address=callback.number if callback else turn.pool.conversations[contact.conversation].identity.value,
                 timeout_s=CUSTOMER_RINGS_S,
             )
         )
     return Answer(contact=contact.id)
+
+
+def _guest_answered(turn: Turn, contact: Contact, agent: str, leg: str) -> None:
+    guest = contact.participants[agent]
+    if guest.leg is not None:
+        return
+    turn.emit(events.LegJoined(contact=contact.id, leg=leg, side="guest", agent=agent))
+    if guest.manner != "listen":
+        set_manner(turn, contact, agent)
 
 
 def end_leg(turn: Turn, wish: EndLeg) -> Answer:
@@ -141,11 +169,14 @@ def end_leg(turn: Turn, wish: EndLeg) -> Answer:
     for contact in _talks(turn, wish.channel):
         if wish.leg == contact.leg:
             _hang_up_caller(turn, contact)
-            finish(turn, contact)
+            if contact.callback is not None:
+                _back_to_the_line(turn, contact)
+            else:
+                finish(turn, contact)
             return OK
     awaited = _awaited(turn, wish.channel, wish.key)
     if awaited is not None:
-        _unreached(turn, *awaited)
+        _unreached(turn, *awaited, wish.cause)
         return OK
     guest = _guest(turn, wish.channel, wish.key, wish.leg)
     if guest is not None:
@@ -189,22 +220,30 @@ def _unanswered(turn: Turn, contact: Contact, cause: str) -> None:
     over(turn, contact, agent)
 
 
-def _unreached(turn: Turn, contact: Contact, side: Side) -> None:
+def _unreached(turn: Turn, contact: Contact, side: Side, cause: str) -> None:
     """A phone that was dialled for a contact in an agent's hands did not answer, or could not be dialled."""
     agent = contact.agent or ""
     if side == "customer":
         if contact.leg is not None:
             turn.do(CancelLeg(channel=contact.channel, leg=contact.leg))
-        finish(turn, contact)
-    elif contact.call is None:
+        if contact.callback is not None:
+            callbacks.unreached(turn, contact, cause)
+        else:
+            finish(turn, contact)
+    elif contact.call is None and contact.callback is None:
         turn.emit(events.ContactCompleted(contact=contact.id, outcome="failed"))
         after_work(turn, agent)
     else:
-        until = turn.now + EXCLUDE_S
-        turn.emit(
-            events.ContactRequeued(contact=contact.id, queue=contact.queue, reason="leg-failed", excluded_until=until)
-        )
-        after_work(turn, agent)
+        _back_to_the_line(turn, contact)
+
+
+def _back_to_the_line(turn: Turn, contact: Contact) -> None:
+    """The agent cannot be reached, or is gone before the customer who is to be called back has answered."""
+    agent, until = contact.agent or "", turn.now + EXCLUDE_S
+    turn.emit(
+        events.ContactRequeued(contact=contact.id, queue=contact.queue, reason="leg-failed", excluded_until=until)
+    )
+    after_work(turn, agent)
 
 
 # -- sends: what a worker claims and ends
@@ -264,7 +303,7 @@ def _dialled(turn: Turn, wish: EndSend, send: Send) -> None:
     elif offered is not None:
         _unanswered(turn, offered, "failed")
     elif awaited is not None:
-        _unreached(turn, *awaited)
+        _unreached(turn, *awaited, "failed")
     elif guest is not None:
         _guest_gone(turn, *guest, reason="leg-failed")
 

@@ -4,6 +4,7 @@ The same structures are the YAML document (`naru plan / apply / export`) and the
 definition of every field. Secrets are references (`env:NAME`, `secret:NAME`), never values.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -41,7 +42,8 @@ REOPEN_WITHIN_S: dict[Kind, float] = {
 }
 
 
-End = Literal["voicemail", "message", "close"]
+End = Literal["callback", "voicemail", "message", "close"]
+"""What becomes of a caller: called back (from the next opening on), asked to leave a message, told why, or hung up on."""
 
 
 class Step(Value, frozen=True, kw_only=True):
@@ -80,7 +82,7 @@ class Queue(Value, frozen=True, kw_only=True):
     overflow_queue: Slug | None = None
     reserve: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     hours: Slug | None = None
-    when_closed: Literal["wait", "voicemail", "message", "close"] = "wait"
+    when_closed: Literal["wait", "callback", "voicemail", "message", "close"] = "wait"
     idle_after_s: Annotated[float, Meta(ge=1, le=366 * 86400)] | None = None
     offer_timeout_s: Annotated[float, Meta(ge=1, le=600)] = 20
     wrap_up_s: Annotated[float, Meta(ge=0, le=MAX_WRAP_UP_S)] = 30
@@ -122,6 +124,9 @@ class Agent(Value, frozen=True, kw_only=True):
 
     `units` and `maximum` per kind bound what is held at once, `at_once` bounds the number of contacts of whatever kind.
     `serves_first` are queues whose contacts this agent takes, once free, before older ones of the same tier.
+
+    `softphone` names the password of `phone` where that is an endpoint which the agent's own desk registers. It is the
+    one secret that a page is told, so its reference can name no other: a sealed one of the workspace, of its own prefix.
     """
 
     id: Slug
@@ -136,6 +141,7 @@ class Agent(Value, frozen=True, kw_only=True):
     at_once: Annotated[int, Meta(ge=1, le=100)] | None = None
     serves_first: Annotated[tuple[Slug, ...], Meta(max_length=4)] = ()
     phone: str | None = None
+    softphone: Annotated[str, Meta(pattern=r"^secret:softphone-[A-Za-z0-9_-]{1,80}$")] | None = None
 
     def level(self, skill: str) -> int | None:
         """The level of a skill or of one of Naru's walls (`brand:`, `mode:`); None where it is absent."""
@@ -216,6 +222,11 @@ class Queues(dict[str, Queue]):
         return Queue(id=id_, name=id_)
 
 
+def kinds_of(channel: Channel) -> tuple[Kind, ...]:
+    """The kinds of contacts that a channel has: a phone's recordings are tasks."""
+    return ("voice", "task") if channel.kind == "voice" else (channel.kind,)
+
+
 class Lookup:
     """The same configuration by id, built once per version."""
 
@@ -277,6 +288,7 @@ def faults(config: Config) -> list[str]:
         found += [f"agent '{agent.id}': brand '{b}' does not exist" for b in agent.brands if b not in known.brands]
         found += [f"agent '{agent.id}': skill '{s}' does not exist" for s in agent.skills if s not in known.skills]
         found += _capacity_faults(agent)
+        found += _softphone_faults(agent, config)
     for queue in config.queues:
         found += _queue_faults(queue, known)
     for rule in config.rules:
@@ -324,6 +336,19 @@ def _capacity_faults(agent: Agent) -> list[str]:
         f"agent '{agent.id}': {most} of {kind} at once take {most * COST_UNITS[kind]} units, there are {agent.units}"
         for kind, most in agent.maximum.items()
         if most * COST_UNITS[kind] > agent.units
+    ]
+
+
+def _softphone_faults(agent: Agent, config: Config) -> list[str]:
+    """A desk can register an endpoint of the exchange, and nobody's but its own agent's."""
+    if agent.softphone is None:
+        return []
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", agent.phone or ""):
+        return [f"agent '{agent.id}': with a softphone, phone is the name of an endpoint at the exchange (as '1001')"]
+    return [
+        f"agent '{agent.id}': '{other.id}' has the same {'phone' if other.phone == agent.phone else 'softphone'}"
+        for other in config.agents
+        if other.id != agent.id and (other.phone == agent.phone or other.softphone == agent.softphone)
     ]
 
 

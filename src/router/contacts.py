@@ -38,7 +38,7 @@ def send_message(turn: Turn, wish: SendMessage) -> Answer:
         if contact.agent != wish.agent and guest is None and (profile is None or profile.role == "agent"):
             raise Refusal(409, "not-yours")
     else:
-        if guest is None or guest.role != "joined":
+        if guest is None or not guest.speaks:
             contact = turn.owned(wish.contact, wish.agent, "active", "held", "parked")
         if contact.kind == "voice":
             raise Refusal(409, "channel-has-no-messages")

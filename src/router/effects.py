@@ -4,7 +4,9 @@
 a key may be done twice without harm.
 """
 
-from router.model import Identity, Thread, Value
+from typing import Literal
+
+from router.model import Identity, Manner, Thread, Value
 
 
 class Effect(Value, tag=True, frozen=True, kw_only=True):
@@ -61,7 +63,21 @@ class HoldCaller(Effect, frozen=True, kw_only=True):
 
 
 class EndCaller(Effect, frozen=True, kw_only=True):
+    """Hang up on a caller; first say why, where `say` is given, and let `caller` leave a message when it is `voicemail`."""
+
     call: str
+    caller: Identity | None = None
+    say: Literal["closed", "after_hours", "overflowed", "callback", "voicemail"] | None = None
+    language: str | None = None
 
 
-AnyEffect = Deliver | CopyFiles | RingLeg | CancelLeg | JoinCaller | HoldCaller | EndCaller
+class SetManner(Effect, frozen=True, kw_only=True):
+    """Who monitors, on `leg` in the contact's room, is from now on heard by nobody, by `owner_leg` alone, or by all."""
+
+    contact: str
+    leg: str
+    manner: Manner
+    owner_leg: str
+
+
+AnyEffect = Deliver | CopyFiles | RingLeg | CancelLeg | JoinCaller | HoldCaller | EndCaller | SetManner

@@ -9,7 +9,20 @@ from typing import Any
 
 import msgspec
 
-from router import calls, contacts, events, inputs, intake, offers, participants, presence, replies, waits
+from router import (
+    callbacks,
+    calls,
+    contacts,
+    customers,
+    events,
+    inputs,
+    intake,
+    offers,
+    participants,
+    presence,
+    replies,
+    waits,
+)
 from router.effects import Effect
 from router.events import Event
 from router.memory import Contact
@@ -62,6 +75,9 @@ HANDLERS: dict[type[inputs.Input], Handler] = {
     inputs.EndSession: intake.end_session,
     inputs.ReceiveCall: calls.receive_call,
     inputs.EndCall: calls.end_call,
+    inputs.LeaveLine: calls.leave_line,
+    inputs.OrderCallback: intake.order_callback,
+    inputs.CancelCallback: callbacks.cancel,
     inputs.AnswerLeg: calls.answer_leg,
     inputs.EndLeg: calls.end_leg,
     inputs.ClaimSend: calls.claim_send,
@@ -87,6 +103,8 @@ HANDLERS: dict[type[inputs.Input], Handler] = {
     inputs.WrapUpContact: contacts.wrap_up,
     inputs.ExtendWrapUp: contacts.extend_wrap_up,
     inputs.CompleteContact: contacts.complete,
+    inputs.MergeCustomer: customers.merge,
+    inputs.SplitCustomer: customers.split,
     inputs.StartContact: contacts.start,
     inputs.ApplyConfig: apply_config,
     inputs.Tick: tick,
@@ -163,6 +181,12 @@ def _reply(turn: Turn, contact: Contact) -> None:
     presence.after_work(turn, agent)
 
 
+def _callback(turn: Turn, contact: Contact) -> None:
+    callbacks.due(turn, contact)
+    if contact.queue not in turn.pool.lookup.queues:
+        _move_from_lost_queue(turn, contact)
+
+
 def _cool(turn: Turn, agent: Any) -> None:
     turn.emit(events.AgentCooled(agent=agent.id))
 
@@ -176,6 +200,7 @@ CONTACT_TIMERS: dict[str, Callable[[Turn, Contact], None]] = {
     "silence": _silence,
     "reply": _reply,
     "idle": _idle,
+    "callback": _callback,
 }
 AGENT_TIMERS: dict[str, Callable[[Turn, Any], None]] = {
     "cool": _cool,

@@ -7,9 +7,34 @@ from typing import Literal
 
 from router.config import Config
 from router.effects import AnyEffect
-from router.model import Author, ByHand, Identity, Kind, ReplyPolicy, Requirement, Role, SendStatus, Thread, Value
+from router.model import (
+    AnsweredBy,
+    Author,
+    ByHand,
+    Identity,
+    Kind,
+    Manner,
+    ReplyPolicy,
+    Requirement,
+    Role,
+    SendStatus,
+    Thread,
+    Value,
+)
 
-Outcome = Literal["handled", "abandoned", "closed", "failed", "overflowed", "after_hours", "spam"]
+Outcome = Literal[
+    "handled",
+    "abandoned",
+    "closed",
+    "failed",
+    "overflowed",
+    "after_hours",
+    "spam",
+    "voicemail",
+    "unreached",
+    "called_again",
+]
+"""`voicemail`: the caller chose to leave a message. Of a callback: nobody answered any try, or its customer called first."""
 
 
 class Event(Value, tag=True, frozen=True, kw_only=True):
@@ -142,6 +167,30 @@ class ContactRequeued(Event, frozen=True, kw_only=True):
     excluded_until: float | None = None
 
 
+class CallbackPromised(Event, frozen=True, kw_only=True):
+    """The caller is let go and will be rung at this number: in the place that he has, or, with `at`, from then on."""
+
+    contact: str
+    number: str
+    at: float | None = None
+
+
+class CallbackDue(Event, frozen=True, kw_only=True):
+    """The time of a callback has come: it is in line."""
+
+    contact: str
+    enqueued_at: float
+    prefer_until: float | None = None
+
+
+class CallbackFailed(Event, frozen=True, kw_only=True):
+    """The agent was there and the customer did not answer."""
+
+    contact: str
+    cause: str
+    again_at: float
+
+
 class OfferMade(Event, frozen=True, kw_only=True):
     """`shown_until` is what the agent sees; the offer ends half a second later, for those who answer at the last.
 
@@ -232,12 +281,14 @@ class ContactHandedOver(Event, frozen=True, kw_only=True):
 
 
 class ParticipantJoined(Event, frozen=True, kw_only=True):
-    """`key` names the leg that is ordered for a call."""
+    """`key` names the leg that is ordered for a call. Who is in it already has another role or manner from now on;
+    `manner` is that of whoever monitors, and where none is told he listens."""
 
     contact: str
     agent: str
     role: Role
     key: str | None = None
+    manner: Manner | None = None
 
 
 class ParticipantLeft(Event, frozen=True, kw_only=True):
@@ -267,6 +318,7 @@ class LegJoined(Event, frozen=True, kw_only=True):
     leg: str
     side: Literal["agent", "customer", "guest"]
     agent: str | None = None
+    answered_by: AnsweredBy | None = None
 
 
 class AgentConnected(Event, frozen=True, kw_only=True):
@@ -296,6 +348,22 @@ class AgentCooled(Event, frozen=True, kw_only=True):
     """The cool-down is over."""
 
     agent: str
+
+
+class CustomerMerged(Event, frozen=True, kw_only=True):
+    """Two customers are one person, says `by`. Both stay what they are; the store links them (`naru.store.people`)."""
+
+    customer: str
+    into: str
+    by: str
+
+
+class CustomerSplit(Event, frozen=True, kw_only=True):
+    """That a customer is one person with `other` is taken back; without one, that it is with anybody."""
+
+    customer: str
+    by: str
+    other: str | None = None
 
 
 class SendRequested(Event, frozen=True, kw_only=True):
@@ -334,6 +402,9 @@ AnyEvent = (
     | PreferenceEnded
     | ExclusionEnded
     | ContactRequeued
+    | CallbackPromised
+    | CallbackDue
+    | CallbackFailed
     | OfferMade
     | OfferAccepted
     | OfferDeclined
@@ -356,6 +427,8 @@ AnyEvent = (
     | PresenceChanged
     | PresencePlanned
     | AgentCooled
+    | CustomerMerged
+    | CustomerSplit
     | SendRequested
     | SendClaimed
     | SendEnded

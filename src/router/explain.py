@@ -18,7 +18,7 @@ from router.eligible import state_of, used_units
 from router.explained import Asked, Chosen, Contest, Explanation, How, Idle, Need, Passed
 from router.memory import Contact
 from router.model import KINDS, ByHand, Requirement, derive_id
-from router.queueing import tier
+from router.queueing import next_step, tier
 from router.reasons import Case, Reason, agent_of, because, why_not_open
 from router.skills import requirement_sets, score, walls
 
@@ -261,7 +261,7 @@ def _explanation(
     won: Contest | None,
 ) -> Explanation:
     queue = pool.queue(contact)
-    following = queue.steps[contact.step] if contact.step < len(queue.steps) else None
+    following = next_step(contact, queue)
     return Explanation(
         about=about,
         contact=contact.id,

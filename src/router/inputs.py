@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from router.config import Config
-from router.model import Identity, ReplyPolicy, Requirement, SendStatus, Thread, Value
+from router.model import AnsweredBy, Identity, Manner, ReplyPolicy, Requirement, SendStatus, Thread, Value
 
 
 class Input(Value, tag=True, frozen=True, kw_only=True):
@@ -98,12 +98,45 @@ class EndCall(Input, frozen=True, kw_only=True):
     cause: str = "completed"
 
 
+class LeaveLine(Input, frozen=True, kw_only=True):
+    """A caller who waits would rather be called back (at `number`, else at his own), or leave a message."""
+
+    channel: str
+    call: str
+    to: Literal["callback", "voicemail"]
+    number: str | None = None
+
+
+class OrderCallback(Input, frozen=True, kw_only=True):
+    """Somebody asks to be called, soonest or from `at` on: from a page, a chat, or through a colleague.
+
+    `prefers` is the agent who shall call, if there.
+    """
+
+    channel: str
+    identity: Identity
+    queue: str | None = None
+    at: float | None = None
+    prefers: str | None = None
+    language: str | None = None
+    customer: dict[str, str] = {}
+    attributes: dict[str, str] = {}
+
+
+class CancelCallback(Input, frozen=True, kw_only=True):
+    """Nobody need be called back any more."""
+
+    contact: str
+    by: str
+
+
 class AnswerLeg(Input, frozen=True, kw_only=True):
-    """An agent's (or called customer's) phone was picked up."""
+    """An agent's (or called customer's) phone was picked up, and by whom or what, where the provider was asked to tell."""
 
     channel: str
     key: str
     leg: str
+    answered_by: AnsweredBy | None = None
 
 
 class EndLeg(Input, frozen=True, kw_only=True):
@@ -198,10 +231,11 @@ class ConferenceContact(Input, frozen=True, kw_only=True):
 
 
 class MonitorContact(Input, frozen=True, kw_only=True):
-    """A supervisor listens."""
+    """A supervisor listens, whispers to the owner, or speaks to everybody. Who monitors already changes his manner."""
 
     agent: str
     contact: str
+    manner: Manner = "listen"
 
 
 class LeaveContact(Input, frozen=True, kw_only=True):
@@ -276,6 +310,22 @@ class CompleteContact(Input, frozen=True, kw_only=True):
     note: str | None = None
 
 
+class MergeCustomer(Input, frozen=True, kw_only=True):
+    """Somebody says that two customers are one person. That there are such customers the edge has seen in the store."""
+
+    customer: str
+    into: str
+    by: str
+
+
+class SplitCustomer(Input, frozen=True, kw_only=True):
+    """What was said of a customer is taken back: that it is one person with `other`, or, without one, with anybody."""
+
+    customer: str
+    by: str
+    other: str | None = None
+
+
 class StartContact(Input, frozen=True, kw_only=True):
     """An agent's own mail, message or call to a customer."""
 
@@ -311,6 +361,9 @@ AnyInput = (
     | EndSession
     | ReceiveCall
     | EndCall
+    | LeaveLine
+    | OrderCallback
+    | CancelCallback
     | AnswerLeg
     | EndLeg
     | ClaimSend
@@ -336,6 +389,8 @@ AnyInput = (
     | WrapUpContact
     | ExtendWrapUp
     | CompleteContact
+    | MergeCustomer
+    | SplitCustomer
     | StartContact
     | ApplyConfig
     | Tick

@@ -3,13 +3,13 @@
 Deduplication is by the provider's id of the message within its conversation, so a second delivery changes nothing.
 """
 
-from router import events, redial
+from router import callbacks, events, redial
 from router.capacity import INTERRUPTIBLE, cost
 from router.config import REOPEN_WITHIN_S, Channel
 from router.eligible import fits, has_offer, reachable, signed_in
-from router.inputs import EndSession, ReceiveCall, ReceiveMessage
-from router.memory import Contact, Conversation, external_key
-from router.model import Identity, Thread, conversation_id, derive_id
+from router.inputs import EndSession, OrderCallback, ReceiveCall, ReceiveMessage
+from router.memory import Abandoned, Contact, Conversation, external_key
+from router.model import Identity, Kind, Thread, conversation_id, derive_id
 from router.offers import withdraw
 from router.presence import after_work
 from router.replies import copy_files, note_policy
@@ -53,6 +53,11 @@ def _from_elsewhere(turn: Turn, conversation: Conversation | None, wish: Receive
     return Answer(contact=contact)
 
 
+def kind_of(channel: Channel, thread: Thread) -> Kind:
+    """What a phone has recorded is a task: nobody is on the line."""
+    return "task" if thread.kind == "voicemail" else channel.kind
+
+
 def open_channel(turn: Turn, channel: str) -> Channel:
     found = turn.pool.channel(channel)
     if found is None or not found.enabled:
@@ -73,7 +78,7 @@ def open_conversation(
             conversation=id_,
             channel=channel.id,
             brand=channel.brand,
-            kind=channel.kind,
+            kind=kind_of(channel, thread),
             thread=thread,
             customer=customer_id(identity),
             identity=identity,
@@ -83,28 +88,47 @@ def open_conversation(
     return turn.pool.conversations[id_]
 
 
-def open_inbound(
-    turn: Turn, channel: Channel, conversation: Conversation, wish: ReceiveMessage | ReceiveCall
-) -> Contact:
+Wish = ReceiveMessage | ReceiveCall | OrderCallback
+
+
+def order_callback(turn: Turn, wish: OrderCallback) -> Answer:
+    """A callback that was asked for on a page, in a chat, or by a colleague. It has a place in line like a caller."""
+    channel = open_channel(turn, wish.channel)
+    if channel.kind != "voice":
+        raise Refusal(422, "not-a-phone")
+    if not redial.is_known(wish.identity):
+        raise Refusal(422, "number-needed")
+    if wish.at is not None and wish.at > turn.now + callbacks.FURTHEST_S:
+        raise Refusal(422, "too-far-ahead")
+    if wish.queue is not None and wish.queue not in turn.pool.lookup.queues:
+        raise Refusal(404, "unknown-queue")
+    thread = Thread(external=derive_id("callback", turn.input), kind="callback")
+    conversation = open_conversation(turn, channel, thread, wish.identity, wish.language)
+    contact = open_inbound(turn, channel, conversation, wish)
+    if contact.id not in turn.pool.contacts:
+        return Answer(code="not-taken", contact=contact.id)
+    callbacks.promise(turn, contact, wish.identity.value, wish.at)
+    return Answer(status=201, code="created", contact=contact.id)
+
+
+def open_inbound(turn: Turn, channel: Channel, conversation: Conversation, wish: Wish) -> Contact:
     """Classify and enqueue. A customer who comes back within `reopen_within` prefers the last agent."""
-    config = turn.pool.memory.config
-    rule, outcome = classify(config, channel.brand, facts(turn, channel, wish) if config.rules else {})
+    config, kind = turn.pool.memory.config, conversation.kind
+    rule, outcome = classify(config, channel.brand, facts(turn, channel, kind, wish) if config.rules else {})
     brand = turn.pool.brand(channel.brand)
-    queue = _with_room(turn, outcome.queue or channel.queue or (brand.default_queue if brand else ""))
+    asked = wish.queue if isinstance(wish, OrderCallback) else None
+    queue = _with_room(turn, asked or outcome.queue or channel.queue or (brand.default_queue if brand else ""))
     is_full = _is_full(turn, queue)
-    back = (
-        conversation.last_contact is not None and turn.now - conversation.last_word_at < REOPEN_WITHIN_S[channel.kind]
-    )
-    prefers = (
-        (conversation.last_agent,)
-        if back and conversation.last_agent and reachable(turn.pool, conversation.last_agent)
-        else ()
-    )
+    back = conversation.last_contact is not None and turn.now - conversation.last_word_at < REOPEN_WITHIN_S[kind]
+    wanted = wish.prefers if isinstance(wish, OrderCallback) else conversation.last_agent if back else None
+    prefers = (wanted,) if wanted and reachable(turn.pool, wanted) else ()
     rules = turn.pool.lookup.queues.get(queue)
     before = redial.kept(turn.pool.memory, conversation, queue, turn.now)
+    if kind == "voice" and before is None:
+        before = _called_back(turn, conversation, queue)
     came_at = before.enqueued_at if before else turn.at
     enqueued_at = min(turn.now, max(came_at, turn.now - OLDEST_INTAKE_S))
-    target_s = turn.pool.promise(queue, channel, enqueued_at)
+    target_s = turn.pool.promise(queue, channel.brand, kind, enqueued_at)
     patient = isinstance(wish, ReceiveMessage) and wish.patient
     answer_by = wish.answer_by if isinstance(wish, ReceiveMessage) and not patient else None
     if answer_by is not None:
@@ -132,15 +156,23 @@ def open_inbound(
         )
     )
     contact = turn.pool.contacts[id_]
-    hours = turn.pool.hours(queue, channel.brand)
-    if hours is not None and turn.pool.queue(contact).when_closed != "wait" and not hours.is_open(turn.now):
-        end(turn, contact, "after_hours")
+    hours, when_closed = turn.pool.hours(queue, channel.brand), turn.pool.queue(contact).when_closed
+    if isinstance(wish, OrderCallback):
+        pass  # it can wait until the doors are open, and holds no line
+    elif hours is not None and when_closed != "wait" and not hours.is_open(turn.now):
+        end(turn, contact, "after_hours", when_closed)
     elif is_full:
-        end(turn, contact, "overflowed")
+        end(turn, contact, "overflowed", "message")
     return contact
 
 
-def _called(wish: ReceiveMessage | ReceiveCall) -> dict[str, str]:
+def _called_back(turn: Turn, conversation: Conversation, queue: str) -> Abandoned | None:
+    """The place of a callback that is not needed any more, as if its caller had hung up just now."""
+    kept = callbacks.called_again(turn, conversation, queue)
+    return Abandoned(kept.id, float(kept.enqueued_at), turn.now) if kept is not None else None
+
+
+def _called(wish: Wish) -> dict[str, str]:
     """The number that was called: it says for whom, or for what on television."""
     return {"called": wish.to} if isinstance(wish, ReceiveCall) and wish.to else {}
 
@@ -158,14 +190,14 @@ def _with_room(turn: Turn, queue: str) -> str:
     return overflow
 
 
-def facts(turn: Turn, channel: Channel, wish: ReceiveMessage | ReceiveCall) -> dict[str, str]:
+def facts(turn: Turn, channel: Channel, kind: Kind, wish: Wish) -> dict[str, str]:
     """The fields that rules may read (config.FIELDS), those that are known."""
     local = turn.pool.local(turn.now)
     found = {
         "channel": channel.id,
         "brand": channel.brand,
-        "kind": channel.kind,
-        "to": wish.to,
+        "kind": kind,
+        "to": None if isinstance(wish, OrderCallback) else wish.to,
         "from": wish.identity.value,
         "language": wish.language,
         "subject": turn.content.subject if turn.content else None,

@@ -10,7 +10,7 @@ import msgspec
 
 from router.config import Config
 from router.effects import AnyEffect
-from router.model import Identity, Kind, ReplyPolicy, Requirement, Role, SendStatus, Thread
+from router.model import Identity, Kind, Manner, ReplyPolicy, Requirement, Role, SendStatus, Thread
 
 LOST_OFFER_S = 5.0
 """How long a lost agent keeps an open offer."""
@@ -30,7 +30,8 @@ REMEMBER_OURS = 20
 REMEMBER_EXTERNALS = 20_000
 PARKED_RECEIPTS = 1_000
 
-Status = Literal["queued", "offered", "active", "held", "parked", "wrapping"]
+Status = Literal["queued", "scheduled", "offered", "active", "held", "parked", "wrapping"]
+"""Scheduled: a callback whose time has not come."""
 
 
 class Offer(msgspec.Struct, gc=False):
@@ -42,13 +43,30 @@ class Offer(msgspec.Struct, gc=False):
 
 
 class Participant(msgspec.Struct, gc=False):
-    """Somebody besides the owner. On a call `key` names the leg that was ordered, `ringing` and `leg` are the provider's."""
+    """Somebody besides the owner. On a call `key` names the leg that was ordered, `ringing` and `leg` are the provider's.
+    `manner` is that of whoever monitors."""
 
     role: Role
     since: float
     key: str | None = None
     leg: str | None = None
     ringing: str | None = None
+    manner: Manner = "listen"
+
+    @property
+    def speaks(self) -> bool:
+        """To the customer too: a colleague who is joined, a supervisor who has barged in."""
+        return self.role == "joined" or self.manner == "barge"
+
+
+class Callback(msgspec.Struct, gc=False):
+    """The customer is not on the line and is called back at this number: after `tries` that nobody answered, and not
+    before `at`. `caller` is who was promised it, and where (`redial`)."""
+
+    number: str
+    caller: str
+    tries: int = 0
+    at: float | None = None
 
 
 class Contact(msgspec.Struct, gc=False):
@@ -96,6 +114,8 @@ class Contact(msgspec.Struct, gc=False):
     """When its provider counts it as late, whatever queue it is in."""
     patient: bool = False
     """It had been lying there before its channel was connected: no step and no `max_wait` hurries it."""
+    callback: Callback | None = None
+    """Until the customer has answered."""
 
     @property
     def is_outbound(self) -> bool:
@@ -105,7 +125,9 @@ class Contact(msgspec.Struct, gc=False):
     @property
     def has_legs(self) -> bool:
         """A call that we carry. Where somebody else does (a company's own exchange), Naru only says whose it is."""
-        return self.kind == "voice" and (self.call is not None or self.direction == "outbound")
+        return self.kind == "voice" and (
+            self.call is not None or self.callback is not None or self.direction == "outbound"
+        )
 
 
 class Conversation(msgspec.Struct, gc=False):
@@ -205,6 +227,8 @@ class Memory(msgspec.Struct):
     stats: dict[str, Stats] = {}
     abandoned: dict[str, Abandoned] = {}
     """Calls hung up lately, by caller and queue, oldest first (`redial`)."""
+    callbacks: dict[str, str] = {}
+    """The contacts of those who are to be called back, by caller and queue."""
 
 
 def external_key(channel: str, external: str) -> str:

@@ -22,9 +22,14 @@ Kind = Literal["voice", "chat", "sms", "email", "social", "task"]
 
 KINDS: tuple[Kind, ...] = ("voice", "chat", "sms", "email", "social", "task")
 Role = Literal["consulted", "joined", "monitoring"]
-"""Consulted: talks to the owner only. Joined: talks to the customer too (conference). Monitoring: hears and is silent."""
+"""Consulted: talks to the owner only. Joined: talks to the customer too (conference). Monitoring: a supervisor, who hears,
+and speaks as his manner says."""
+Manner = Literal["listen", "whisper", "barge"]
+"""How somebody monitors. Listen: nobody hears him. Whisper: the owner does. Barge: everybody does."""
 ByHand = Literal["begun", "taken"]
 """An offer that nobody else was asked about: its agent began the contact, or a supervisor took it over."""
+AnsweredBy = Literal["human", "machine", "fax", "unknown"]
+"""Who or what picked up a phone that we dialled, as its provider heard it; unknown: it listened and could not tell."""
 Author = Literal["customer", "agent", "bot", "system", "external_console"]
 SendStatus = Literal["pending", "sent", "delivered", "read", "failed", "uncertain"]
 
@@ -63,10 +68,14 @@ class Identity(Value, frozen=True, kw_only=True):
 
 
 class Thread(Value, frozen=True, kw_only=True):
-    """What the provider calls the lasting thread. With the channel it is the key of a conversation."""
+    """What the provider calls the lasting thread. With the channel it is the key of a conversation.
+
+    Two are of phones: a callback that was ordered, and a recording that a caller left (`voicemail`), which is a task."""
 
     external: str
-    kind: Literal["dm", "email", "call", "ticket", "public_comment", "live_room", "group"] = "dm"
+    kind: Literal["dm", "email", "call", "ticket", "public_comment", "live_room", "group", "callback", "voicemail"] = (
+        "dm"
+    )
 
 
 class Text(Value, tag="text", frozen=True, kw_only=True):

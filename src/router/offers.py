@@ -11,6 +11,7 @@ from router.inputs import AcceptOffer, DeclineOffer
 from router.memory import Agent, Contact, Offer
 from router.model import ByHand, derive_id
 from router.presence import after_work, free_those_who_wait_for
+from router.talks import renew_manners
 from router.turn import Answer, Refusal, Turn
 from router.waits import pass_on
 
@@ -158,6 +159,7 @@ def joined(turn: Turn, contact: Contact, leg: str) -> None:
     turn.emit(events.LegJoined(contact=contact.id, leg=leg, side="agent"))
     if contact.call is not None:
         turn.do(JoinCaller(channel=contact.channel, contact=contact.id, call=contact.call))
+    renew_manners(turn, contact, "whisper", "barge")
 
 
 def _open_offer(turn: Turn, offer: str, agent: str) -> tuple[Contact, Offer]:

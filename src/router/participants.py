@@ -1,4 +1,5 @@
-"""Who else is in a contact: colleagues who are consulted or joined, and supervisors who listen, move and take over.
+"""Who else is in a contact: colleagues who are consulted or joined, and supervisors who listen, whisper, barge in, move
+and take over.
 
 A contact has one owner; participants come and go beside it, and all go when the owner does (turn.py). On a call a
 participant has a leg of its own, rung like an agent's and let into the same room.
@@ -17,10 +18,10 @@ from router.inputs import (
     TakeOver,
 )
 from router.memory import Agent, Contact
-from router.model import Role, derive_id
+from router.model import Manner, Role, derive_id
 from router.offers import accepted, make, withdraw
 from router.presence import after_work
-from router.talks import give_back, put_on_hold, take_up, to_the_room
+from router.talks import give_back, put_on_hold, renew_manners, set_manner, take_up, to_the_room
 from router.turn import OK, Answer, Refusal, Turn
 
 MAX_PARTICIPANTS = 8
@@ -54,14 +55,30 @@ def conference(turn: Turn, wish: ConferenceContact) -> Answer:
 
 
 def monitor(turn: Turn, wish: MonitorContact) -> Answer:
+    """Come in, or, for whoever monitors already, another manner: on a call the same leg is heard otherwise."""
     contact = turn.contact(wish.contact)
     if contact.status not in ("active", "held"):
         raise Refusal(409, f"contact-is-{contact.status}")
+    _must_be_possible(contact, wish.manner)
+    guest = contact.participants.get(wish.agent)
+    if guest is not None and guest.role == "monitoring" and guest.manner != wish.manner:
+        joined = events.ParticipantJoined(contact=contact.id, agent=wish.agent, role="monitoring", manner=wish.manner)
+        turn.emit(joined)
+        set_manner(turn, contact, wish.agent)
+        return OK
     supervisor = _can_come(turn, contact, wish.agent)
     if contact.kind == "voice" and not _has_ears(turn, supervisor):
         raise Refusal(409, "agent-not-open")
-    _come_in(turn, contact, supervisor, "monitoring")
+    _come_in(turn, contact, supervisor, "monitoring", wish.manner)
     return OK
+
+
+def _must_be_possible(contact: Contact, manner: Manner) -> None:
+    """In writing a whisper is a private note, which whoever listens may write anyway."""
+    if contact.kind == "voice" and not contact.has_legs and manner != "listen":
+        raise Refusal(409, "call-is-elsewhere")
+    if contact.kind != "voice" and manner == "whisper":
+        raise Refusal(409, "whisper-by-note")
 
 
 def leave(turn: Turn, wish: LeaveContact) -> Answer:
@@ -95,6 +112,7 @@ def hand_over(turn: Turn, contact: Contact, to_agent: str, note: str | None) -> 
         to_the_room(turn, contact)
     if leg is not None:
         turn.do(CancelLeg(channel=contact.channel, leg=leg))
+    renew_manners(turn, contact, "whisper")
     after_work(turn, owner)
     return OK
 
@@ -136,7 +154,8 @@ def take_over(turn: Turn, wish: TakeOver) -> Answer:
     contact, agent = turn.contact(wish.contact), turn.agent(wish.agent)
     if contact.agent == agent.id or (contact.offer is not None and contact.offer.agent == agent.id):
         raise Refusal(409, "yours-already")
-    if contact.status == "wrapping" or (contact.direction == "outbound" and contact.has_legs and contact.call is None):
+    is_dialling = contact.direction == "outbound" and contact.has_legs and contact.call is None
+    if contact.status in ("wrapping", "scheduled") or is_dialling:
         raise Refusal(409, f"contact-is-{contact.status}")
     if agent.id in contact.participants and contact.kind == "voice":
         turn.dismiss(contact, agent.id, "takes-over")  # whoever listens to a call has room for it
@@ -190,9 +209,9 @@ def _has_ears(turn: Turn, agent: Agent) -> bool:
     return not has_offer(turn.pool, agent) and fits(turn.pool, agent, "voice") == (True, 0)
 
 
-def _come_in(turn: Turn, contact: Contact, agent: Agent, role: Role) -> None:
+def _come_in(turn: Turn, contact: Contact, agent: Agent, role: Role, manner: Manner | None = None) -> None:
     key = derive_id("guest", contact.id, agent.id, turn.input) if contact.has_legs else None
-    turn.emit(events.ParticipantJoined(contact=contact.id, agent=agent.id, role=role, key=key))
+    turn.emit(events.ParticipantJoined(contact=contact.id, agent=agent.id, role=role, key=key, manner=manner))
     profile = turn.pool.profile(agent.id)
     if key is not None and profile is not None:
         turn.request(

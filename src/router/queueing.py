@@ -5,7 +5,7 @@ ones, unlike channels compare on one scale: whoever is nearest to breaking its p
 over the queue's hours, where it has any.
 """
 
-from router.config import Queue
+from router.config import Queue, Step
 from router.memory import Contact
 
 ARRIVAL_BITS = 44
@@ -41,3 +41,10 @@ def tier(contact: Contact, queue: Queue) -> int:
         if step.tier is not None:
             return step.tier
     return contact.tier if contact.tier is not None else queue.tier
+
+
+def next_step(contact: Contact, queue: Queue) -> Step | None:
+    """The step that a waiting contact comes to next. None hurries one that had lain there before us, and whoever was
+    promised a callback is not sent away."""
+    following = queue.steps[contact.step] if contact.step < len(queue.steps) and not contact.patient else None
+    return None if following is None or (contact.callback is not None and following.end is not None) else following

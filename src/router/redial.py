@@ -28,7 +28,7 @@ def remember(memory: Memory, contact: Contact, conversation: Conversation) -> No
     """A call was hung up while it waited."""
     if contact.kind != "voice" or contact.call is None or not is_known(conversation.identity):
         return
-    key, kept = _key(conversation.customer, contact.queue), memory.abandoned
+    key, kept = caller(conversation.customer, contact.queue), memory.abandoned
     kept.pop(key, None)
     kept[key] = Abandoned(contact.id, float(contact.enqueued_at), float(memory.t))
     while len(kept) > REMEMBER or next(iter(kept.values())).t < memory.t - REDIAL_S:
@@ -37,15 +37,16 @@ def remember(memory: Memory, contact: Contact, conversation: Conversation) -> No
 
 def kept(memory: Memory, conversation: Conversation, queue: str, now: float) -> Abandoned | None:
     """What this caller gave up in this queue a moment ago."""
-    found = memory.abandoned.get(_key(conversation.customer, queue))
+    found = memory.abandoned.get(caller(conversation.customer, queue))
     return found if found is not None and conversation.kind == "voice" and now - found.t <= REDIAL_S else None
 
 
 def used(memory: Memory, conversation: Conversation, queue: str) -> None:
     """A caller is in line again; what was kept for him is his or is over."""
     if conversation.kind == "voice":
-        memory.abandoned.pop(_key(conversation.customer, queue), None)
+        memory.abandoned.pop(caller(conversation.customer, queue), None)
 
 
-def _key(customer: str, queue: str) -> str:
+def caller(customer: str, queue: str) -> str:
+    """Under what a caller is known in a queue."""
     return f"{customer}/{queue}"

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from router import calendar, events, redial
 from router.calendar import Hours
 from router.cells import CLOSED, Lanes
-from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S, Brand, Channel, Lookup, Queue
+from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S, Brand, Channel, Lookup, Queue, kinds_of
 from router.config import Agent as Profile
 from router.effects import Deliver, RingLeg
 from router.eligible import has_offer, lanes_of, room_of, state_of
@@ -33,6 +33,7 @@ from router.memory import (
     REMEMBER_OURS,
     REMEMBER_S,
     Agent,
+    Callback,
     Contact,
     Conversation,
     Memory,
@@ -45,7 +46,7 @@ from router.memory import (
     external_key,
 )
 from router.model import RECEIPT_RANK, Kind, Requirement
-from router.queueing import ARRIVAL, place
+from router.queueing import ARRIVAL, next_step, place
 from router.skills import least_levels, levels_of, requirement_sets, to_serve
 from router.timers import Due, Timers
 
@@ -109,7 +110,7 @@ class Pool:
 
     def _foresee(self) -> None:
         """Make the groups that the configuration leads to before anybody is there: later, each would look at everybody."""
-        kinds = sorted({channel.kind for channel in self.lookup.config.channels})
+        kinds = sorted({kind for channel in self.lookup.config.channels for kind in kinds_of(channel)})
         ruled = {(): None} | {rule.then.requires: None for rule in self.lookup.config.rules}
         for queue in self.lookup.config.queues:
             for brand in self.lookup.config.brands:
@@ -150,12 +151,12 @@ class Pool:
             return None
         return self._hours.get(self.lookup.calendar_of(queue, brand) or "")
 
-    def promise(self, queue: str, channel: Channel, enqueued_at: float) -> float:
+    def promise(self, queue: str, brand: str, kind: Kind, enqueued_at: float) -> float:
         """Within how many seconds by the clock a contact that came then should be answered, closed hours among them."""
         rules = self.lookup.queues.get(queue)
         if rules is None:
             return 0
-        return _after(self.hours(queue, channel.brand), enqueued_at, rules.target(channel.kind)) - enqueued_at
+        return _after(self.hours(queue, brand), enqueued_at, rules.target(kind)) - enqueued_at
 
     def due_by(self, contact: Contact, target_s: float) -> float:
         """When a contact should be answered: so many seconds of open time after it came in, or when its provider's own
@@ -424,6 +425,8 @@ def contact_deadlines(pool: Pool, contact: Contact) -> dict[str, float]:
     """Every timer out of a contact's state, by kind. Each non-final state that a person could forget has one."""
     if contact.status == "queued":
         return _waiting_deadlines(pool, contact, pool.queue(contact))
+    if contact.status == "scheduled" and contact.callback is not None and contact.callback.at is not None:
+        return {"callback": contact.callback.at}
     if contact.status == "offered" and contact.offer:
         return {"offer": contact.offer.shown_until + OFFER_GRACE_S}
     if contact.status == "wrapping" and contact.wrap_until is not None:
@@ -433,8 +436,9 @@ def contact_deadlines(pool: Pool, contact: Contact) -> dict[str, float]:
 
 def _waiting_deadlines(pool: Pool, contact: Contact, queue: Queue) -> dict[str, float]:
     due: dict[str, float] = {}
-    if contact.step < len(queue.steps) and not contact.patient:
-        due["step"] = pool.waited_until(contact, queue.steps[contact.step].after_s)
+    following = next_step(contact, queue)
+    if following is not None:
+        due["step"] = pool.waited_until(contact, following.after_s)
     if queue.max_wait_s is not None and not contact.promoted and not contact.patient:
         due["promote"] = pool.waited_until(contact, queue.max_wait_s)
     if contact.prefers and contact.prefer_until is not None:
@@ -679,6 +683,58 @@ def _contact_requeued(pool: Pool, event: events.ContactRequeued) -> None:
     pool.touch(contact)
 
 
+@_on(events.CallbackPromised)
+def _callback_promised(pool: Pool, event: events.CallbackPromised) -> None:
+    contact = pool.contacts[event.contact]
+    caller = redial.caller(pool.conversations[contact.conversation].customer, contact.queue)
+    contact.call = None
+    contact.callback = Callback(number=event.number, caller=caller)
+    pool.memory.callbacks[caller] = contact.id
+    if event.at is not None:
+        _schedule(pool, contact, contact.callback, event.at)
+    pool.touch(contact)
+
+
+def _schedule(pool: Pool, contact: Contact, callback: Callback, at: float) -> None:
+    contact.status = "scheduled"
+    contact.since = pool.t
+    callback.at = float(at)
+
+
+@_on(events.CallbackDue)
+def _callback_due(pool: Pool, event: events.CallbackDue) -> None:
+    contact = pool.contacts[event.contact]
+    contact.status = "queued"
+    contact.enqueued_at = float(event.enqueued_at)
+    contact.prefer_until = event.prefer_until
+    contact.since = contact.waits_from = pool.t
+    if contact.callback is not None:
+        contact.callback.at = None
+    pool.touch(contact)
+
+
+@_on(events.CallbackFailed)
+def _callback_failed(pool: Pool, event: events.CallbackFailed) -> None:
+    contact = pool.contacts[event.contact]
+    agent = pool._release(contact)
+    if agent is not None:
+        pool._rest(agent)
+        pool.touch_agent(agent)
+    contact.leg = contact.ringing = None
+    contact.accepted_at = None
+    if contact.callback is not None:
+        contact.callback.tries += 1
+        _schedule(pool, contact, contact.callback, event.again_at)
+    pool.touch(contact)
+
+
+def _no_callback(pool: Pool, contact: Contact) -> None:
+    """It has been made, or will not be."""
+    if contact.callback is not None and pool.memory.callbacks.get(contact.callback.caller) == contact.id:
+        del pool.memory.callbacks[contact.callback.caller]
+    contact.callback = None
+
+
 @_on(events.OfferMade)
 def _offer_made(pool: Pool, event: events.OfferMade) -> None:
     contact = pool.contacts[event.contact]
@@ -836,10 +892,12 @@ def _change_hands(pool: Pool, contact: Contact, to: str) -> None:
 @_on(events.ParticipantJoined)
 def _participant_joined(pool: Pool, event: events.ParticipantJoined) -> None:
     agent, contact = pool._agent(event.agent), pool.contacts[event.contact]
+    manner = event.manner or "listen"
     if event.agent in contact.participants:
-        contact.participants[event.agent].role = event.role
+        guest = contact.participants[event.agent]
+        guest.role, guest.manner = event.role, manner
         return
-    contact.participants[event.agent] = Participant(role=event.role, since=pool.t, key=event.key)
+    contact.participants[event.agent] = Participant(role=event.role, since=pool.t, key=event.key, manner=manner)
     agent.attends.append(contact.id)
     pool.touch_agent(agent)
 
@@ -879,6 +937,7 @@ def _contact_completed(pool: Pool, event: events.ContactCompleted) -> None:
     if event.outcome == "abandoned" and not contact.answered and contact.direction == "inbound":
         pool._stats(contact).abandoned += 1
         redial.remember(pool.memory, contact, pool.conversations[contact.conversation])
+    _no_callback(pool, contact)
     owned = contact.agent is not None
     agent = pool._release(contact)
     del pool.contacts[contact.id]
@@ -907,6 +966,7 @@ def _leg_joined(pool: Pool, event: events.LegJoined) -> None:
         contact.leg = event.leg
     else:
         contact.call = event.leg
+        _no_callback(pool, contact)
 
 
 @_on(events.AgentConnected)
@@ -952,6 +1012,16 @@ def _agent_cooled(pool: Pool, event: events.AgentCooled) -> None:
     agent = pool._agent(event.agent)
     agent.cools_until = None
     pool.touch_agent(agent)
+
+
+@_on(events.CustomerMerged)
+def _customer_merged(pool: Pool, event: events.CustomerMerged) -> None:
+    """The projector keeps who is one person; routing goes by the customer who is there now."""
+
+
+@_on(events.CustomerSplit)
+def _customer_split(pool: Pool, event: events.CustomerSplit) -> None:
+    """As above."""
 
 
 @_on(events.SendRequested)

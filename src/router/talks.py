@@ -1,10 +1,11 @@
 """The talk between an owner and a customer: held, taken up again, given back to the line. On a call the customer's leg is
-moved as the contact is, between the room and the music.
+moved as the contact is, between the room and the music; and who monitors it is heard as his manner says.
 """
 
 from router import events
-from router.effects import CancelLeg, HoldCaller, JoinCaller
+from router.effects import CancelLeg, HoldCaller, JoinCaller, SetManner
 from router.memory import Contact
+from router.model import Manner
 from router.presence import after_work
 from router.turn import Turn
 
@@ -38,3 +39,22 @@ def to_the_room(turn: Turn, contact: Contact) -> None:
 def _to_the_music(turn: Turn, contact: Contact) -> None:
     if contact.call is not None:
         turn.do(HoldCaller(channel=contact.channel, contact=contact.id, call=contact.call))
+
+
+def set_manner(turn: Turn, contact: Contact, agent: str) -> None:
+    """Every leg that monitors comes in unheard, so until both phones are answered there is nothing to change."""
+    guest = contact.participants[agent]
+    if guest.leg is None or contact.leg is None:
+        return
+    turn.do(
+        SetManner(
+            channel=contact.channel, contact=contact.id, leg=guest.leg, manner=guest.manner, owner_leg=contact.leg
+        )
+    )
+
+
+def renew_manners(turn: Turn, contact: Contact, *manners: Manner) -> None:
+    """The owner has come to the phone, or is another: who speaks in one of these manners has to be told of it."""
+    for agent, guest in contact.participants.items():
+        if guest.manner in manners:
+            set_manner(turn, contact, agent)

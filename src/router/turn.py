@@ -9,6 +9,7 @@ import msgspec
 
 from router.effects import CancelLeg, Deliver, Effect, RingLeg
 from router.events import (
+    CallbackFailed,
     ContactCompleted,
     ContactRequeued,
     ContactTakenOver,
@@ -21,7 +22,7 @@ from router.memory import Agent, Contact
 from router.model import Content
 from router.state import Pool, apply
 
-ENDS_COMPANY = frozenset((ContactRequeued, ContactTakenOver, ContactWrapping, ContactCompleted))
+ENDS_COMPANY = frozenset((CallbackFailed, ContactRequeued, ContactTakenOver, ContactWrapping, ContactCompleted))
 """Whatever takes a contact out of its owner's hands ends the company in it."""
 
 

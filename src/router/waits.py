@@ -4,9 +4,13 @@ A step changes what is asked for and never the place in line. One that is marked
 nobody who is signed in meets what it asks.
 """
 
-from router import events
+from typing import Literal
+
+from router import callbacks, events
+from router.config import End
 from router.effects import EndCaller
 from router.memory import Contact
+from router.queueing import next_step
 from router.state import skips_if_nobody
 from router.turn import Turn
 
@@ -17,21 +21,39 @@ def step(turn: Turn, contact: Contact) -> None:
     reached = turn.pool.queue(contact).steps[number - 1]
     turn.emit(events.ContactStepped(contact=contact.id, step=number))
     if reached.end is not None:
-        end(turn, contact, "closed")
+        end(turn, contact, "closed", reached.end)
 
 
 def pass_on(turn: Turn, contact: Contact) -> None:
     """Come to every step that is due already: those at 0 s, and those behind a step that nobody could serve."""
     queue = turn.pool.queue(contact)
-    while contact.status == "queued" and contact.id in turn.pool.contacts and contact.step < len(queue.steps):
-        is_due = turn.pool.waited_until(contact, queue.steps[contact.step].after_s) <= turn.now
+    while contact.status == "queued" and contact.id in turn.pool.contacts:
+        following = next_step(contact, queue)
+        if following is None:
+            return
+        is_due = turn.pool.waited_until(contact, following.after_s) <= turn.now
         if not is_due and not (skips_if_nobody(contact, queue) and not turn.pool.anybody_for(contact)):
             return
         step(turn, contact)
 
 
-def end(turn: Turn, contact: Contact, outcome: events.Outcome) -> None:
-    """Nobody will take it any more. A caller is hung up on."""
-    if contact.call is not None:
-        turn.do(EndCaller(channel=contact.channel, call=contact.call))
-    turn.emit(events.ContactCompleted(contact=contact.id, outcome=outcome))
+def end(
+    turn: Turn,
+    contact: Contact,
+    outcome: Literal["closed", "after_hours", "overflowed", "voicemail"],
+    how: End,
+    number: str | None = None,
+) -> None:
+    """Nobody will take it now. Only callers are told, or called back: at `number`, else at their own if they have one."""
+    call, back = contact.call, callbacks.number_of(turn, contact, number) if how == "callback" else None
+    if call is not None:
+        words = {"close": None, "voicemail": "voicemail", "callback": "callback" if back else outcome}
+        said = words.get(how, outcome)
+        caller = turn.pool.conversations[contact.conversation].identity if said == "voicemail" else None
+        effect = EndCaller(channel=contact.channel, call=call, say=said, language=contact.language, caller=caller)  # type: ignore[arg-type]
+        turn.do(effect)
+    if call is not None and back is not None:
+        hours = turn.pool.hours(contact.queue, contact.brand)
+        callbacks.promise(turn, contact, back, hours.next_open(turn.now) if hours else None)
+    else:
+        turn.emit(events.ContactCompleted(contact=contact.id, outcome=outcome))

@@ -216,6 +216,9 @@ VALUES: dict[str, dict[str, tuple[str, str]]] = {
         "overflowed": ("the queue was full", "큐가 가득 참"),
         "after_hours": ("outside opening hours", "운영 시간이 아님"),
         "spam": ("spam", "스팸"),
+        "voicemail": ("the caller chose to leave a message", "고객이 음성 메시지를 선택"),
+        "unreached": ("the customer could not be reached", "고객이 전화를 받지 않음"),
+        "called_again": ("the customer called again first", "고객이 먼저 다시 전화함"),
     },
     "source": {
         "wall": ("wall", "기본 조건"),

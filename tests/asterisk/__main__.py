@@ -1,29 +1,38 @@
-"""The phone against a real Asterisk: `python -m asterisk --prefix /where/it/is/installed [--walk] [--load SECONDS] [--json]`.
+"""The phone against a real Asterisk: `python -m asterisk --prefix /where/it/is/installed [--walk] [--load SECONDS] [--json]`,
+or `--scene NAME` for one scene of the walk.
 
 The walk: queue, hold, consult, transfer, hang-up, busy, no answer, a caller who leaves, a broken socket, an exchange that
-is killed in mid-call; who hears whom is told by tones over RTP. The load: ten agents who are never without a caller, routed
-by Naru, by Asterisk's own `Queue()` and by a plain program, one after the other on the same exchange.
+is killed in mid-call, a menu by key, the place in line; who hears whom is told by tones over RTP. The load: ten agents who
+are never without a caller, routed by Naru, by Asterisk's own `Queue()` and by a plain program, one after the other on the
+same exchange.
 """
 
 import argparse
 import asyncio
 import contextlib
+import io
 import itertools
 import json
 import signal
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+import wave
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from asterisk.pbx import MUSIC_HZ, PASSWORD, Pbx, free_port
-from asterisk.phone import Call, Phones
+import httpx2
+
+from asterisk.desk import desk_of
+from asterisk.pbx import CALLER, MENU_HZ, MUSIC_HZ, NUMBER_HZ, PASSWORD, PLACE_HZ, WORDS_HZ, Pbx, free_port
+from asterisk.phone import HEARD, Call, Phones, strength
 from support.center import AgentDesk, Center
 
-TONES = {"caller": 440, "agent1": 880, "agent2": 1320, "fallback": 700}
+TONES = {"caller": 440, "agent1": 880, "agent2": 1320, "agent3": 1000, "fallback": 700}
+SUPERVISOR = "agent3"
 PATIENCE_S = 15.0
 RING_S, TALK_S, PER_S, AGENTS = 0.05, 0.5, 30.0, 10
 IDEAL_PER_S = AGENTS / (RING_S + TALK_S)
@@ -38,20 +47,42 @@ channels:
   brand: shop
   provider: asterisk
   kind: voice
-  settings: {{url: '{url}', app: naru, agent_endpoint: 'PJSIP/{{address}}', country_code: '82'}}
+  settings: {{url: '{url}', app: naru, agent_endpoint: 'PJSIP/{{address}}', trunk_endpoint: PJSIP/caller, country_code: '82',
+    keys: {{'1': callback, '2': voicemail}}, webrtc: {{url: '{phones_url}'}}}}
   secrets: {{username: 'env:NARU_SECRET_USER', password: 'env:NARU_SECRET_PASSWORD'}}
-queues: [{{id: care, name: Care, wrap_up_s: {wrap_up_s}, offer_timeout_s: 3}}]
+- id: menu
+  name: Phone with a menu
+  brand: shop
+  provider: asterisk
+  kind: voice
+  settings:
+    url: '{url}'
+    app: menu
+    agent_endpoint: 'PJSIP/{{address}}'
+    trunk_endpoint: PJSIP/fallback
+    amd_context: naru-amd
+    record: true
+    menu: {{play: 'sound:custom/menu', keys: {{1: {{attributes: {{intent: order}}}}}}, timeout_s: 2, tries: 2}}
+    announce_every_s: 10
+    announce: ['sound:custom/place', 'number:{{position}}']
+    announce_first: ['sound:custom/place', 'number:{{position}}']
+  secrets: {{username: 'env:NARU_SECRET_USER', password: 'env:NARU_SECRET_PASSWORD'}}
+rules: [{{id: orders, when: {{field: attributes.intent, op: eq, value: order}}, then: {{queue: orders}}}}]
+queues:
+- {{id: orders, name: Orders, wrap_up_s: {wrap_up_s}, offer_timeout_s: 3}}
+- {{id: care, name: Care, wrap_up_s: {wrap_up_s}, offer_timeout_s: 3}}
 agents:
 - {{id: owner, name: Owner, role: owner}}
+- {{id: mina, name: Mina, brands: [shop], email: mina@shop.test, phone: mina, softphone: 'secret:softphone-mina'}}
 {agents}
 """
 
 
-def config(url: str, agents: int, wrap_up_s: int) -> str:
+def config(url: str, phones_url: str, agents: int, wrap_up_s: int) -> str:
     each = "\n".join(
         f"- {{id: agent{n}, name: Agent {n}, brands: [shop], phone: agent{n}}}" for n in range(1, agents + 1)
     )
-    return CONFIG.format(url=url, agents=each, wrap_up_s=wrap_up_s)
+    return CONFIG.format(url=url, phones_url=phones_url, agents=each, wrap_up_s=wrap_up_s)
 
 
 async def until(holds: Callable[[], bool], what: str, within_s: float = PATIENCE_S) -> None:
@@ -131,6 +162,42 @@ class House:
 
         await until(so, f"{call.user} does not hear {hertz}, or hears one of {not_}")
 
+    def waiting(self) -> list[str]:
+        """The queues of those who wait."""
+        return [each["queue"] for each in self.center.request("GET", "/v1/live").json()["waiting"]]
+
+    @contextlib.asynccontextmanager
+    async def unheard(self, call: Call, hertz: int) -> AsyncIterator[None]:
+        """All the while, nothing of this comes to the caller: less than a hundredth of what there is to hear."""
+        voice = call.voice
+        assert voice is not None
+        voice.forget()
+        most = 0.0
+
+        async def listen() -> None:
+            nonlocal most
+            while True:
+                most = max(most, strength(voice.samples, hertz) if len(voice.samples) == HEARD else 0.0)
+                await asyncio.sleep(HEARD / 8000 / 4)
+
+        listening = asyncio.create_task(listen())
+        try:
+            yield
+            await asyncio.sleep(0.5)
+        finally:
+            listening.cancel()
+        assert most < 0.01, f"{call.user} has heard {hertz}: {most:.3f}"
+
+    def ends(self) -> tuple[list[str], list[str]]:
+        """The whispers at the exchange: their ends, and their bridges."""
+        with httpx2.Client(auth=("naru", PASSWORD)) as client:
+            channels, bridges = (client.get(f"{self.pbx.url}/{what}").json() for what in ("channels", "bridges"))
+        found = [[each["id"] for each in all_ if each["id"].startswith("whisper-")] for all_ in (channels, bridges)]
+        return found[0], found[1]
+
+    async def no_whisper(self) -> None:
+        await until(lambda: self.ends() == ([], []), f"a whisper is left: {self.ends()}")
+
     async def leg(self, agent: str) -> Call:
         await until(lambda: bool(self.phones.of(agent, "up")), f"{agent} has no call")
         return self.phones.of(agent, "up")[-1]
@@ -163,6 +230,10 @@ class House:
     async def finish(self, agent: str, contact: str) -> None:
         if self.contact(contact).get("status") == "wrapping":
             await self.do(agent, "complete", contact=contact)
+        await self.nobody_works()
+
+    async def nobody_works(self) -> None:
+        """All are away; and their desks have answered the server's heartbeats, as a long scene must see to."""
         for name, desk in self.desks.items():
             await self.do(name, "status", presence="away")
             desk.forget()
@@ -170,8 +241,9 @@ class House:
 
 @contextlib.asynccontextmanager
 async def house(
-    prefix: Path, folder: Path, agents: int, wrap_up_s: int, tones: dict[str, int] | None
+    prefix: Path, folder: Path, agents: int, wrap_up_s: int, tones: dict[str, int] | None, relayed: bool = True
 ) -> AsyncIterator[House]:
+    """`relayed`: the connection to the exchange can be cut. It costs two hops, so what is timed does without."""
     phones_port = free_port()
     pbx = Pbx(prefix, folder / "pbx", phones_port)
     phones = await Phones(("127.0.0.1", pbx.sip_port), tones).open(phones_port)
@@ -181,12 +253,15 @@ async def house(
         await pbx.ready()
         relay = await Relay(pbx.http_port).up()
         env = {"NARU_SECRET_USER": "naru", "NARU_SECRET_PASSWORD": PASSWORD}
-        text = config(f"http://127.0.0.1:{relay.port}/ari", agents, wrap_up_s)
+        url = f"http://127.0.0.1:{relay.port}/ari" if relayed else pbx.url
+        text = config(url, pbx.phones_url, agents, wrap_up_s)
         center = await asyncio.to_thread(Center, folder / "center", text, env)
         await asyncio.to_thread(center.start)
         desks = {}
         for n in range(1, agents + 1):
-            desks[f"agent{n}"] = await AgentDesk.open(center, await asyncio.to_thread(center.agent_key, f"agent{n}"))
+            role = "supervisor" if tones is not None and f"agent{n}" == SUPERVISOR else "agent"
+            key = await asyncio.to_thread(center.agent_key, f"agent{n}", role)
+            desks[f"agent{n}"] = await AgentDesk.open(center, key)
         yield House(center, pbx, phones, relay, desks)
         for desk in desks.values():
             await desk.close()
@@ -348,7 +423,344 @@ async def exchange_killed(it: House) -> None:
     await it.finish("agent1", contact)
 
 
-WALK = (
+async def supervised(it: House) -> None:
+    """A supervisor listens, whispers, barges in and listens again, on one call; nothing is left of a whisper."""
+    contact, call, leg = await it.talk()
+    voice = TONES[SUPERVISOR]
+    await it.do(SUPERVISOR, "status", presence="away")
+    async with it.unheard(call, voice):
+        await it.do(SUPERVISOR, "monitor", contact=contact)
+        ear = await it.leg(SUPERVISOR)
+        await it.hears(ear, TONES["caller"], TONES["agent1"])
+        await it.hears(leg, TONES["caller"], not_=(voice,))
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+        await it.hears(leg, TONES["caller"], voice)
+        await it.hears(ear, TONES["caller"], TONES["agent1"], not_=(voice,))
+        await it.hears(call, TONES["agent1"], not_=(voice,))
+
+        # a customer who is held hears music, and the whisper goes on
+        await it.do("agent1", "hold", contact=contact)
+        await it.hears(call, MUSIC_HZ, not_=(voice,))
+        await it.hears(leg, voice, not_=(TONES["caller"],))
+        await it.hears(ear, TONES["agent1"], not_=(TONES["caller"],))
+        await it.do("agent1", "resume", contact=contact)
+        await it.hears(leg, TONES["caller"], voice)
+
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="listen")
+        await it.hears(leg, TONES["caller"], not_=(voice,))
+        await it.no_whisper()
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+        await it.hears(leg, voice)
+
+    await it.do(SUPERVISOR, "monitor", contact=contact, manner="barge")
+    await it.hears(call, TONES["agent1"], voice)
+    await it.hears(leg, TONES["caller"], voice)
+    await it.hears(ear, TONES["caller"], TONES["agent1"])
+    await it.no_whisper()
+    await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+    await it.hears(call, TONES["agent1"], not_=(voice,))
+    async with it.unheard(call, voice):
+        await it.hears(leg, TONES["caller"], voice)
+    assert len(it.phones.of(SUPERVISOR)) == 1, "one call for all of it"
+
+    # the supervisor hangs up: the talk goes on, and nothing is left of the whisper
+    await it.phones.hang_up(ear)
+    await it.no_whisper()
+    await it.hears(leg, TONES["caller"], not_=(voice,))
+    await it.phones.hang_up(call)
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+async def whispered_to_whoever_has_it(it: House) -> None:
+    """A colleague who is consulted hears no whisper, and hears it once the call is his; its end is the whisper's end."""
+    contact, call, first = await it.talk()
+    voice = TONES[SUPERVISOR]
+    await it.do(SUPERVISOR, "status", presence="away")
+    async with it.unheard(call, voice):
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+        ear = await it.leg(SUPERVISOR)
+        await it.hears(first, TONES["caller"], voice)
+        await it.do("agent2", "status", presence="available")
+        await it.do("agent1", "consult", contact=contact, agent="agent2")
+        second = await it.leg("agent2")
+        async with it.unheard(second, voice):
+            await it.hears(second, TONES["agent1"])
+            await it.hears(first, TONES["agent2"], voice)
+        await it.do("agent1", "transfer", contact=contact, agent="agent2")
+        await it.is_over(first)
+        await it.hears(second, TONES["caller"], voice)
+        await it.hears(call, TONES["agent2"], not_=(voice,))
+        assert len(it.ends()[0]) == 2, it.ends()
+    await it.phones.hang_up(second)
+    await it.is_over(call, ear)
+    await it.no_whisper()
+    await it.contact_is(contact, status="wrapping", agent="agent2")
+    await it.finish("agent2", contact)
+
+
+async def whispers_over_a_broken_socket(it: House) -> None:
+    """The connection breaks during a whisper, which goes on; what of it ended meanwhile is cleaned up on return."""
+    contact, call, leg = await it.talk()
+    voice = TONES[SUPERVISOR]
+    await it.do(SUPERVISOR, "status", presence="away")
+    async with it.unheard(call, voice):
+        await it.do(SUPERVISOR, "monitor", contact=contact, manner="whisper")
+        ear = await it.leg(SUPERVISOR)
+        await it.hears(leg, voice)
+        it.relay.cut()
+        await it.hears(leg, voice)
+        it.relay.mend()
+        await asyncio.sleep(2)
+        await it.hears(leg, voice)
+        it.relay.cut()
+        await it.phones.hang_up(ear)
+        await asyncio.sleep(1)
+        assert it.ends() != ([], []), "nobody was there to clean up"
+        it.relay.mend()
+        await it.no_whisper()
+        await it.hears(leg, TONES["caller"], not_=(voice,))
+    await it.phones.hang_up(call)
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+async def phone_in_the_desk(it: House) -> None:
+    """An agent without a phone: registration by WSS, one click, sound by DTLS-SRTP, hold, keys, hang-up, a reload."""
+    if not it.pbx.has_srtp:
+        print(f"{'':20} not proved: this Asterisk was built without libsrtp", file=sys.stderr)
+        return
+    put = it.center.request("PUT", "/v1/secrets/softphone-mina", json={"value": PASSWORD})
+    assert put.status_code == 204, put.text
+    async with desk_of(it.center, "mina", it.pbx.folder) as desk:
+        call = await it.calls()
+        await it.hears(call, MUSIC_HZ)
+        await desk.goes_available()
+        contact = await desk.accepts()
+        await it.contact_is(contact, status="active", agent="mina")
+        await it.hears(call, desk.hertz, not_=(MUSIC_HZ,))
+        await desk.hears(TONES["caller"])
+
+        await desk.clicks("hold")
+        await it.hears(call, MUSIC_HZ, not_=(desk.hertz,))
+        await desk.hears_nothing_of(TONES["caller"])
+        await desk.clicks("resume")
+        await it.hears(call, desk.hertz, not_=(MUSIC_HZ,))
+        await desk.hears(TONES["caller"])
+        await desk.clicks("phone-keys")
+        await desk.clicks("phone-key-5")
+        await until(
+            lambda: call.voice is not None and list(call.voice.keys.values()) == ["5"], "the key is not heard of"
+        )
+
+        await desk.clicks("phone-hang-up")
+        await it.is_over(call)
+        await it.contact_is(contact, status="wrapping")
+        await desk.clicks("complete-confirm")
+        await it.contact_is(contact, outcome="handled")
+
+        call = await it.calls()
+        contact = await desk.accepts()
+        await it.hears(call, desk.hertz)
+        await it.phones.hang_up(call)
+        await it.contact_is(contact, status="wrapping")
+        await desk.has_no_call()
+        await desk.clicks("complete-confirm")
+
+        call = await it.calls()
+        contact = await desk.accepts()
+        await it.hears(call, desk.hertz)
+        await desk.reloads()
+        await it.is_over(call)
+        await it.contact_is(contact, status="wrapping")
+        await desk.is_registered()
+        await desk.clicks("complete-confirm")
+
+
+async def desk_without_its_phone(it: House) -> None:
+    """Available, but no page has registered: the offer is withdrawn at once and the next agent has the call."""
+    desk = await AgentDesk.open(it.center, await asyncio.to_thread(it.center.agent_key, "mina"))
+    assert (await desk.do("status", presence="available"))["status"] == 200
+    call = await it.calls()
+    ended = await desk.next("offer_ended")
+    assert (ended["outcome"], ended["reason"]) == ("withdrawn", "leg-failed"), ended
+    await it.do("agent1", "status", presence="available")
+    await it.hears(call, TONES["agent1"])
+    await it.phones.hang_up(call)
+    await it.contact_is(ended["contact"], status="wrapping")
+    await it.finish("agent1", ended["contact"])
+    await desk.do("status", presence="offline")
+    await desk.close()
+
+
+async def called_back(it: House) -> None:
+    """Whoever waits presses a key and hangs up, is rung when an agent has picked up, and both hear each other."""
+    call = await it.calls()
+    await it.hears(call, MUSIC_HZ)
+    it.phones.press(call, "1")
+    await it.hears(call, WORDS_HZ, not_=(MUSIC_HZ,))
+    await it.is_over(call)
+    (waits,) = it.center.request("GET", "/v1/callbacks").json()["items"]
+    assert waits["callback"]["number"] == "+82" + CALLER[1:], waits
+    it.phones.calls.clear()
+    await it.do("agent1", "status", presence="available")
+    leg = await it.leg("agent1")
+    back = await it.leg("caller")
+    await it.hears(back, TONES["agent1"])
+    await it.hears(leg, TONES["caller"])
+    await it.phones.hang_up(back)
+    await it.is_over(leg)
+    await it.contact_is(waits["id"], status="wrapping", agent="agent1")
+    await it.finish("agent1", waits["id"])
+
+
+async def message_left(it: House) -> None:
+    """Whoever waits presses the other key and speaks after the tone: an agent gets the recording, with the voice in it."""
+    call = await it.calls()
+    await it.hears(call, MUSIC_HZ)
+    it.phones.press(call, "2")
+    await it.hears(call, WORDS_HZ)
+    await asyncio.sleep(4)  # the words, the tone, and two seconds of speech
+    await it.phones.hang_up(call)
+    await it.do("agent1", "status", presence="available")
+    offer = (await it.desks["agent1"].next("offer"))["offer"]
+    assert (offer["kind"], offer["customer"]["address"]) == ("task", "+82" + CALLER[1:]), offer
+    await it.do("agent1", "accept", offer=offer["id"])
+
+    def parts() -> list[dict[str, Any]]:
+        said = it.center.request("GET", f"/v1/conversations/{offer['conversation']}/messages").json()["items"]
+        return [part for message in said for part in message["parts"] if part.get("file")]
+
+    await until(lambda: bool(parts()), "the recording was not fetched")
+    body = it.center.request("GET", f"/v1/files/{parts()[0]['file']}").content
+    with wave.open(io.BytesIO(body)) as file:
+        samples = [sample for (sample,) in struct.iter_unpack("<h", file.readframes(file.getnframes()))]
+        assert file.getframerate() == 8000, file.getparams()
+    voiced = [strength(samples[at : at + HEARD], TONES["caller"]) for at in range(0, len(samples) - HEARD, HEARD)]
+    assert sum(each > 0.2 for each in voiced) >= 5, voiced
+    await it.do("agent1", "complete", contact=offer["contact"])
+    await it.finish("agent1", offer["contact"])
+
+
+async def menu_key(it: House) -> None:
+    """A menu: the key that is pressed ends it, routes the call, and the music begins."""
+    call = await it.phones.dial("caller", "15771234")
+    await it.hears(call, MENU_HZ)
+    assert it.waiting() == [], "who chooses is not in line yet"
+    it.phones.press(call, "1")
+    await it.hears(call, MUSIC_HZ, not_=(MENU_HZ,))
+    assert it.waiting() == ["orders"]
+    await it.do("agent1", "status", presence="available")
+    contact = (await it.desks["agent1"].next("offer"))["offer"]["contact"]
+    await it.hears(call, TONES["agent1"], not_=(MUSIC_HZ, MENU_HZ))
+    assert it.contact(contact)["attributes"]["intent"] == "order"
+    await it.phones.hang_up(call)
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+async def unrecorded(it: House) -> None:
+    """The exchange cannot record, as when its folder is not there: the talk goes on all the same. With the folder the
+    recording is there afterwards."""
+    there = it.pbx.recordings
+    there.rename(there.with_name("elsewhere"))
+    for is_back in (False, True):
+        if is_back:
+            there.with_name("elsewhere").rename(there)
+        await it.do("agent1", "status", presence="available")
+        call = await it.phones.dial("caller", "15771234")
+        await it.hears(call, MENU_HZ)
+        it.phones.press(call, "1")
+        contact = (await it.desks["agent1"].next("offer"))["offer"]["contact"]
+        leg = await it.leg("agent1")
+        for _ in range(6):
+            await it.hears(call, TONES["agent1"], not_=(MUSIC_HZ, MENU_HZ))
+            await it.hears(leg, TONES["caller"])
+            await asyncio.sleep(0.5)
+        assert it.contact(contact)["status"] == "active"
+        await it.phones.hang_up(call)
+        await it.contact_is(contact, status="wrapping")
+        await it.finish("agent1", contact)
+        assert (there / f"naru-{contact}.wav").exists() == is_back
+
+
+async def menu_unanswered(it: House) -> None:
+    """Nothing is pressed: the menu is played twice, then the caller waits all the same; one who hangs up in it was never
+    there, and one who is in it when the connection breaks hears it anew."""
+    leaves = await it.phones.dial("caller", "15771234")
+    await it.hears(leaves, MENU_HZ)
+    await it.phones.hang_up(leaves)
+    call = await it.phones.dial("caller", "15771234")
+    await it.hears(call, MENU_HZ)
+    it.relay.cut()
+    await asyncio.sleep(5)  # the sound ends while nobody listens
+    it.relay.mend()
+    await it.hears(call, MENU_HZ)
+    await it.hears(call, MUSIC_HZ, not_=(MENU_HZ,))
+    assert it.waiting() == ["care"], "and not the one who left"
+    await it.phones.hang_up(call)
+    await until(lambda: it.waiting() == [], "the caller waits on")
+    await it.nobody_works()
+
+
+async def place_said(it: House) -> None:
+    """The place is said between the music; an agent who answers in the middle of it is heard at once."""
+    call = await it.phones.dial("caller", "15771234")
+    await it.hears(call, MENU_HZ)
+    it.phones.press(call, "1")
+    await it.hears(call, PLACE_HZ, not_=(MUSIC_HZ,))
+    await it.hears(call, NUMBER_HZ)
+    await it.hears(call, MUSIC_HZ, not_=(PLACE_HZ, NUMBER_HZ))
+    await it.nobody_works()
+    await it.hears(call, PLACE_HZ, not_=(MUSIC_HZ,))
+    began = asyncio.get_running_loop().time()
+    await it.do("agent1", "status", presence="available")
+    contact = (await it.desks["agent1"].next("offer"))["offer"]["contact"]
+    leg = await it.leg("agent1")
+    await it.hears(call, TONES["agent1"], not_=(PLACE_HZ, MUSIC_HZ))
+    assert asyncio.get_running_loop().time() - began < 3, "the agent has waited for the end of the announcement"
+    for _ in range(4):
+        await asyncio.sleep(0.5)
+        await it.hears(call, TONES["agent1"], not_=(PLACE_HZ, NUMBER_HZ, MUSIC_HZ))
+        await it.hears(leg, TONES["caller"], not_=(PLACE_HZ, MUSIC_HZ))
+    await it.phones.hang_up(call)
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+async def _calls_out(it: House) -> tuple[str, Call]:
+    """agent1 calls a customer: (contact, the agent's leg)."""
+    await it.do("agent1", "status", presence="available")
+    key = await asyncio.to_thread(it.center.agent_key, "agent1")
+    body = {"channel": "menu", "to": "+821012345678"}
+    started = it.center.request("POST", "/v1/contacts", key, json=body)
+    assert started.status_code == 201, started.text
+    return started.json()["contact"], await it.leg("agent1")
+
+
+async def machine_answers(it: House) -> None:
+    """What picks up a customer's phone talks and talks: it is known for a machine, and the agent hears it."""
+    contact, leg = await _calls_out(it)
+    await it.hears(leg, TONES["fallback"])
+    logs = [path.read_bytes() for path in it.center.folder.rglob("*") if path.is_file() and "log" in path.name]
+    assert any(b'"answered_by":"machine"' in each for each in logs), "nobody has told what picked up"
+    await it.phones.hang_up(leg)
+    await it.is_over(*it.phones.of("fallback"))
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+async def customer_busy(it: House) -> None:
+    """A customer's phone that is listened to is dialled into the dialplan, and that it is busy is told all the same."""
+    it.phones.answers = lambda user: "busy" if user == "fallback" else "answer"
+    contact, leg = await _calls_out(it)
+    await it.is_over(leg)
+    await it.contact_is(contact, status="wrapping")
+    await it.finish("agent1", contact)
+
+
+Scene = Callable[[House], Coroutine[Any, Any, None]]
+WALK: tuple[Scene, ...] = (
     queue_hold_transfer,
     blind_transfer,
     busy,
@@ -357,16 +769,29 @@ WALK = (
     socket_dropped,
     found_on_return,
     exchange_killed,
+    phone_in_the_desk,
+    desk_without_its_phone,
+    supervised,
+    whispered_to_whoever_has_it,
+    whispers_over_a_broken_socket,
+    called_back,
+    message_left,
+    menu_key,
+    unrecorded,
+    menu_unanswered,
+    place_said,
+    machine_answers,
+    customer_busy,
 )
 
 
-async def walk(prefix: Path) -> dict[str, str]:
+async def walk(prefix: Path, scenes: tuple[Scene, ...] = WALK) -> dict[str, str]:
     told = {}
     with tempfile.TemporaryDirectory() as folder:
-        async with house(prefix, Path(folder), 2, 30, TONES) as it:
-            for scene in WALK:
+        async with house(prefix, Path(folder), 3, 30, TONES) as it:
+            for scene in scenes:
                 it.phones.answers = lambda user: "answer"
-                print(f"{scene.__name__:20} {(scene.__doc__ or '').splitlines()[0]}", file=sys.stderr)
+                print(f"{scene.__name__:28} {(scene.__doc__ or '').splitlines()[0]}", file=sys.stderr)
                 await scene(it)
                 told[scene.__name__] = "ok"
                 for call in it.phones.calls.values():
@@ -427,7 +852,7 @@ class Load:
 async def load(prefix: Path, seconds: float) -> dict[str, Any]:
     told: dict[str, Any] = {"ideal_per_s": round(IDEAL_PER_S, 2)}
     with tempfile.TemporaryDirectory() as folder:
-        async with house(prefix, Path(folder), AGENTS, 0, None) as it:
+        async with house(prefix, Path(folder), AGENTS, 0, None, relayed=False) as it:
             told["append_ms"] = await asyncio.to_thread(_append_ms, Path(folder))
             idle = [asyncio.create_task(_is_there(desk)) for desk in it.desks.values()]
             for number in ("2000", "3000", "15881234"):
@@ -481,12 +906,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--prefix", type=Path, required=True)
     parser.add_argument("--walk", action="store_true")
+    parser.add_argument("--scene", action="append", choices=[scene.__name__ for scene in WALK], help="only this one")
     parser.add_argument("--load", type=float, default=0)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     told: dict[str, Any] = {}
-    if asked.walk or not asked.load:
-        told["walk"] = asyncio.run(walk(asked.prefix))
+    if asked.walk or asked.scene or not asked.load:
+        scenes = tuple(scene for scene in WALK if not asked.scene or scene.__name__ in asked.scene)
+        told["walk"] = asyncio.run(walk(asked.prefix, scenes))
     if asked.load:
         told["load"] = asyncio.run(load(asked.prefix, asked.load))
     print(json.dumps(told) if asked.json else json.dumps(told, indent=2))

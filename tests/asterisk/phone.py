@@ -1,5 +1,5 @@
 """SIP phones on one socket, as small as they can be: they call, ring, answer, are busy or silent, hang up, play a tone over
-RTP and tell which tones they hear. They know nothing of Naru.
+RTP and tell which tones they hear and which keys they are told of. They know nothing of Naru.
 """
 
 import asyncio
@@ -10,11 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 FRAME_S, FRAME = 0.02, 160
+KEYS = 101
 HEARD = 1600
 """Samples that are listened to at a time: 0.2 s, so that tones 5 Hz apart would be told apart."""
 SDP = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-    "m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=sendrecv\r\n"
+    "m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n"
+    "a=ptime:20\r\na=sendrecv\r\n"
 )
 
 
@@ -53,6 +55,8 @@ class Voice(asyncio.DatagramProtocol):
     def __init__(self, hertz: int) -> None:
         self._tone = [_ulaw(int(8000 * math.sin(2 * math.pi * hertz * n / 8000))) for n in range(8000)]
         self.samples: list[int] = []
+        self.keys: dict[bytes, str] = {}
+        """By the time stamp of their packets, of which each key has several (RFC 4733)."""
         self.peer: tuple[str, int] | None = None
         self.transport: asyncio.DatagramTransport | None = None
         self.task: asyncio.Task[None] | None = None
@@ -61,7 +65,9 @@ class Voice(asyncio.DatagramProtocol):
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if len(data) > 12:
+        if len(data) > 12 and data[1] & 0x7F == KEYS:
+            self.keys[data[4:8]] = "0123456789*#ABCD"[data[12] & 0x0F]
+        elif len(data) > 12:
             self.samples = (self.samples + [LINEAR[byte] for byte in data[12:]])[-HEARD:]
 
     async def speak(self) -> None:
@@ -159,6 +165,10 @@ class Phones(asyncio.DatagramProtocol):
             self._request(call, "CANCEL")
         self._over(call)
 
+    def press(self, call: Call, key: str) -> None:
+        """A key, as a SIP INFO (RFC 6086 with the usual body)."""
+        self._request(call, "INFO", f"Signal={key}\r\nDuration=160\r\n", "application/dtmf-relay")
+
     async def _offer(self, call: Call) -> str:
         if self._tones is None:
             return SDP.format(port=self.port)  # nobody listens: this phone is only counted
@@ -177,8 +187,8 @@ class Phones(asyncio.DatagramProtocol):
 
     # -- SIP
 
-    def _request(self, call: Call, method: str, body: str = "") -> None:
-        if method in ("INVITE", "BYE"):
+    def _request(self, call: Call, method: str, body: str = "", media_type: str = "application/sdp") -> None:
+        if method in ("INVITE", "BYE", "INFO"):
             call.sequence += 1
         mine, theirs = ("From", "To") if call.is_ours else ("To", "From")
         lines = [
@@ -191,7 +201,7 @@ class Phones(asyncio.DatagramProtocol):
             f"Contact: <sip:{call.user}@127.0.0.1:{self.port}>",
             "Max-Forwards: 70",
         ]
-        self._send(lines, body)
+        self._send(lines, body, media_type)
 
     def _reply(self, call: Call, head: dict[str, Any], status: str, body: str = "") -> None:
         tagged = head["To"] if ";tag=" in head["To"] else f"{head['To']};tag=t{call.id[-12:]}"
@@ -208,8 +218,8 @@ class Phones(asyncio.DatagramProtocol):
         ]
         self._send(lines, body)
 
-    def _send(self, lines: list[str], body: str) -> None:
-        kind = ["Content-Type: application/sdp"] if body else []
+    def _send(self, lines: list[str], body: str, media_type: str = "application/sdp") -> None:
+        kind = [f"Content-Type: {media_type}"] if body else []
         raw = "\r\n".join([*lines, *kind, f"Content-Length: {len(body)}", "", body])
         if self.transport is not None:
             self.transport.sendto(raw.encode(), self._exchange)

@@ -10,10 +10,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from channels import CHANNELS
-from channels.base import Fetches, Greets, Item, Polls, Provider, Reading, Streams
+from channels.base import (
+    Call,
+    Fetches,
+    Found,
+    Greets,
+    Item,
+    Polls,
+    Provider,
+    Reading,
+    Reconciles,
+    Span,
+    Streams,
+    Subscribed,
+)
 from channels.sessions import SESSIONS
 from naru.admin.channels import listed, provider_table
-from router.inputs import AnyInput
+from router.inputs import AnyInput, ReceiveMessage, ReceiveReceipt
 from router.model import ReplyPolicy
 from support.channel import PAYLOADS, Payload, account, differs, hook, payloads, summary
 
@@ -67,6 +80,9 @@ def test_recorded_payloads_are_read_as_they_should_be(provider: Provider, payloa
     if "cursor_after" in payload.said and not isinstance(reading, Reading):
         fault = differs(payload.said["cursor_after"], getattr(reading, "cursor", None) or getattr(reading, "state", {}))
         assert fault is None, f"{payload.path.name}: cursor{fault}"
+    if isinstance(reading, Found):
+        assert reading.fault is None or "fault" in payload.said, reading.fault
+        assert differs(payload.said.get("more", []), [call.url for call in reading.more]) is None
     _are_good(reading.items)
     again = payload.read(provider)
     assert [item.key for item in again.items] == [item.key for item in reading.items], "its keys must be natural"
@@ -150,6 +166,56 @@ def test_fetching_is_total(provider: Fetches) -> None:
     ours = account(provider)  # type: ignore[arg-type]
     for status, body in ((200, b"\xff\xd8"), (200, b"{}"), (404, b""), (500, b"<html>"), (200, b"[]")):
         provider.fetched(ours, "ref", status, "application/json", body)
+
+
+@pytest.mark.parametrize("provider", [p for p in CHANNELS if isinstance(p, Reconciles)], ids=lambda p: p.name)
+def test_asking_afterwards_is_total_and_is_said(provider: Any) -> None:
+    """Whatever is answered to whatever was asked; and what it asks for is in the table, on its page and among payloads."""
+    assert provider.about.made_good != "-"
+    assert "span" in [name for payload in payloads(provider.name) for name in payload.said]
+    page = (ROOT / "docs" / "channels" / f"{provider.name}.md").read_text()
+    assert "made good" in " ".join(page.split())
+    ours, span = account(provider, {"reconcile": "yes"}), Span(1.0, 2.0)
+    first = provider.since(ours, span, 3.0)
+    assert first and all(call.method == "GET" for call in first)
+    for call in (*first, Call(method="GET", url="https://elsewhere.example/?page=x")):
+        for status, body in ((200, b"\xff\xd8"), (200, b"{}"), (404, b""), (500, b"<html>"), (200, b"[]"), (429, b"")):
+            found = provider.found(ours, call, span, status, body, 3.0)
+            assert found.items == () and (status == 200 or found.fault or found.stale)
+            assert len(found.more) <= 1
+
+
+@pytest.mark.parametrize("provider", [p for p in CHANNELS if isinstance(p, Reconciles)], ids=lambda p: p.name)
+def test_what_is_found_afterwards_is_one_with_what_its_webhook_said(provider: Provider) -> None:
+    """Among the recorded payloads is something of which both tell; if it is a message, of the same person and thread."""
+    by_webhook, afterwards = set(), set()
+    for payload in payloads(provider.name):
+        (afterwards if "span" in payload.said else by_webhook).update(map(_name, payload.read(provider).items))
+    assert by_webhook & afterwards, (by_webhook, afterwards)
+    known = {one[1] for one in by_webhook if one[0] == "message"}
+    assert {one for one in afterwards if one[0] == "message" and one[1] in known} <= by_webhook
+
+
+def _name(item: Item) -> tuple[Any, ...]:
+    body = item.body
+    if isinstance(body, ReceiveMessage):
+        return "message", body.dedupe_key, body.thread, body.identity.scope, body.identity.value, body.author
+    if isinstance(body, ReceiveReceipt):
+        return "receipt", body.external or body.message, body.status
+    return "other", item.key
+
+
+@pytest.mark.parametrize("provider", CHANNELS, ids=NAMES)
+def test_what_cannot_be_asked_for_is_not_promised(provider: Provider) -> None:
+    assert isinstance(provider, Reconciles) or provider.about.made_good == "-"
+
+
+@pytest.mark.parametrize("provider", [p for p in CHANNELS if isinstance(p, Subscribed)], ids=lambda p: p.name)
+def test_what_is_wrong_with_a_subscription_is_said_of_any_answer(provider: Any) -> None:
+    ours = account(provider)
+    assert provider.ask_subscription(ours, 3.0).method == "GET"
+    for status, body in ((200, b"\xff\xd8"), (200, b"{}"), (404, b""), (500, b"<html>"), (200, b"[]"), (401, b"{}")):
+        assert provider.subscription(ours, status, body, 3.0)
 
 
 def test_the_table_in_the_docs_is_what_the_code_says() -> None:

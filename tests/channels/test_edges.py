@@ -177,6 +177,30 @@ async def test_what_prepares_is_made_first_and_only_the_end_counts(take: int, sa
     assert (asked, result.kind) == (["/take", "/say"], kind)
 
 
+class Resumes(Takes):
+    """What goes on with something, or begins it where there is none."""
+
+    def write(self, *_: object) -> Calls:
+        begin = Call(url="https://p.example/begin")
+        resume = Call(url="https://p.example/resume", otherwise=begin)
+        return Calls(before=(resume,), call=Call(url="https://p.example/say"))
+
+
+@pytest.mark.parametrize(("resume", "begins"), [(200, False), (404, True), (400, False), (500, False)])
+async def test_what_is_not_there_to_go_on_with_is_begun_and_only_then(resume: int, begins: bool) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.path)
+        return httpx2.Response(resume if request.url.path == "/resume" else 200)
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
+        worker = Worker(*([None] * 4), Tokens(), None, client, "w", "1", lambda: 0.0)  # type: ignore[arg-type]
+        result = await worker._once(PLAIN, Resumes(), deliver("u"), saying("x"))  # type: ignore[arg-type]
+    assert result.kind == "accepted"
+    assert asked == ["/resume", *(["/begin"] if begins else []), "/say"]
+
+
 # -- files, again after an edit
 
 

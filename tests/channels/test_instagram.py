@@ -4,7 +4,7 @@ import pytest
 
 from channels.base import Unsendable
 from channels.providers.instagram import Instagram
-from support.channel import NOW, account, hook
+from support.channel import NOW, account, asked, hook
 from support.social import by_meta, deliver, saying, sent
 
 OURS = account(Instagram(), {"account_id": "178414"}, {"access_token": "IGAA", "app_secret": "app_secret"})
@@ -51,3 +51,14 @@ def test_a_message_about_another_account_is_not_ours() -> None:
 
 def test_the_id_it_gives_is_the_external_one() -> None:
     assert Instagram().outcome(200, b'{"recipient_id":"1","message_id":"aWd"}').externals == ("aWd",)
+
+
+def test_what_was_lost_is_asked_for_where_answers_go() -> None:
+    linked = account(Instagram(), {"account_id": "178414", "page_id": 2086}, {"access_token": "EAAG"})
+    for ours, place in (
+        (OURS, "https://graph.instagram.com/v25.0/178414"),
+        (linked, "https://graph.facebook.com/v25.0/2086"),
+    ):
+        (call,) = asked(Instagram(), ours)
+        assert call.url.startswith(f"{place}/conversations?platform=instagram&")
+        assert Instagram().ask_subscription(ours, NOW).url == f"{place}/subscribed_apps"

@@ -9,7 +9,7 @@ import pytest
 from channels import signatures
 from channels.base import File, Result, Unsendable
 from channels.providers.line import Line
-from support.channel import NOW, account, hook
+from support.channel import HOOK, NOW, account, hook
 from support.social import FILE, KEY, deliver, saying, sent
 
 OURS = account(Line(), secrets={"channel_secret": "s1 s0", "access_token": "tok"})
@@ -88,3 +88,17 @@ def test_content_is_fetched_from_lines_own_host_once_it_is_ready() -> None:
     kinds = [Line().fetched(OURS, "1", status, "video/mp4", b"x") for status in (200, 202, 404, 503)]
     assert isinstance(kinds[0], File)
     assert [one.kind for one in kinds[1:] if isinstance(one, Result)] == ["retry", "rejected", "retry"]
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "fault"),
+    [
+        (200, {"endpoint": HOOK, "active": True}, None),
+        (200, {"endpoint": HOOK, "active": False}, "*Use webhook* is switched off"),
+        (200, {"endpoint": "https://old.example", "active": True}, f"its webhook is 'https://old.example', not {HOOK}"),
+        (401, {"message": "Authentication failed"}, "401 Authentication failed"),
+    ],
+)
+def test_whether_line_calls_us(status: int, said: object, fault: str | None) -> None:
+    assert Line().ask_subscription(OURS, NOW).url == "https://api.line.me/v2/bot/channel/webhook/endpoint"
+    assert Line().subscription(OURS, status, json.dumps(said).encode(), NOW) == fault

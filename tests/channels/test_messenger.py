@@ -5,10 +5,10 @@ import json
 import pytest
 
 from channels import signatures
-from channels.base import Unsendable
+from channels.base import Span, Unsendable
 from channels.providers.messenger import Messenger
 from router.effects import CancelLeg
-from support.channel import NOW, account, hook
+from support.channel import NOW, account, asked, hook
 from support.social import FILE, KEY, by_meta, deliver, form_of, saying, sent
 
 OURS = account(
@@ -132,3 +132,36 @@ def test_a_file_is_fetched_from_its_link_and_one_that_is_gone_is_not_asked_for_a
     assert file.body == b"\xff\xd8"  # type: ignore[union-attr]
     assert Messenger().fetched(OURS, call.url, 403, "text/html", b"").kind == "rejected"  # type: ignore[union-attr]
     assert Messenger().fetched(OURS, call.url, 503, "text/html", b"").kind == "retry"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "fault"),
+    [
+        (200, {"data": [{"id": "42", "name": "Naru", "subscribed_fields": ["messages", "message_reads"]}]}, None),
+        (200, {"data": [{"id": "42", "subscribed_fields": ["feed"]}]}, "the app is subscribed, but not to `messages`"),
+        (
+            200,
+            {"data": [{"id": "7", "subscribed_fields": ["messages"]}]},
+            "the app is not subscribed: subscribe it anew",
+        ),
+        (200, {"data": []}, "the app is not subscribed: subscribe it anew"),
+        (400, {"error": {"code": 190, "message": "The token has expired"}}, "400 190 The token has expired"),
+    ],
+)
+def test_whether_the_app_is_told(status: int, said: object, fault: str | None) -> None:
+    """Meta takes a subscription away from who does not answer for long."""
+    ours = account(Messenger(), {"page_id": "10", "app_id": "42"})
+    call = Messenger().ask_subscription(ours, NOW)
+    assert (call.method, call.url) == ("GET", "https://graph.facebook.com/v25.0/10/subscribed_apps")
+    assert Messenger().subscription(ours, status, json.dumps(said).encode(), NOW) == fault
+
+
+def test_a_token_in_a_next_page_is_not_followed() -> None:
+    """The next page is asked for by its cursor, with our own proof, where the first one was."""
+    (first,) = asked(Messenger(), OURS)
+    body = {
+        "data": [{"updated_time": "2023-11-14T22:13:10+0000"}],
+        "paging": {"cursors": {"after": "Q"}, "next": "https://thief.example/?access_token=EAAG"},
+    }
+    (second,) = Messenger().found(OURS, first, Span(NOW - 3600, NOW), 200, json.dumps(body).encode(), NOW).more
+    assert second.url == first.url + "&after=Q" and second.headers == first.headers

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from channels.base import Result, Unsendable
+from channels.base import Result, Span, Unsendable
 from channels.providers.solapi import Solapi
 from channels.signatures import solapi
 from router.model import ReplyPolicy
-from support.channel import NOW, account, hook
+from support.channel import NOW, account, asked, hook
 from support.sms import ANSWER, DELIVER, JPEG, body, said, written
 
 PROVIDER = Solapi()
@@ -128,3 +128,20 @@ def test_how_a_send_ends(status: int, answer: Any, kind: str, detail: str | None
     result = PROVIDER.outcome(status, msgspec.json.encode(answer))
     assert (result.kind, result.detail) == (kind, detail)
     assert result.externals == (("u9",) if kind == "accepted" else ())
+
+
+def test_results_that_were_lost_are_asked_for_by_signed_requests_each_with_another_salt() -> None:
+    (first,) = asked(PROVIDER, OURS)
+    answer = b'{"nextKey": "M4V1", "messageList": {"a": {"messageId": "a", "statusCode": "2000"}}}'
+    (second,) = PROVIDER.found(OURS, first, Span(NOW - 3600, NOW), 200, answer, NOW).more
+    salts = []
+    for call in (first, second):
+        assert (call.method, call.body) == ("GET", None)
+        assert call.url.startswith("https://api.solapi.com/messages/v4/list?dateType=CREATED&startDate=2023-11-14T21")
+        date, salt, made = re.fullmatch(  # type: ignore[union-attr]
+            r"HMAC-SHA256 ApiKey=K, Date=(.*), salt=(.*), signature=(.*)", call.headers["authorization"]
+        ).groups()
+        assert made == solapi("S", date, salt)
+        salts.append(salt)
+    assert len(set(salts)) == 2
+    assert PROVIDER.found(OURS, second, Span(0, 1), 200, b'{"nextKey": "M4V1", "messageList": {}}', NOW).more == ()

@@ -1,12 +1,15 @@
 """Telegram: a secret token for a signature, chat and number for a name, its own words for what went wrong."""
 
+import json
+from typing import Any
+
 import pytest
 
 from channels.base import Call, File, Result, Unsendable
 from channels.providers.telegram import Telegram
 from router.effects import Deliver
 from router.model import Identity, Thread
-from support.channel import NOW, account, hook
+from support.channel import HOOK, NOW, account, hook
 from support.social import FILE, KEY, deliver, form_of, saying, sent
 
 OURS = account(Telegram(), secrets={"bot_token": "123:abc", "secret_token": "tok_A-1 tok_B-2"})
@@ -118,3 +121,23 @@ def test_what_other_bots_and_we_ourselves_say_is_not_a_customers() -> None:
     for extra in ({"from": {"id": 9, "is_bot": True}}, {"from": {"id": 9}, "sender_business_bot": {"id": 9}}):
         message = {"message_id": 1, "chat": {"id": 5, "type": "private"}, "text": "x", **extra}
         assert Telegram().read(OURS, hook({"update_id": 1, "message": message}), lambda call: None).items == ()
+
+
+INFO = {"url": HOOK, "has_custom_certificate": False, "pending_update_count": 0}
+LATE = {"pending_update_count": 12, "last_error_date": NOW - 60, "last_error_message": "Connection timed out"}
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "fault"),
+    [
+        (200, {"ok": True, "result": INFO}, None),
+        (200, {"ok": True, "result": {**INFO, **LATE}}, "12 updates wait there: Connection timed out"),
+        (200, {"ok": True, "result": {**INFO, **LATE, "last_error_date": NOW - 3600}}, None),
+        (200, {"ok": True, "result": {**INFO, **LATE, "pending_update_count": 0}}, None),
+        (200, {"ok": True, "result": {**INFO, "url": ""}}, f"its webhook is '', not {HOOK}"),
+        (401, {"ok": False, "error_code": 401, "description": "Unauthorized"}, "401 Unauthorized"),
+    ],
+)
+def test_whether_updates_come_to_us(status: int, said: Any, fault: str | None) -> None:
+    assert Telegram().ask_subscription(OURS, NOW).url.endswith("/getWebhookInfo")
+    assert Telegram().subscription(OURS, status, json.dumps(said).encode(), NOW) == fault

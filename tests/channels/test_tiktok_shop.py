@@ -9,7 +9,7 @@ import pytest
 from channels import signatures
 from channels.base import Result, Token, Unsendable
 from channels.providers.tiktok_shop import TikTokShop
-from support.channel import NOW, account, hook, nobody, payloads
+from support.channel import NOW, account, asked, hook, nobody, payloads
 from support.malls import body, deliver, raw, said, written
 
 TIKTOK = TikTokShop()
@@ -126,3 +126,14 @@ def test_the_refresh_token_rotates_and_is_kept() -> None:
     assert isinstance(span, Token) and span.expires_at == NOW + 604800
     refused = TIKTOK.renewed(OURS, {}, 200, raw({"code": 105003, "message": "refresh token is invalid"}), NOW)
     assert isinstance(refused, Result) and refused.kind == "rejected"
+
+
+def test_what_was_lost_is_asked_for_by_signed_requests_without_a_body() -> None:
+    (call,) = asked(TIKTOK, OURS)
+    parts = urlsplit(call.url)
+    params = dict(parse_qsl(parts.query))
+    given = params.pop("sign")
+    text = "s3cret" + parts.path + "".join(name + params[name] for name in sorted(params)) + "s3cret"
+    assert given == hmac.new(b"s3cret", text.encode(), hashlib.sha256).hexdigest()
+    assert parts.path == "/customer_service/202309/conversations" and params["page_size"] == "20"
+    assert (call.method, call.body, call.headers["x-tts-access-token"]) == ("GET", None, "t1")

@@ -1,10 +1,12 @@
 """WhatsApp's own: who is written to, its errors, its files in two requests. Meta's common parts: test_messenger.py."""
 
+import json
+
 import pytest
 
 from channels.base import Call, File, Result, Unsendable
 from channels.providers.whatsapp import WhatsApp
-from support.channel import NOW, account, hook
+from support.channel import HOOK, NOW, account, hook
 from support.social import FILE, KEY, by_meta, deliver, saying, sent
 
 OURS = account(WhatsApp(), {"phone_number_id": "1065"}, {"access_token": "EAAB", "app_secret": "app_secret"})
@@ -88,3 +90,19 @@ def test_a_message_of_nobody_is_none() -> None:
     value = {"metadata": {"phone_number_id": "1065"}, "contacts": [{"user_id": "KR.1"}], "messages": [{"id": "w"}]}
     body = {"object": "whatsapp_business_account", "entry": [{"changes": [{"field": "messages", "value": value}]}]}
     assert WhatsApp().read(OURS, by_meta(body), lambda call: None).items == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "fault"),
+    [
+        (200, {"application": HOOK}, None),
+        (200, {"phone_number": HOOK, "application": "https://old.example"}, None),
+        (200, {"whatsapp_business_account": "https://old.example", "application": HOOK}, "its webhook is"),
+        (200, {}, "200 "),
+    ],
+)
+def test_whether_the_numbers_webhooks_come_to_us(status: int, said: object, fault: str | None) -> None:
+    asked = WhatsApp().ask_subscription(OURS, NOW)
+    assert asked.url == "https://graph.facebook.com/v25.0/1065?fields=webhook_configuration"
+    told = WhatsApp().subscription(OURS, status, json.dumps({"webhook_configuration": said, "id": "1"}).encode(), NOW)
+    assert told is None if fault is None else (told or "").startswith(fault)

@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import hmac
+import json
 
 import pytest
 
-from channels.base import Page, Unsendable
+from channels.base import Page, Span, Unsendable
 from channels.providers.woocommerce import WooCommerce
-from support.channel import NOW, account, hook, nobody, payloads
+from support.channel import HOOK, NOW, account, asked, hook, nobody, payloads
 from support.malls import body, deliver, raw, said, written
 
 WOO = WooCommerce()
@@ -81,3 +82,28 @@ def test_reviews_are_asked_for_from_where_we_were() -> None:
     assert isinstance(page, Page)
     assert ([item.key for item in page.items], page.again_s) == (["review:1"], 300)
     assert WOO.page(OURS, {}, 401, raw({"message": "no"}), NOW).fault == "401 no"
+
+
+def test_orders_that_were_lost_are_asked_for_page_by_page() -> None:
+    (first,) = asked(WOO, OURS)
+    assert first.url == (
+        "https://shop.example/wp-json/wc/v3/orders?dates_are_gmt=true&orderby=modified&order=asc&per_page=100"
+        "&modified_after=2023-11-14T21%3A13%3A20Z&modified_before=2023-11-14T22%3A13%3A21Z&page=1"
+    )
+    full = json.dumps([json.loads(ORDER)] * 100).encode()
+    (second,) = WOO.found(OURS, first, Span(NOW - 3600, NOW), 200, full, NOW).more
+    assert second.url == first.url.replace("&page=1", "&page=2") and second.basic == ("ck", "cs")
+
+
+@pytest.mark.parametrize(
+    ("hooks", "fault"),
+    [
+        ([("order.created", "active", HOOK), ("order.updated", "active", HOOK)], None),
+        ([("order.created", "active", HOOK), ("order.updated", "disabled", HOOK)], "order.updated"),
+        ([("order.created", "active", "https://old.example"), ("order.updated", "paused", HOOK)], "order.created and"),
+    ],
+)
+def test_a_webhook_that_was_switched_off_is_told(hooks: list[tuple[str, str, str]], fault: str | None) -> None:
+    listed = [{"topic": topic, "status": status, "delivery_url": url} for topic, status, url in hooks]
+    told = WOO.subscription(OURS, 200, json.dumps(listed).encode(), NOW)
+    assert told is None if fault is None else fault in (told or "")

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 import pytest
 from oauthlib.oauth1 import Client
@@ -10,7 +10,7 @@ from oauthlib.oauth1 import Client
 from channels import oauth, signatures
 from channels.base import Unsendable
 from channels.providers.x_messages import XMessages
-from support.channel import NOW, account, hook
+from support.channel import NOW, account, asked, hook
 from support.social import FILE, KEY, deliver, saying, sent
 
 SECRETS = {
@@ -122,3 +122,14 @@ def test_no_forged_body_gets_a_signature_by_asking_for_one() -> None:
     assert XMessages().handshake(ours, hook(method="GET", query={"crc_token": "M2I4-NWM3_OTg="})).status == 200
     for token in ('{"for_user_id":"1"}', "a b", "", "x" * 401, "\n"):
         assert XMessages().handshake(ours, hook(method="GET", query={"crc_token": token})).status == 403
+
+
+def test_what_was_lost_is_asked_for_only_where_the_owner_pays_for_it() -> None:
+    assert asked(XMessages(), OURS) == []
+    wanting = account(XMessages(), {"user_id": "10", "reconcile": "yes"}, SECRETS)
+    (call,) = asked(XMessages(), wanting)
+    assert call.method == "GET" and call.url.startswith("https://api.x.com/2/dm_events?dm_event.fields=id%2Ctext")
+    given = dict(parse_qsl(call.headers["authorization"].removeprefix("OAuth ").replace('"', "").replace(", ", "&")))
+    theirs = Client("ck", "consumer-secret", "42-at", "ats+/=", timestamp=f"{NOW:.0f}", nonce=given["oauth_nonce"])
+    _, headers, _ = theirs.sign(call.url)
+    assert f'oauth_signature="{quote(given["oauth_signature"], safe="")}"' in headers["Authorization"]

@@ -4,6 +4,7 @@ The whole path against a real Asterisk, with real audio, is walked by `make aste
 """
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,8 +21,12 @@ Phones = tuple[Center, Exchanges]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TALKS = ["happy_agent", "happy_caller", "happy_router", "happy_router_nosub", "record"]
-STORIES = ["busy", "noanswer", "noendpoint", "cancel", "createdial", "wrapup", "dropped", "replaced", *TALKS]
-TRACES = {"wrapup": "happy_router", "dropped": "wsdrop", "replaced": "wsdrop"}
+MENUS = ["menu", "chooses"]
+STORIES = ["supervised", "busy", "noanswer", "noendpoint", "cancel", "createdial", "wrapup", "dropped", "replaced"]
+STORIES += [*TALKS, *MENUS]
+TRACES = {"wrapup": "happy_router", "dropped": "wsdrop", "replaced": "wsdrop", "chooses": "menu"}
+MENU = {"play": "sound:custom/menu", "keys": {1: {"attributes": {"intent": "order"}}}, "timeout_s": 1, "tries": 1}
+SUPERVISOR = "sora"
 
 
 def config(url: str) -> str:
@@ -35,7 +40,10 @@ def config(url: str) -> str:
                 "brand": name,
                 "provider": "asterisk",
                 "kind": "voice",
-                "settings": {"url": url, "app": name, "agent_endpoint": "PJSIP/{address}"},
+                "settings": {
+                    **{"url": url, "app": name, "agent_endpoint": "PJSIP/{address}"},
+                    **({"menu": copy.deepcopy(MENU)} if name in MENUS else {}),  # YAML would make one of two, an alias
+                },
                 "secrets": {"username": "env:NARU_SECRET_ARI", "password": "env:NARU_SECRET_ARI"},
             },
             "queue": {"id": name, "name": name, "wrap_up_s": 30},
@@ -50,8 +58,19 @@ def config(url: str) -> str:
             "timezone": "Asia/Seoul",
             "brands": [one["brand"] for one in each],
             "channels": [one["channel"] for one in each],
-            "queues": [one["queue"] for one in each],
-            "agents": [{"id": "owner", "name": "Owner", "role": "owner"}, *(one["agent"] for one in each)],
+            "queues": [*(one["queue"] for one in each), {"id": "orders", "name": "Orders", "wrap_up_s": 30}],
+            "rules": [
+                {
+                    "id": "orders",
+                    "when": {"field": "attributes.intent", "op": "eq", "value": "order"},
+                    "then": {"queue": "orders"},
+                }
+            ],
+            "agents": [
+                {"id": "owner", "name": "Owner", "role": "owner"},
+                {"id": SUPERVISOR, "name": "Sora", "brands": ["supervised"], "phone": "boss"},
+                *(one["agent"] for one in each),
+            ],
         }
     )
 
@@ -96,7 +115,7 @@ class Shop:
 async def phones(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Phones]:
     exchanges = await Exchanges().up()
     for name in STORIES:
-        exchanges.by_app[slug(name)] = Exchange(trace(TRACES.get(name, name)))
+        exchanges.by_app[slug(name)] = Exchange([] if name == "supervised" else trace(TRACES.get(name, name)))
     folder = tmp_path_factory.mktemp("asterisk")
     env = {"NARU_SECRET_ARI": "naru"}
     center = await asyncio.to_thread(Center, folder / "center", config(exchanges.url), env)
@@ -229,6 +248,45 @@ async def test_the_socket_breaks_while_a_caller_waits(phones: Phones) -> None:
         assert now != waiting
 
 
+async def test_a_key_in_the_menu_leads_to_the_right_queue(phones: Phones) -> None:
+    async with shop(phones, "menu") as it:
+        await it.exchange.play()
+        contact = (await it.desk.next("offer"))["offer"]["contact"]
+        found = await it.contact(contact, status="wrapping", queue="orders")
+        assert found["attributes"] == {"called": "15771234", "intent": "order"}
+        asked = [
+            (method, uri) for method, uri, _ in it.exchange.asked if "/play/" in uri or uri.startswith("playbacks/")
+        ]
+        caller = next(line["event"]["channel"]["id"] for line in trace("menu") if "event" in line)
+        sound = f"naru-say-1-{caller}"
+        assert asked[:2] == [("POST", f"channels/{caller}/play/{sound}"), ("DELETE", f"playbacks/{sound}")]
+
+
+async def test_who_leaves_the_menu_was_never_there_and_who_is_in_it_when_the_socket_breaks_begins_anew(
+    phones: Phones,
+) -> None:
+    async with shop(phones, "chooses") as it:
+        await it.desk.do("status", presence="away")
+        start = next(line["event"] for line in trace("menu") if line.get("event", {}).get("type") == "StasisStart")
+        leaves = {**start, "channel": {**start["channel"], "id": "17.1"}}
+        await it.exchange.say(leaves)
+        await it.exchange.until("POST", "channels/17.1/play/naru-say-1-17.1")
+        await it.exchange.say({"type": "StasisEnd", "channel": leaves["channel"]})
+
+        stays = {**start["channel"], "id": "17.2"}
+        await it.exchange.say({**start, "channel": stays})
+        await it.exchange.until("POST", "channels/17.2/play/naru-say-1-17.2")
+        plan = {"app_name": "Stasis", "app_data": "chooses,inbound,15771234"}
+        it.exchange.there = {"17.2": {**stays, "dialplan": plan}}
+        await it.exchange.drop()
+        await it.exchange.until("POST", "channels/17.2/play/naru-say-1-17.2", count=2)
+        ended = {"id": "naru-say-1-17.2", "target_uri": "channel:17.2", "state": "done"}
+        await it.exchange.say({"type": "PlaybackFinished", "playback": ended})
+        await it.exchange.until("POST", "channels/17.2/moh")  # nothing was pressed: he waits all the same
+        assert len(it.waiting()) == 1, "and the one who left does not"
+        assert not [uri for _, uri, _ in it.exchange.asked if uri == "channels/17.1/moh"]
+
+
 async def test_another_connection_takes_over_and_gives_back(phones: Phones) -> None:
     async with shop(phones, "replaced") as it:
         await it.exchange.connected.wait()
@@ -241,3 +299,89 @@ async def test_another_connection_takes_over_and_gives_back(phones: Phones) -> N
         assert len(it.exchange.keys) > before, "it comes back"
         assert "app=replaced" in it.exchange.keys[0]
         assert "api_key=naru%3Anaru" in it.exchange.keys[0]
+
+
+# -- a supervisor
+
+
+async def picks_up(it: Shop, number: int, side: str) -> str:
+    """The phone that is rung as the first, or second, is answered: its leg."""
+    _, uri, query = await it.exchange.until("POST", "channels/naru-[^/]*", count=number)
+    leg = uri.removeprefix("channels/")
+    words = query["appArgs"].split(",")
+    assert words[2] == side
+    await it.exchange.say({"type": "StasisStart", "args": words, "channel": {"id": leg, "state": "Up"}})
+    return leg
+
+
+async def since(it: Shop, before: int, last: str) -> list[tuple[str, str]]:
+    """What was asked since then, up to a uri."""
+    for _ in range(400):
+        asked = [(method, uri) for method, uri, _ in it.exchange.asked[before:]]
+        if any(uri == last for _, uri in asked):
+            return asked
+        await asyncio.sleep(0.025)
+    raise AssertionError(f"{last} is not in {asked}")
+
+
+async def test_a_supervisor_whispers_and_whatever_ends_nothing_of_it_is_left(phones: Phones) -> None:
+    async with shop(phones, "supervised") as it:
+        exchange = it.exchange
+        start = next(
+            line["event"] for line in trace("noendpoint") if line.get("event", {}).get("type") == "StasisStart"
+        )
+        await exchange.say(start)
+        offer = (await it.desk.next("offer"))["offer"]
+        contact, room = offer["contact"], f"bridges/naru-room-{offer['contact']}"
+        owner = await picks_up(it, 1, "agent")
+        await exchange.until("POST", f"{room}/addChannel", count=2)
+        key = await asyncio.to_thread(it.center.agent_key, SUPERVISOR, "supervisor")
+        boss = await AgentDesk.open(it.center, key)
+        await boss.do("status", presence="away")
+
+        # her phone is rung once; what she says comes to the owner's ear by two channels that are bridged
+        assert (await boss.do("monitor", contact=contact))["status"] == 200
+        leg = await picks_up(it, 2, "monitor")
+        assert (await exchange.until("POST", f"{room}/addChannel", count=3))[2] == {"channel": leg, "mute": "true"}
+        whisper = f"whisper-{leg[5:]}.{owner[5:]}"
+        ends = [f"{whisper}.from", f"{whisper}.to"]
+        exchange.refuses.add(f"channels/{leg}/snoop/{ends[0]}")  # the one before is still ending: it is tried again
+        before = len(exchange.asked)
+        assert (await boss.do("monitor", contact=contact, manner="whisper"))["status"] == 200
+        asked = await since(it, before, f"channels/{owner}/snoop/{ends[1]}")
+        assert asked.count(("POST", f"channels/{leg}/snoop/{ends[0]}")) == 2
+        assert asked.index(("POST", f"channels/{leg}/variable")) < asked.index(("POST", f"{room}/addChannel"))
+        for end in ends:
+            await exchange.say({"type": "StasisStart", "args": ["whisper"], "channel": {"id": end, "state": "Up"}})
+        await exchange.until("POST", f"bridges/{whisper}/addChannel", count=2)
+
+        # one end goes, the other is hung up, and the bridge is taken down
+        before = len(exchange.asked)
+        assert (await boss.do("monitor", contact=contact, manner="barge"))["status"] == 200
+        await since(it, before, f"channels/{ends[0]}")
+        del exchange.there[ends[0]]
+        left = {
+            "type": "ChannelLeftBridge",
+            "channel": {"id": ends[0]},
+            "bridge": {"id": whisper, "channels": ends[1:]},
+        }
+        await exchange.say(left)
+        await since(it, before, f"channels/{ends[1]}")
+        await exchange.say({**left, "bridge": {"id": whisper, "channels": []}})
+        await since(it, before, f"bridges/{whisper}")
+
+        # while the connection is away she hangs up, and one end of her whisper stays alone
+        exchange.there[ends[1]] = {"id": ends[1], "dialplan": {"app_name": "Stasis", "app_data": "supervised,whisper"}}
+        exchange.bridges = [{"id": whisper, "channels": ends[1:]}, {"id": "whisper-x.y", "channels": []}]
+        del exchange.there[leg]
+        before = len(exchange.asked)
+        await exchange.drop()
+        asked = await since(it, before, "bridges/whisper-x.y")
+        assert ("DELETE", f"channels/{ends[1]}") in asked
+        found = it.center.request("GET", f"/v1/contacts/{contact}").json()
+        assert (found["status"], found.get("participants")) == ("active", None), found
+        assert not it.waiting(), "an end of a whisper is no caller"
+        await boss.close()
+        await exchange.say({"type": "StasisEnd", "channel": start["channel"]})
+        await it.contact(contact, status="wrapping")
+        await it.exchange.until("DELETE", f"channels/{owner}")

@@ -32,7 +32,9 @@ from schemathesis.specs.openapi.checks import (
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from naru.store import migrate
 from support.center import CONFIG, HOOK_SECRET, AgentDesk, Center, ChatPage
+from support.postgres import Postgres
 
 REQUIRE_ALL = os.environ.get("NARU_TEST_REQUIRE") == "all"
 Headers = dict[str, str]
@@ -265,6 +267,24 @@ def test_bad_paths_and_queries_are_problems(house: House) -> None:
     ):
         body = {"json": {"value": "x"}} if method == "PUT" else {}
         assert problem(house.ask(method, path, **body))[0] == status, path
+
+
+def test_a_nul_is_in_no_name_whichever_database_is_asked(postgres: Postgres, tmp_path: Path) -> None:
+    """PostgreSQL refuses a text with a NUL in it: that is whoever sent it, and never ours."""
+    url = postgres.database()
+    migrate.upgrade(url)
+    with Center(tmp_path / "data", env={"NARU_DATABASE_URL": url}) as center:
+        for method, path, body in (
+            ("GET", "/v1/contacts/%00", None),
+            ("GET", "/v1/contacts/%00/why", None),
+            ("GET", "/v1/customers/%00", None),
+            ("GET", "/v1/conversations/%00/messages", None),
+            ("GET", "/v1/files/%00", None),
+            ("DELETE", "/v1/keys/%00", None),
+            ("POST", "/v1/login", {"workspace": "\0", "email": "\0", "password": "\0"}),
+        ):
+            assert problem(center.request(method, path, json=body))[0] in (401, 404, 422), path
+        assert "Traceback" not in center.log_path.read_text()
 
 
 def test_a_message_too_large_for_a_command_is_a_problem(house: House) -> None:

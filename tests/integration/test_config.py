@@ -396,6 +396,12 @@ BAD: dict[str, tuple[str, str]] = {
         "channels: [{id: c, name: x, brand: b, provider: webchat, kind: chat, settings: {a: !!binary aGk=}}]",
         "settings hold something",
     ),
+    "a menu that leads nowhere": (
+        "queues: [{id: q, name: x}]\nbrands: [{id: b, name: x, default_queue: q}]\n"
+        "channels: [{id: c, name: x, brand: b, provider: twilio_voice, kind: voice, "
+        "settings: {menu: {say: {ko: x}, keys: {1: {menu: {say: {ko: y}, keys: {11: {}}}}}}}}]",
+        "channel 'c': settings.menu.keys.1.menu.keys: '11' is no key of a telephone",
+    ),
     "steps that go back": (
         "queues: [{id: q, name: x, steps: [{after_s: 9, tier: 1}, {after_s: 5, tier: 2}]}]",
         "queue 'q' step 2: cannot be reached",

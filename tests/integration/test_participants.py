@@ -514,6 +514,56 @@ async def test_whoever_listens_to_a_call_is_not_heard_and_may_take_it_over(shops
         await house.contact(contact, agent=house.id("sora"), status="active")
 
 
+async def hear(house: House, leg: str, *expected: str) -> None:
+    """This leg comes to be heard by exactly these."""
+    await house.carrier.until(lambda: house.carrier.talking(leg) == set(expected), 20)
+
+
+async def test_a_supervisor_whispers_to_whoever_has_the_call_barges_in_and_listens(shops: PhoneCenter) -> None:
+    async with open_shop(shops) as house:
+        contact, call, leg = await talking(house)
+        await house.do("sora", "monitor", contact=contact, manner="whisper")
+        voice = await house.rings(house.phone("sora"))
+        house.carrier.answer(voice)
+        await hear(house, voice, leg)
+        (guest,) = (await house.contact(contact))["participants"]
+        assert (guest["role"], guest["manner"]) == ("monitoring", "whisper")
+        shown = (await house.desks["mina"].next("contact"))["contact"]
+        while not shown.get("participants"):
+            shown = (await house.desks["mina"].next("contact"))["contact"]
+        assert shown["participants"][0]["manner"] == "whisper", "the owner sees who whispers"
+
+        # the customer is held and hears nobody; the whisper goes on, and goes to the next owner
+        await house.do("mina", "hold", contact=contact)
+        await house.hears(call, f"play {MUSIC}")
+        await hear(house, leg, voice)
+        await hear(house, voice, leg)
+        await house.do("mina", "resume", contact=contact)
+        await hear(house, call, leg, voice)
+        await house.do("mina", "consult", contact=contact, agent=house.id("jun"))
+        second = await house.rings(house.phone("jun"))
+        house.carrier.answer(second)
+        await hear(house, leg, second, voice)
+        await hear(house, voice, leg)
+        await house.do("mina", "transfer", contact=contact, agent=house.id("jun"))
+        await house.over(leg)
+        await hear(house, voice, second)
+        await hear(house, second, call, voice)
+
+        for manner, heard in (("barge", (call, second)), ("listen", ()), ("barge", (call, second))):
+            await house.do("sora", "monitor", contact=contact, manner=manner)
+            await hear(house, voice, *heard)
+            await hear(house, call, second, voice)
+        assert len(house.calls_to(house.phone("sora"))) == 1
+        again = await house.desks["sora"].do("monitor", contact=contact, manner="barge")
+        assert (again["status"], again["code"]) == (409, "is-in-already")
+        wrong = await house.desks["sora"].do("monitor", contact=contact, manner="shout")
+        assert wrong["status"] == 422
+        house.carrier.hang_up(second)
+        await house.over(call, second, voice)
+        await house.contact(contact, status="wrapping", agent=house.id("jun"))
+
+
 async def test_a_guest_whose_phone_is_busy_is_gone(shops: PhoneCenter) -> None:
     async with open_shop(shops) as house:
         contact, call, leg = await talking(house)
@@ -617,6 +667,8 @@ async def test_a_colleague_is_consulted_and_a_supervisor_takes_over_in_the_brows
     await work.focus()
     await board.keyboard.press("Enter")
     await picture(board, "board-work")
+    await expect(at(board, "whisper")).to_have_count(0)  # in writing, that is a note
+    await expect(at(board, "stop")).to_have_count(0)
     await choose(board, "monitor")
     await expect(at(board, "did")).to_be_visible(timeout=WAIT_MS)
     await expect(at(sora, "conversation")).to_have_attribute("data-role", "monitoring", timeout=WAIT_MS)
@@ -625,7 +677,31 @@ async def test_a_colleague_is_consulted_and_a_supervisor_takes_over_in_the_brows
     await answer(sora, "제가 받을게요")
     await expect_notes(mina, "매니저 바꿔 주세요", "제가 받을게요")
     await expect(at(mina, "participant-sora").locator("button")).to_have_count(0)
+    await expect(at(sora, "private")).to_be_disabled()
     await picture(sora, "monitoring")
+
+    # she barges in, is seen to do so, speaks to the customer as herself, and only listens again
+    await choose(sora, "manner-barge")
+    await expect(at(mina, "participant-sora")).to_have_attribute("data-manner", "barge", timeout=WAIT_MS)
+    await expect(at(sora, "private")).to_be_enabled(timeout=WAIT_MS)
+    await at(sora, "private").uncheck()
+    await answer(sora, "매니저 소라입니다")
+    await expect(at(customer, "naru-message").last).to_contain_text("매니저 소라입니다", timeout=WAIT_MS)
+    await expect(at(customer, "naru-message").last).to_contain_text("Sora")
+    await picture(sora, "barging")
+    await choose(sora, "manner-listen")
+    await expect(at(mina, "participant-sora")).to_have_attribute("data-manner", "listen", timeout=WAIT_MS)
+    await expect(at(sora, "private")).to_be_disabled(timeout=WAIT_MS)
+    await work.focus()
+    await board.keyboard.press("Enter")
+    await expect(at(board, "monitor")).to_be_disabled()
+    await choose(board, "stop")
+    await expect(at(sora, "conversation")).to_have_count(0, timeout=WAIT_MS)
+    await work.focus()
+    await board.keyboard.press("Enter")
+    await expect(at(board, "monitor")).to_be_enabled(timeout=WAIT_MS)
+    await choose(board, "monitor")
+    await expect(at(sora, "conversation")).to_have_attribute("data-role", "monitoring", timeout=WAIT_MS)
     await picture(board, "board-monitoring")
     await work.focus()
     await board.keyboard.press("Enter")

@@ -34,6 +34,13 @@ brands:
 channels:
 - {id: b-web, name: B Web, brand: b-shop, provider: webchat, kind: chat}
 - {id: b-hook, name: B Hook, brand: b-shop, provider: webhook, kind: social, secrets: {signing_secret: 'env:NARU_SECRET_HOOK'}}
+- id: b-phone
+  name: B Phone
+  brand: b-shop
+  provider: asterisk
+  kind: voice
+  settings: {url: 'http://127.0.0.1:9/ari', webrtc: {url: 'wss://127.0.0.1:9/ws'}}
+  secrets: {username: 'env:NARU_SECRET_HOOK', password: 'env:NARU_SECRET_HOOK'}
 queues:
 - {id: b-care, name: B Care, offer_timeout_s: 600, max_wait_s: 3000}
 - {id: b-spare, name: B Spare}
@@ -43,7 +50,13 @@ rules:
 - {id: b-rule, when: {field: text, op: contains, value: never}, then: {queue: b-spare}}
 agents:
 - {id: b-owner, name: B Owner, role: owner, email: owner@b.test}
-- {id: b-mina, name: B Mina, brands: [b-shop], skills: {b-skill: 2}, units: 40}
+- id: b-mina
+  name: B Mina
+  brands: [b-shop]
+  skills: {b-skill: 2}
+  units: 40
+  phone: b-1001
+  softphone: secret:softphone-b-mina
 sign_in: {issuer: 'http://127.0.0.1:9', client_id: b-client, label: House ID}
 webhooks:
 - {id: b-crm, url: 'https://127.0.0.1:9/', secret: 'secret:b-secret', types: [naru.participant]}
@@ -86,9 +99,12 @@ PATHS = {
     "/v1/contacts/{id_}/reprioritise": ("waiting", "offered", "active", "ended"),
     "/v1/contacts/{id_}/take-over": ("waiting", "offered", "active", "ended"),
     "/v1/contacts/{id_}/monitor": ("waiting", "offered", "active", "ended"),
+    "/v1/callbacks/{id_}": ("waiting", "offered", "active", "ended"),
     "/v1/conversations/{id_}/messages": ("conversation",),
     "/v1/customers/{id_}": ("customer",),
     "/v1/customers/{id_}/history": ("customer",),
+    "/v1/customers/{id_}/merge": ("customer",),
+    "/v1/customers/{id_}/split": ("customer",),
     "/v1/files/{sha256}": ("file",),
 }
 # Not behind a workspace's token, each with a test of its own below.
@@ -127,6 +143,9 @@ BODIES: dict[str, Any] = {
     "put_chat_device": {"platform": "fcm", "token": "x"},
     "create_key": {"name": "x", "role": "app"},
     "create_invite": {"agent": "nobody"},
+    "order_callback": {"channel": "nowhere", "number": "+821012345678"},
+    "merge_customer": {"into": "nobody"},
+    "split_customer": {"other": "nobody"},
     "start_contact": {"channel": "nowhere", "to": "someone"},
     "login": {"workspace": "x", "email": "x", "password": "x"},
     "login_by_token": {"token": "x" * 30},
@@ -148,6 +167,7 @@ ROLES = {
     **dict.fromkeys((f"list_{name}s" for name in ("brand", "channel", "queue", "skill", "rule", "agent")), "any"),
     **dict.fromkeys((f"get_{name}" for name in ("brand", "channel", "queue", "skill", "rule", "agent")), "any"),
     **dict.fromkeys(("get_my_status", "list_my_offers", "list_my_contacts"), "any"),
+    "get_my_softphone": "agent",
     **dict.fromkeys(("create_ticket", "put_my_status", "start_contact", "accept_offer", "decline_offer"), "agent"),
     **dict.fromkeys(
         (
@@ -156,7 +176,10 @@ ROLES = {
         ),
         "agent",
     ),
+    **dict.fromkeys(("order_callback", "cancel_callback", "merge_customer", "split_customer"), "agent"),
+    "list_callbacks": "any",
     **dict.fromkeys(("consult_contact", "conference_contact", "leave_contact"), "agent"),
+    **dict.fromkeys(("list_callbacks", "order_callback", "cancel_callback"), "agent"),
     **dict.fromkeys(("move_contact", "reprioritise_contact", "take_over_contact", "monitor_contact"), "supervisor"),
     "set_status_agent": "supervisor",
     **dict.fromkeys(("list_webhooks", "get_webhook"), "supervisor"),
@@ -238,6 +261,7 @@ class House:
         made = self.b("POST", "/v1/keys", json={"name": "b", "role": "agent", "agent": "b-mina"}).json()
         key: str = made["key"]
         assert self.b("PUT", "/v1/secrets/b-secret", json={"value": "b's own"}).status_code == 204
+        assert self.b("PUT", "/v1/secrets/softphone-b-mina", json={"value": "b-mina's phone"}).status_code == 204
 
         def mine(method: str, path: str, **more: Any) -> Any:
             answer = self.ask(key, method, path, **more)
@@ -361,10 +385,13 @@ def test_every_route_with_a_token_of_a_and_ids_of_b_is_404(house: House) -> None
         listed = {method.upper(): operation for method, operation in house.document["paths"][path].items()}
         for name in names:
             for method in METHODS:
-                target = path.replace("{id_}", house.ids[name]).replace("{sha256}", house.ids["file"])
+                target = path.replace("{sha256}", house.ids["file"])
+                nothing = path.replace("{sha256}", "0" * 64)
+                target = target.replace("{id_}", house.ids[name])
+                nothing = nothing.replace("{id_}", "never-was")
                 body = body_of(listed[method]) if method in listed else {}
                 answer = house.a(method, target, **body)
-                never_was = house.a(method, path.replace("{id_}", "never-was").replace("{sha256}", "0" * 64), **body)
+                never_was = house.a(method, nothing, **body)
                 tried += 1
                 # Offers are forgotten when they end, so one that never was is over too: 409, and the same for B's.
                 wanted = 405 if method not in listed else 409 if name == "offer" else 404
@@ -401,7 +428,7 @@ def test_bs_ids_in_bodies_of_a_are_refused(house: House) -> None:
 def test_a_secret_of_the_same_name_is_another_secret(house: House) -> None:
     """A secret's name is chosen by whoever puts it, so here the wall is that there are two."""
     assert house.a("PUT", "/v1/secrets/a-secret", json={"value": "a's own"}).status_code == 204
-    assert house.b("GET", "/v1/secrets").json() == {"items": [{"name": "b-secret"}]}
+    assert house.b("GET", "/v1/secrets").json() == {"items": [{"name": "b-secret"}, {"name": "softphone-b-mina"}]}
     assert {"name": "b-secret"} not in house.a("GET", "/v1/secrets").json()["items"]
 
 
@@ -417,7 +444,16 @@ def test_hooks_and_chat_files_open_to_their_own_token_only(house: House) -> None
 
 
 def test_lists_of_a_never_hold_ids_of_b(house: House) -> None:
-    foreign = [*house.ids.values(), "b-web", "b-spare", "b-owner", "only b has this", "person-t", "b-secret"]
+    foreign = [
+        *house.ids.values(),
+        "b-web",
+        "b-spare",
+        "b-owner",
+        "only b has this",
+        "person-t",
+        "b-secret",
+        "b-mina's",
+    ]
     lists = [path for method, path, _ in house.operations() if method == "GET" and "{" not in path]
     assert len(lists) >= 15
     for path in lists:
@@ -427,6 +463,26 @@ def test_lists_of_a_never_hold_ids_of_b(house: House) -> None:
         answer = house.a("GET", path, params=query)
         assert answer.status_code == status, (path, answer.text)
         assert [id_ for id_ in foreign if id_ in answer.text] == [], path
+
+
+def test_a_phones_password_is_told_to_its_own_agent_alone(house: House) -> None:
+    """Not to the house's owner, not in the configuration, and not to somebody of that name in another house."""
+    path, password = "/v1/agents/me/softphone", "b-mina's phone"
+    mine = house.ask(house.b_agent_key, "GET", path)
+    assert mine.json()["registration"] == {
+        "url": "wss://127.0.0.1:9/ws",
+        "domain": "127.0.0.1",
+        "user": "b-1001",
+        "password": password,
+    }
+    assert mine.headers["cache-control"] == "no-store"
+    owner = house.b("POST", "/v1/keys", json={"name": "o", "role": "owner", "agent": "b-owner"}).json()["key"]
+    for key in (owner, house.a_key, house.center.agent_key("jun")):
+        assert house.ask(key, "GET", path).json() == {"registration": None, "missing": None}
+    assert house.b("GET", path).status_code == 403, "a key that is no agent's"
+    for method, other, operation in house.operations():
+        if method == "GET" and "{" not in other and other != path and ROLES[operation["operationId"]] != "open":
+            assert password not in house.b("GET", other).text, other
 
 
 async def test_sockets_of_a_never_see_frames_of_b(house: House) -> None:
@@ -478,7 +534,7 @@ def keys(house: House) -> dict[str, str]:
 
 
 def ask(house: House, method: str, path: str, operation: dict[str, Any], **more: Any) -> httpx2.Response:
-    for name in ("id_", "sha256", "name", "hook", "path"):
+    for name in ("id_", "sha256", "name", "hook", "path", "contact"):
         path = path.replace(f"{{{name}}}", "nothing")
     return house.client.request(method, path, **body_of(operation), **more)
 

@@ -10,7 +10,7 @@ from pytest import MonkeyPatch
 from naru import center, fold, runtime, wire
 from naru.bus.base import DLQ, LogUnavailable
 from naru.sim.faults import run as core
-from router import capacity, engine, events, inputs, intake, state, turn
+from router import calls, capacity, engine, events, inputs, intake, participants, state, turn
 from router.cells import CLOSED, Cells
 from router.line import Group
 from router.matching import Matching
@@ -20,7 +20,7 @@ from router.timers import Timers
 from router.turn import Answer
 from simulation import shards
 
-MOST_SEEDS = 60
+MOST_SEEDS = 150
 Plant = Callable[[MonkeyPatch], None]
 
 
@@ -156,6 +156,11 @@ def _promotion_ignored(patch: MonkeyPatch) -> None:
     patch.setattr(queueing, "tier", lambda c, q: whole(msgspec.structs.replace(c, promoted=False), q))
 
 
+def _speaks_unheard(patch: MonkeyPatch) -> None:
+    for module in (calls, participants):
+        patch.setattr(module, "set_manner", lambda *_: None)
+
+
 def order_of_a_set(patch: MonkeyPatch) -> None:
     def start_gateway(one: turn.Turn, wish: inputs.StartGateway) -> Any:
         for agent in set(one.pool.agents):
@@ -189,6 +194,7 @@ CORE: dict[str, Plant] = {
     "an answer is not remembered": lambda patch: patch.setattr(Pool, "remember", lambda self, id_, seen: None),
     "max_wait does not bring forward": _promotion_ignored,
     "guests stay when the owner goes": lambda patch: patch.setattr(turn, "ENDS_COMPANY", ()),
+    "whoever is to speak is not heard": _speaks_unheard,
     "nobody looks again when somebody leaves": lambda patch: patch.setattr(Pool, "somebody_left", lambda self: None),
     "restoring looks at everybody again": lambda patch: patch.setattr(Pool, "settled", lambda self: None),
 }

@@ -82,7 +82,7 @@ def test_every_planted_fault_is_found(both_cores: ProcessPoolExecutor) -> None:
 
 
 def _digests(hash_seed: str, before: str = "") -> str:
-    code = f"import sys; sys.argv = ['faults', '--seeds', '1-12', '--digest']\n{before}\n"
+    code = f"import sys; sys.argv = ['faults', '--seeds', '1-24', '--digest']\n{before}\n"
     code += "from naru.sim.faults.__main__ import main; sys.exit(main())"
     env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(TESTS)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)

@@ -16,7 +16,8 @@ from naru.store import migrate
 from naru.store.database import Database, StoreUnavailable, sqlite_url
 from naru.store.projector import load_cursor
 from naru.wire import Open, Record, encode
-from router.effects import CancelLeg, Effect
+from router.effects import AnyEffect, CancelLeg, Deliver, Effect
+from router.model import Identity, Thread
 
 CHANNELS = ("phone", "mail")
 
@@ -50,7 +51,7 @@ class Hands(Worker):
     def record(self, workspace: str, effects: Iterable[Effect]) -> None:
         for effect in effects:
             self.ordered += 1
-            self.given.append(effect.leg)  # type: ignore[attr-defined]
+            self.given.append(effect.key if isinstance(effect, Deliver) else effect.leg)  # type: ignore[attr-defined]
         if not self.busy:
             self.done_up_to_now = self.ordered
 
@@ -77,12 +78,14 @@ class House:
         self.tasks["fold"] = asyncio.create_task(self.fold.run())
 
     async def orders(self, leg: str, channel: str = "phone") -> None:
-        """The journal orders an effect."""
+        """The journal orders an effect, and the fold has seen it."""
+        await self.writes(CancelLeg(channel=channel, leg=leg))
+        await self.fold.reach(0, await self.log.end(JOURNAL, 0), 5)
+
+    async def writes(self, effect: AnyEffect) -> None:
         self._seq += 1
-        effect = CancelLeg(channel=channel, leg=leg)
         record = Record(n="n", s=self._seq, i=0, t=1000.0, workspace="ws", pool="ws", fx=(effect,))
         await self.log.append(JOURNAL, 0, [encode(record)])
-        await self.fold.reach(0, await self.log.end(JOURNAL, 0), 5)
 
     def works(self, name: str) -> Hands:
         hands = Hands()
@@ -213,3 +216,22 @@ async def test_while_the_database_is_away_effects_go_on_and_the_place_is_saved_l
     async with asyncio.timeout(30):
         while await load_cursor(house.database, "worker:a", 0) != Cursor(shard=0, offset=2, nonce="n", seq=0):
             await house.a_second_passes()
+
+
+async def test_a_phone_does_not_wait_for_desks_and_a_message_does(house: House) -> None:
+    """A message is read from the history, which follows the fold; whoever waits on the phone is not kept by it."""
+    hands = house.works("a")
+    await house.a_second_passes()
+    await house.orders("before")
+    await given(hands, "before")
+    await house.dies("fold")
+    await house.writes(CancelLeg(channel="phone", leg="rings"))
+    await given(hands, "before", "rings")
+    thread, identity = Thread(external="t"), Identity(scope="s", kind="phone", value="+8210")
+    mail = Deliver(channel="mail", key="k", conversation="c", contact="x", thread=thread, identity=identity)
+    await house.writes(mail)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert hands.given == ["before", "rings"]
+    house.tasks["fold"] = asyncio.create_task(house.fold.run())
+    await given(hands, "before", "rings", "k")

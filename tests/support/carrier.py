@@ -7,6 +7,7 @@ Twilio's own builder makes for that step, and the carrier's debugger must be emp
 
 import asyncio
 import contextlib
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -28,6 +29,23 @@ from support.center import AgentDesk, Center, free_port
 TOKEN = "a-token-nobody-guesses"
 MUSIC = "https://music.test/hold.mp3"
 AGENTS = ("mina", "jun", "sora")
+MENU = {
+    "say": {"ko": "주문은 1번", "en": "For delivery press 2"},
+    "keys": {
+        "1": {"attributes": {"intent": "order"}},
+        "2": {
+            "language": "en",
+            "menu": {"say": {"ko": "급하면 1번", "en": "Urgent? 1"}, "keys": {"1": {"attributes": {"intent": "now"}}}},
+        },
+    },
+    "timeout_s": 5,
+    "tries": 2,
+}
+"""What a channel `menu` asks first. `intent` leads to the queue `second`; its talks are recorded, machines told apart."""
+FAREWELLS = {
+    "callback": ("en-US", "We will call you back when it is your turn. You may hang up now."),
+    "voicemail": ("en-US", "Please leave a message after the tone."),
+}
 SHOPS = 40
 SPEED = 20
 """How much faster than ours the carrier's time goes: a ring of 20 s takes one."""
@@ -46,7 +64,7 @@ def _config(api: str) -> str:
     lines = ["version: 1", "name: Phone center"]
     secret = "secrets: {auth_token: 'env:NARU_SECRET_CARRIER'}"
     settings = ", ".join((f"api_url: '{api}'", "language: en", f"music_url: '{MUSIC}'"))
-    lists: dict[str, list[str]] = {name: [] for name in ("brands", "channels", "queues", "agents")}
+    lists: dict[str, list[str]] = {name: [] for name in ("brands", "channels", "queues", "agents", "rules")}
     lists["agents"].append("{id: owner, name: Owner, role: owner}")
     for n in range(SHOPS):
         own = f"settings: {{account_sid: {_account(n)}, number: '{_number(n, 0)}', {settings}}}, {secret}"
@@ -54,6 +72,14 @@ def _config(api: str) -> str:
         for kind, id_, queue in (("voice", "phone", "care"), ("voice", "quick", "quick"), ("sms", "sms", "care")):
             head = f"id: {id_}{n}, name: {id_}, brand: shop{n}, queue: {queue}{n}"
             lists["channels"].append(f"{{{head}, provider: twilio_{kind}, kind: {kind}, {own}}}")
+        menu = f"menu: {json.dumps(MENU, ensure_ascii=False)}, record: true, detect_machines: true"
+        head = f"id: menu{n}, name: menu, brand: shop{n}, queue: care{n}, provider: twilio_voice, kind: voice"
+        lists["channels"].append(f"{{{head}, {own.replace('settings: {', f'settings: {{{menu}, ', 1)}}}")
+        head = f"id: keys{n}, name: keys, brand: shop{n}, queue: care{n}, provider: twilio_voice, kind: voice"
+        keys = "keys: {'1': callback, '2': voicemail}"
+        lists["channels"].append(f"{{{head}, {own.replace('settings: {', f'settings: {{{keys}, ', 1)}}}")
+        asks = f"when: {{field: attributes.intent, op: exists}}, then: {{queue: second{n}}}"
+        lists["rules"].append(f"{{id: asks{n}, brand: shop{n}, {asks}}}")
         lists["queues"] += [
             f"{{id: care{n}, name: Care, wrap_up_s: 30, dispositions: [done]}}",
             f"{{id: quick{n}, name: Quick, offer_timeout_s: 1}}",
@@ -106,7 +132,10 @@ class Reply:
 
 @dataclass
 class Rest:
-    """The carrier's REST API with faults planted in front: each taken once, by the next request whose path has it."""
+    """The carrier's REST API with faults planted in front: each taken once, by the next request whose path has it.
+
+    That a center asks for lists of messages, when it likes, is neither counted nor faulted.
+    """
 
     app: Any
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -116,6 +145,9 @@ class Rest:
         return sum(part in path for _, path in self.asked)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "GET" and scope["path"].endswith("/Messages.json"):
+            await self.app(scope, receive, send)
+            return
         self.asked.append((scope["method"], scope["path"]))
         for part, replies in self.faults.items():
             if part in scope["path"] and replies:
@@ -260,6 +292,16 @@ class House:
         await self.carrier.until(lambda: all(call.ended for call in calls), PATIENCE_S)
         assert {call.status for call in calls} == {status}
 
+    async def is_asked(self, call: str, what: str) -> None:
+        """A menu that begins so listens for a key."""
+        known = self.carrier.calls[call]
+
+        def asks() -> bool:
+            said = [event for event in known.events if event.startswith("gather ")]
+            return known.gathers and bool(said) and said[-1].startswith(f"gather {what}")
+
+        await self.carrier.until(asks, PATIENCE_S)
+
     async def hears(self, call: str, what: str) -> None:
         """What begins like this is said or played to the caller, from now on."""
         events = self.carrier.calls[call].events
@@ -365,40 +407,96 @@ def _spoken(n: int, path: list[str], base: str, query: dict[str, str], params: d
     response = VoiceResponse()
     match path:
         case []:
-            documents = []
-            for channel in ("phone", "quick"):
+            documents = [_asks("", 1, base)]
+            for channel in ("phone", "quick", "keys"):
                 waiting = VoiceResponse()
                 waiting.enqueue(f"{channel}{n}", wait_url=f"{base}/wait", action=f"{base}/left")
                 documents.append(str(waiting))
             return documents
+        case ["menu"]:
+            waiting = VoiceResponse()
+            waiting.enqueue(f"menu{n}", wait_url=f"{base}/wait", action=f"{base}/left")
+            keys, tries = query.get("keys", ""), int(query["tries"])
+            after = keys + params.get("Digits", "")
+            return [str(waiting), _asks(keys, tries + 1, base), *([_asks(after, 1, base)] if after == "2" else [])]
         case ["wait"]:
-            documents = []
-            for position in range(int(params["CurrentQueueSize"]) + 1):
+            unknown = VoiceResponse()
+            unknown.pause(length=1)
+            unknown.redirect(f"{base}/wait", method="POST")
+            documents = [str(unknown)] if int(params["QueueTime"]) < 3 else []
+            for position in range(
+                int(params["CurrentQueueSize"]) + 5
+            ):  # the order is a second old: some have gone since
                 waiting = VoiceResponse()
                 if position:
                     waiting.say(f"Please hold. You are number {position} in line.", language="en-US")
                 waiting.play(MUSIC)
-                documents.append(str(waiting))
+                documents += [str(waiting), _offers(position, base)]
             return documents
         case ["hold"]:
-            response.play(MUSIC)
-            response.redirect(f"{base}/hold", method="POST")
+            documents = []
+            for position in range(SHOPS):  # it says the place of who is in line again, after a transfer
+                held = VoiceResponse()
+                if position:
+                    held.say(f"Please hold. You are number {position} in line.", language="en-US")
+                held.play(MUSIC)
+                held.redirect(f"{base}/hold", method="POST")
+                documents.append(str(held))
+            return documents
         case ["leg"] | ["room"]:
-            unheard = {"muted": True} if query.get("side") == "monitor" else {}
-            room = response.dial()
+            listens = f"{base}/room?contact={query['contact']}&manner=listen"
+            manner = "listen" if query.get("side") == "monitor" else query.get("manner")
+            room = response.dial(action=listens) if manner == "whisper" else response.dial()
+            heard = {"listen": {"muted": True}, "whisper": {"coach": query.get("owner")}}.get(manner or "", {})
             room.conference(
-                query["contact"], beep="false", start_conference_on_enter=True, end_conference_on_exit=False, **unheard
+                query["contact"], beep="false", start_conference_on_enter=True, end_conference_on_exit=False, **heard
             )
             refused = VoiceResponse()
             refused.hangup()
             return [str(response), str(refused)] if path == ["leg"] else [str(response)]
         case ["leg-status"]:
             return [""]
+        case ["key"]:
+            asked = VoiceResponse()
+            asked.pause(length=20)
+            for document in (asked, response):
+                document.redirect(f"{base}/{query['back']}", method="POST")
+            return [str(asked), str(response)]
+        case ["said"]:
+            tag, words = FAREWELLS[query["what"]]
+            response.say(words, language=tag)
+            if query["what"] == "voicemail":
+                response.record(max_length=180, timeout=8, play_beep=True, action=f"{base}/recorded")
+            response.hangup()
+        case ["recorded"]:
+            response.hangup()
         case ["left"] | ["status"]:
             pass
         case _:
             raise AssertionError(f"nobody should ask for {path}")
     return [str(response)]
+
+
+def _offers(position: int, base: str) -> str:
+    """The place in line with the keys that may be pressed meanwhile."""
+    response = VoiceResponse()
+    url = f"{base}/key?back=wait"
+    gather = response.gather(input="dtmf", num_digits=1, finish_on_key="", timeout=1, method="POST", action=url)
+    gather.say(f"Please hold. You are number {position} in line.", language="en-US")
+    gather.say("To be called back, press 1. To leave a message, press 2.", language="en-US")
+    gather.play(MUSIC)
+    return str(response)
+
+
+def _asks(keys: str, tries: int, base: str) -> str:
+    """The menu at this place, as it is said for the so-many-th time."""
+    response, url = VoiceResponse(), f"{base}/menu?keys={keys}&tries={tries}"
+    gather = response.gather(input="dtmf", num_digits=1, finish_on_key="", timeout=5, method="POST", action=url)
+    words = {"": [("ko-KR", "주문은 1번"), ("en-US", "For delivery press 2")], "2": [("en-US", "Urgent? 1")]}
+    for language, text in words[keys]:
+        gather.say(text, language=language)
+    response.redirect(url, method="POST")
+    return str(response)
 
 
 def normal(document: str) -> str:

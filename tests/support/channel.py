@@ -8,6 +8,8 @@ must be read as. `reads` names of each input what matters (a subset); what is no
      "request": {"method": "POST", "path": "", "query": {…}, "headers": {…}, "body": "text, or an object sent as JSON"},
                  (or "base64" or "hex" instead of "body", for what is no text)
      "answer": {"status": 200, "body": …}, "cursor": {…},        instead of request: what a poll was answered
+     "answer": {…}, "span": [start, end], "asked": "https://…",  what it was answered when asked afterwards (`asked`: the
+                                                                 request, if it is not the first), "more": ["https://…"]
      "frame": "…" or {…}, "state": {…},                          instead of request: what a stream said
      "reads": [{"type": "ReceiveMessage", "key": "…", "text": "…", "dedupe_key": "…", …}],
      "comments": [{"text": "…"}], "replies": {"status": 200, "body": "…"}, "cursor_after": {…}}
@@ -21,7 +23,21 @@ from typing import Any
 
 import msgspec
 
-from channels.base import Account, CallView, Heard, Page, Polls, Provider, Reading, Streams, Webhook
+from channels.base import (
+    Account,
+    Call,
+    CallView,
+    Found,
+    Heard,
+    Page,
+    Polls,
+    Provider,
+    Reading,
+    Reconciles,
+    Span,
+    Streams,
+    Webhook,
+)
 from router.effects import Deliver
 from router.model import Identity, Kind, Thread
 
@@ -108,7 +124,7 @@ class Payload:
             return bytes.fromhex(carrier["hex"])
         return as_bytes(carrier.get("body", b""))
 
-    def read(self, provider: Provider, body: bytes | None = None) -> Reading | Page | Heard:
+    def read(self, provider: Provider, body: bytes | None = None) -> Reading | Page | Heard | Found:
         """As the provider reads it, or another body in its place."""
         said, raw = self.said, self.body if body is None else body
         ours = account(provider, said.get("settings"), said.get("secrets"), said.get("kind"), said.get("token", ""))
@@ -116,6 +132,11 @@ class Payload:
         if "frame" in said:
             assert isinstance(provider, Streams)
             return provider.hear(ours, said.get("state", {}), raw.decode(errors="replace"), now)
+        if "span" in said:
+            assert isinstance(provider, Reconciles)
+            span = Span(*map(float, said["span"]))
+            call = Call(method="GET", url=said["asked"]) if "asked" in said else provider.since(ours, span, now)[0]
+            return provider.found(ours, call, span, said["answer"].get("status", 200), raw, now)
         if "answer" in said:
             assert isinstance(provider, Polls)
             return provider.page(ours, said.get("cursor", {}), said["answer"].get("status", 200), raw, now)
@@ -135,7 +156,7 @@ def payloads(provider: str) -> list[Payload]:
     return [Payload(path) for path in sorted((PAYLOADS / provider).glob("*.json"))]
 
 
-def summary(reading: Reading | Page | Heard) -> list[dict[str, Any]]:
+def summary(reading: Reading | Page | Heard | Found) -> list[dict[str, Any]]:
     """Each input as plain data: its type and fields, its key, and the text and parts of what was said."""
     found = []
     for item in reading.items:
@@ -160,3 +181,9 @@ def differs(wanted: Any, found: Any, where: str = "") -> str | None:
         faults = (differs(a, b, f"{where}[{n}]") for n, (a, b) in enumerate(zip(wanted, found, strict=True)))
         return next((fault for fault in faults if fault), None)
     return None if wanted == found else f"{where}: {found!r} instead of {wanted!r}"
+
+
+def asked(provider: Any, ours: Account, now: float = NOW) -> list[Call]:
+    """The requests by which a provider is asked what there was in the hour before."""
+    calls: tuple[Call, ...] = provider.since(ours, Span(now - 3600, now), now)
+    return list(calls)

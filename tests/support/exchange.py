@@ -76,6 +76,9 @@ class Exchange:
         self.connected = asyncio.Event()
         self.there: dict[str, dict[str, Any]] = {}
         """The channels that a `GET /channels` shows."""
+        self.bridges: list[dict[str, Any]] = []
+        self.refuses: set[str] = set()
+        """Uris of which the next request is refused."""
         self.keys: list[str] = []
 
     async def serve(self, socket: ServerConnection) -> None:
@@ -100,6 +103,11 @@ class Exchange:
     def _answer(self, method: str, uri: str) -> tuple[int, str]:
         if (method, uri) == ("GET", "channels"):
             return 200, json.dumps(list(self.there.values()))
+        if (method, uri) == ("GET", "bridges"):
+            return 200, json.dumps(self.bridges)
+        if uri in self.refuses:
+            self.refuses.remove(uri)
+            return 500, '{"message": "Internal error"}'
         if method == "POST" and re.fullmatch(r"channels/naru-[^/]*", uri):
             recorded = next((line["status"] for line in self._lines if line.get("path") == "/channels"), 200)
             return recorded, '{"error": "Allocation failed"}' if recorded >= 400 else json.dumps({"id": uri[9:]})
@@ -144,6 +152,8 @@ class Exchange:
                 if line["path"].endswith("/addChannel") and self.waits_for_talk:
                     _, uri, _ = await self.until("POST", "bridges/naru-room-[^/]*/addChannel", count=2)
                     ours[line["path"].split("/")[2]] = uri.split("/")[1]  # their name of the bridge, and ours
+                if "/play/" in line["path"]:
+                    await self.until("POST", re.escape(line["path"][1:]))
                 if self.waits_for_hang_up and line["method"] == "DELETE" and line["path"].startswith("/channels/"):
                     name = line["path"].removeprefix("/channels/").removesuffix("/moh")
                     if not line["path"].endswith("/moh"):

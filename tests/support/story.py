@@ -12,7 +12,7 @@ from router import events, inputs
 from router.config import Agent, Brand, Channel, Config, Kind, Queue, Skill
 from router.engine import Decision, decide, expire
 from router.memory import Contact, Memory
-from router.model import Content, Identity, Text, Thread
+from router.model import Content, Identity, Text, Thread, conversation_id
 from router.state import Pool, apply
 
 CHANNELS: tuple[Kind, ...] = ("voice", "chat", "sms", "email", "social", "task")
@@ -112,7 +112,9 @@ class Story:
         """A customer writes (or calls) for the first time."""
         common = {"channel": kind, "identity": Identity(scope="t", kind="external", value=who), **more}
         if kind == "voice":
-            wish: inputs.Input = inputs.ReceiveCall(thread=Thread(external=who, kind="call"), **common)  # type: ignore[arg-type]
+            known = conversation_id("voice", Thread(external=who, kind="call")) in self.pool.conversations
+            call = f"{who}-{self.count}" if known else who  # each call of a customer has a name of its own
+            wish: inputs.Input = inputs.ReceiveCall(thread=Thread(external=call, kind="call"), **common)  # type: ignore[arg-type]
         else:
             key = f"{who}-{self.count}"
             wish = inputs.ReceiveMessage(thread=Thread(external=who), dedupe_key=key, **common)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ import heapq
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -391,6 +392,38 @@ async def test_nobody_talks_before_the_conference_has_started(world: World) -> N
     assert world.carrier.talking(one.sid) == {three.sid}
 
 
+async def test_in_a_conference_one_is_heard_by_all_by_whom_one_coaches_or_by_nobody(world: World) -> None:
+    one, two = [await world.ring_in("<Dial><Conference>r</Conference></Dial>") for _ in range(2)]
+    heard_by = {"muted='true'": set(), "muted='false'": {one.sid, two.sid}, f"coach='{two.sid}'": {two.sid}}
+    for said, heard in heard_by.items():
+        three = await world.ring_in(f"<Dial><Conference {said}>r</Conference></Dial>")
+        assert world.carrier.talking(three.sid) == heard
+        assert world.carrier.talking(one.sid) == {two.sid, three.sid}, "whoever is heard by few hears all"
+        world.carrier.hang_up(three.sid)
+        await settle()
+    assert world.codes() == []
+
+
+async def test_nobody_is_coached_who_is_not_in_that_conference(world: World) -> None:
+    one = await world.ring_in("<Dial><Conference startConferenceOnEnter='false'>r</Conference></Dial>")
+    elsewhere = await world.ring_in("<Dial><Conference>other</Conference></Dial>")
+    world.voice.answers["/gone"] = "<Dial><Conference muted='true'>r</Conference></Dial>"
+    for times, coach in enumerate((one.sid, elsewhere.sid, "CA0"), 1):
+        said = f"<Dial action='/gone'><Conference coach='{coach}'>r</Conference></Dial>"
+        supervisor = await world.ring_in(said)
+        assert world.codes() == [13240] * times
+        assert world.voice.about("/gone")[-1]["DialCallStatus"] == "failed"
+        assert supervisor.where == "conference:r", "the call goes on with the action"
+        world.carrier.hang_up(supervisor.sid)
+        await settle()
+
+
+@pytest.mark.parametrize("said", ["muted='yes'", "hold='true'", "coaching='true'"])
+async def test_what_a_conference_does_not_know_is_an_error(world: World, said: str) -> None:
+    call = await world.ring_in(f"<Dial><Conference {said}>r</Conference></Dial>")
+    assert world.codes() == [12200] and call.ended
+
+
 @pytest.mark.parametrize(("reason", "status"), [("busy", "busy"), ("rejected", "no-answer")])
 async def test_a_rejected_caller_was_never_answered(world: World, reason: str, status: str) -> None:
     call = await world.ring_in(f"<Reject reason='{reason}'/><Say>never</Say>")
@@ -425,6 +458,89 @@ async def test_gather_pause_redirect_and_hangup(world: World) -> None:
     assert world.voice["/next"]["CallStatus"] == "in-progress"
     assert world.voice["/status"]["CallDuration"] == "5"
     assert world.voice.about("/digits") == []
+
+
+async def test_a_key_ends_what_is_said_and_goes_to_the_action(world: World) -> None:
+    gather = "<Gather numDigits='1' finishOnKey='' action='/digits'><Play>long.mp3</Play></Gather>"
+    call = await world.ring_in(f"{gather}<Say>never</Say>")
+    world.voice.answers["/digits"] = "<Pause length='9'/>"
+    await world.time.advance(1)
+    world.carrier.press(call.sid, "#")
+    await settle()
+    assert world.voice["/digits"]["Digits"] == "#", "finishOnKey is empty, so it is a key like any other"
+    world.carrier.press(call.sid, "7")
+    assert call.events[-1] == "pressed 7 in vain", "nobody gathers any more"
+    assert "say never" not in call.events
+
+
+async def test_several_keys_are_gathered_to_the_last(world: World) -> None:
+    call = await world.ring_in("<Gather action='/digits' timeout='3'/>")
+    for key in "12":
+        await world.time.advance(2)
+        world.carrier.press(call.sid, key)
+    await world.time.advance(2)
+    assert world.voice.about("/digits") == []
+    world.carrier.press(call.sid, "3#")
+    await settle()
+    assert world.voice["/digits"]["Digits"] == "123"
+    quiet = await world.ring_in("<Gather timeout='3' actionOnEmptyResult='true' action='/none'/><Say>never</Say>")
+    await world.time.advance(3)
+    assert world.voice["/none"]["Digits"] == ""
+    assert "say never" not in quiet.events
+
+
+async def test_a_gather_is_cut_short_by_a_redirect_and_by_hanging_up(world: World) -> None:
+    one = await world.ring_in("<Gather action='/digits'><Say>press</Say></Gather>")
+    await world.sdk.calls(one.sid).update_async(twiml="<Response><Pause length='9'/></Response>")
+    await settle()
+    assert (one.gathers, one.where) == (False, "document")
+    other = await world.ring_in("<Gather action='/digits'><Say>press</Say></Gather>")
+    world.carrier.hang_up(other.sid)
+    await settle()
+    assert other.ended and world.voice.about("/digits") == []
+
+
+async def test_a_recording_is_paused_gone_on_with_and_ends_with_its_call(world: World) -> None:
+    call = await world.ring_in("<Pause length='60'/>")
+    recordings = world.sdk.calls(call.sid).recordings
+    with pytest.raises(TwilioRestException) as early:
+        await recordings.create_async()
+    assert early.value.code == 21220, "it has not been answered"
+    await world.ring_in("<Say>hi</Say>")
+    talk = await world.ring_in("<Say>hi</Say><Pause length='60'/>")
+    recordings = world.sdk.calls(talk.sid).recordings
+    with pytest.raises(TwilioRestException) as none:
+        await recordings("Twilio.CURRENT").update_async(status="in-progress")
+    assert none.value.status == 404
+    made = await recordings.create_async()
+    assert (made.call_sid, made.status) == (talk.sid, "in-progress")
+    for status, behaviour in (("paused", "skip"), ("in-progress", None), ("in-progress", None)):
+        more = {"pause_behavior": behaviour} if behaviour else {}
+        assert (await recordings("Twilio.CURRENT").update_async(status=status, **more)).status == status
+    world.carrier.hang_up(talk.sid)
+    assert world.carrier.recordings[made.sid].spans == ["in-progress", "paused", "in-progress", "completed"]
+
+
+async def test_two_recordings_of_a_call_have_no_current_one(world: World) -> None:
+    talk = await world.ring_in("<Say>hi</Say><Pause length='60'/>")
+    recordings = world.sdk.calls(talk.sid).recordings
+    await recordings.create_async()
+    await recordings.create_async()
+    with pytest.raises(TwilioRestException) as both:
+        await recordings("Twilio.CURRENT").update_async(status="paused")
+    assert both.value.code == 16108
+
+
+async def test_what_picked_up_is_told_before_the_first_document(world: World) -> None:
+    world.carrier.phone(AGENT, 1, answered_by="machine_start")
+    world.voice.answers["/leg"] = "<Say>hello</Say>"
+    await world.dial(machine_detection="Enable")
+    await world.time.advance(2)
+    assert world.voice.about("/leg") == [], "it is still listened to"
+    await world.time.advance(4)
+    assert world.voice["/leg"]["AnsweredBy"] == "machine_start"
+    with pytest.raises(TwilioRestException):
+        await world.dial(machine_detection="perhaps")
 
 
 async def test_a_webhook_twice_is_the_same_webhook(world: World) -> None:
@@ -547,6 +663,10 @@ async def test_someone_who_hangs_up_while_being_taken_from_the_queue(world: Worl
         ("<Enqueue/>", 12200),
         ("<Dial><Sip>sip:a@b</Sip></Dial>", 12200),
         ("<Gather><Dial>+1</Dial></Gather>", 12200),
+        ("<Gather numDigits='0'/>", 12200),
+        ("<Gather timeout='2.5'/>", 12200),
+        ("<Gather finishOnKey='12'/>", 12200),
+        ("<Gather tries='3'/>", 12200),
         ("<Enqueue waitUrl='/bad'>q</Enqueue>", 12200),
         ("<Redirect>http://[voice.test:port/</Redirect>", 11205),
     ],
@@ -608,6 +728,18 @@ async def test_a_text_out(world: World) -> None:
     assert [each["MessageStatus"] for each in told] == ["sent", "delivered"]
     assert {each["MessageSid"] for each in told} == {sent.sid}
     assert world.carrier.messages[sent.sid or ""].body == "안녕"
+
+
+async def test_texts_are_listed_the_newest_first_by_number_and_time_page_by_page(world: World) -> None:
+    sids = []
+    for n in range(5):
+        await world.time.advance(60)
+        sids.append((await world.sdk.messages.create_async(to=ME if n < 4 else AGENT, from_=SHOP, body=str(n))).sid)
+    since = datetime.fromtimestamp(world.time.now - 200, UTC)
+    found = await world.sdk.messages.list_async(to=ME, date_sent_after=since, page_size=2)
+    assert [one.sid for one in found] == [sids[3], sids[2], sids[1]]
+    assert [one.sid for one in await world.sdk.messages.list_async(from_=SHOP, date_sent_before=since)] == [sids[0]]
+    assert found[0].date_sent == datetime.fromtimestamp(world.time.now - 60, UTC)
 
 
 async def test_a_text_to_a_number_that_is_gone(world: World) -> None:

@@ -105,6 +105,14 @@ def test_an_agents_own_event_is_about_the_agent_and_has_no_sequence() -> None:
     assert made.data == {"agent": "mina", "presence": "away", "reason": "lunch"}
 
 
+def test_what_is_said_of_two_customers_is_about_the_one_and_names_both() -> None:
+    made = one(events.CustomerMerged(customer="a", into="b", by="mina"))
+    assert (made.type, made.subject, made.partitionkey, made.sequence) == ("naru.customer.merged", "a", "a", None)
+    assert made.data == {"customer": "a", "into": "b", "by": "mina"}
+    back = one(events.CustomerSplit(customer="a", by="key:shop"))
+    assert (back.type, back.subject, back.data) == ("naru.customer.split", "a", {"customer": "a", "by": "key:shop"})
+
+
 def test_a_receipt_is_about_the_contact_of_its_message() -> None:
     book = Book()
     book.contact_of["m1"] = "c1"

@@ -2,10 +2,15 @@
 connection in `channels.ari`.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from channels import asterisk
 from channels.base import (
     About,
     Account,
+    Call,
+    File,
     HookReply,
     Look,
     Outgoing,
@@ -16,7 +21,8 @@ from channels.base import (
     Unsendable,
     Webhook,
 )
-from router.effects import AnyEffect, CancelLeg, EndCaller, HoldCaller, JoinCaller, RingLeg
+from channels.elsewhere import arrived
+from router.effects import AnyEffect, CancelLeg, EndCaller, HoldCaller, JoinCaller, RingLeg, SetManner
 from router.model import Kind, ReplyPolicy
 
 
@@ -27,7 +33,7 @@ class Asterisk:
         family="phone",
         receives="calls",
         sends="calls",
-        media="recordings stay on the exchange",
+        media="messages that callers leave; recordings stay on the exchange",
         evidence="real server",
         verified_against="Asterisk 22.10.1: recorded traces in the tests, a real one with real audio by `make asterisk`",
     )
@@ -36,6 +42,9 @@ class Asterisk:
     required_settings: tuple[str, ...] = ("url",)
     required_secrets: tuple[str, ...] = ("username", "password")
     repeats_safely = True
+
+    def settings_fault(self, settings: Mapping[str, Any]) -> str | None:
+        return asterisk.settings_fault(settings)
 
     def verify(self, account: Account, webhook: Webhook) -> bool:
         return False  # nothing comes but by the connection that we open ourselves
@@ -57,11 +66,19 @@ class Asterisk:
                 return asterisk.join(account, effect.contact, effect.call)
             case HoldCaller():
                 return asterisk.hold(account, effect.contact, effect.call)
+            case SetManner():
+                return asterisk.heard(account, effect.contact, effect.leg, effect.manner, effect.owner_leg)
             case CancelLeg():
                 return Steps((asterisk.hang_up(effect.leg),))
             case EndCaller():
-                return Steps((asterisk.hang_up(effect.call),))
+                return asterisk.end(effect, account)
         raise Unsendable("not a call")
+
+    def fetch(self, account: Account, ref: str) -> Call:
+        return asterisk.stored(account, ref)
+
+    def fetched(self, account: Account, ref: str, status: int, media_type: str, body: bytes) -> File | Result:
+        return arrived(status, "audio/wav", body, "the exchange")
 
     def outcome(self, status: int, body: bytes) -> Result:
         return Result("rejected", detail="calls are not made by webhook")

@@ -4,10 +4,13 @@ In: {"metadata": {"topic"}, "notification": {"notificationId", "data": {"convers
 "messageBody", "senderUserName", "recipientUserName", "createdDate", "subject", "messageMedia": [{"mediaName",
 "mediaType", "mediaUrl"}]}}} (developer.ebay.com, notification events). What a seller wrote elsewhere comes as well.
 Signed with a key of eBay's that is asked for by its name; the address is first asked for by GET. Out: POST send_message.
+What there was: GET conversation, and of each with news GET conversation/{id}, both the newest first; there the names are
+written senderUsername and recipientUsername.
 """
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
@@ -16,16 +19,19 @@ from channels.base import (
     About,
     Account,
     Call,
+    Found,
     HookReply,
     Item,
     Look,
     Outgoing,
     Reading,
     Result,
+    Span,
     Token,
     Transport,
     Webhook,
 )
+from channels.elsewhere import following
 from router.effects import AnyEffect
 from router.model import Elsewhere, Identity, Kind, ReplyPolicy, Thread
 
@@ -34,6 +40,8 @@ TOPICS = ("NEW_MESSAGE", "BUYER_QUESTION")
 MEDIA = {"IMAGE": "image/jpeg", "PDF": "application/pdf", "DOC": "application/msword", "TXT": "text/plain"}
 MAX_LENGTH = 2000
 LATE_S = 24 * 3600.0
+PAGE = 50
+CONVERSATIONS = "/commerce/message/v1/conversation"
 
 
 class Ebay(malls.AtAddress):
@@ -44,6 +52,7 @@ class Ebay(malls.AtAddress):
         receives="messages of buyers, files; the shop's own answers",
         sends="texts",
         media="in",
+        made_good="messages",
         policy="2,000 characters, within 24 h",
         evidence="vendor's library",
         verified_against="signature and challenge: eBay's own SDK; the rest: documents",
@@ -52,6 +61,7 @@ class Ebay(malls.AtAddress):
     transport: Transport = "webhook"
     required_settings: tuple[str, ...] = ("username", "client_id")
     required_secrets: tuple[str, ...] = ("client_secret", "refresh_token", "verification_token")
+    span_s = 72 * 3600.0  # whether a conversation with news is within a time cannot be asked
 
     def handshake(self, account: Account, webhook: Webhook) -> HookReply:
         asked = webhook.query.get("challenge_code", "")
@@ -130,10 +140,45 @@ class Ebay(malls.AtAddress):
         return malls.outcome(status, said, (malls.text(loose.at(said, "messageId")),))
 
     def check(self, account: Account, now: float) -> Call:
-        url = (
-            f"{account.setting('api_url', API)}/commerce/message/v1/conversation?conversation_type=FROM_MEMBERS&limit=1"
-        )
-        return Call(method="GET", url=url, headers=malls.bearer(account))
+        return _listed(account, "", limit="1")
+
+    def since(self, account: Account, span: Span, now: float) -> tuple[Call, ...]:
+        return (_listed(account, ""),)
+
+    def found(self, account: Account, call: Call, span: Span, status: int, body: bytes, now: float) -> Found:
+        said = loose.record_of(body)
+        if urlsplit(call.url).path.endswith(CONVERSATIONS):
+            return self._conversations(account, call, span, status, said)
+        messages = malls.rows(said.get("messages"))
+        if status != 200 or not isinstance(said.get("messages"), list):
+            return Found(fault=f"{status} {malls.why(said)}", stale=status == 401)
+        thread = urlsplit(call.url).path.rpartition("/")[2]
+        renamed = [
+            {
+                **one,
+                "conversationId": thread,
+                "senderUserName": one.get("senderUsername"),
+                "recipientUserName": one.get("recipientUsername"),
+            }
+            for one in messages
+            if _is_in(span, one)
+        ]
+        items = tuple(item for one in renamed if (item := self._customers(account, one)) is not None)
+        return Found(items=items, more=_next(call, said) if messages and _is_in(span, messages[-1]) else ())
+
+    def _conversations(self, account: Account, call: Call, span: Span, status: int, said: dict[str, Any]) -> Found:
+        """Those with news; and the next page, as long as there are any on this one."""
+        if status != 200 or not isinstance(said.get("conversations"), list):
+            return Found(fault=f"{status} {malls.why(said)}", stale=status == 401)
+        rows = malls.rows(said["conversations"])
+        news = [row for row in rows if _is_in(span, row.get("latestMessage"))]
+        calls = [_listed(account, name) for row in news if (name := malls.text(row.get("conversationId")))]
+        return Found(more=(*calls, *(_next(call, said) if news else ())))
+
+    def _customers(self, account: Account, data: dict[str, Any]) -> Item | None:
+        """Of what the shop has said itself it is not told whether it was said here."""
+        ours = malls.text(data.get("senderUserName")).lower() == account.setting("username").lower()
+        return None if ours else self._message(account, data)
 
     def renew(self, account: Account, kept: Mapping[str, str], now: float) -> Call:
         return Call(
@@ -146,3 +191,20 @@ class Ebay(malls.AtAddress):
         self, account: Account, kept: Mapping[str, str], status: int, body: bytes, now: float
     ) -> Token | Result:
         return malls.token(status, loose.decoded(body), now)
+
+
+def _listed(account: Account, conversation: str, limit: str = str(PAGE)) -> Call:
+    """The newest conversations with members, or the newest messages of one."""
+    place = f"{CONVERSATIONS}/{quote(conversation, safe='')}" if conversation else CONVERSATIONS
+    asked = urlencode({"conversation_type": "FROM_MEMBERS", "limit": limit})
+    url = f"{account.setting('api_url', API)}{place}?{asked}"
+    return Call(method="GET", url=url, headers=malls.bearer(account))
+
+
+def _next(call: Call, said: dict[str, Any]) -> tuple[Call, ...]:
+    return following(call, malls.text(said.get("next"), 2_000))
+
+
+def _is_in(span: Span, said: Any) -> bool:
+    at = malls.time(loose.at(said, "createdDate"))
+    return at is not None and at >= span.start

@@ -6,7 +6,21 @@ customer takes back is deleted here too. Answers are at most 1000 bytes of UTF-8
 """
 
 from channels import meta
-from channels.base import About, Account, Call, File, HookReply, Look, Outgoing, Reading, Result, Transport, Webhook
+from channels.base import (
+    About,
+    Account,
+    Call,
+    File,
+    Found,
+    HookReply,
+    Look,
+    Outgoing,
+    Reading,
+    Result,
+    Span,
+    Transport,
+    Webhook,
+)
 from channels.saying import said
 from router.effects import AnyEffect
 from router.model import Kind, ReplyPolicy
@@ -24,6 +38,7 @@ class Instagram:
         sends="texts",
         receipts="read",
         media="in",
+        made_good="messages (the newest 20 of a conversation)",
         policy="24 hours (7 days with HUMAN_AGENT), 1,000 bytes",
         evidence="published vectors",
         verified_against="the signature construction that GitHub publishes a vector for, and Meta's documented payloads",
@@ -32,6 +47,7 @@ class Instagram:
     transport: Transport = "webhook"
     required_settings: tuple[str, ...] = ("account_id",)
     required_secrets: tuple[str, ...] = ("app_secret", "verify_token", "access_token")
+    span_s = 72 * 3600.0  # a list cannot be asked for up to a time
 
     def verify(self, account: Account, webhook: Webhook) -> bool:
         return meta.verify(account, webhook)
@@ -63,3 +79,21 @@ class Instagram:
 
     def fetched(self, account: Account, ref: str, status: int, media_type: str, body: bytes) -> File | Call | Result:
         return meta.fetched(status, media_type, body)
+
+    def since(self, account: Account, span: Span, now: float) -> tuple[Call, ...]:
+        page = account.setting("page_id")
+        if page:
+            return (meta.conversations(account, page, "instagram"),)
+        return (meta.conversations(account, account.setting("account_id"), "instagram", GRAPH),)
+
+    def found(self, account: Account, call: Call, span: Span, status: int, body: bytes, now: float) -> Found:
+        return meta.found(account, call, span, status, body, account.setting("account_id"), self.policy(account))
+
+    def ask_subscription(self, account: Account, now: float) -> Call:
+        page = account.setting("page_id")
+        return (
+            meta.subscribed(account, page) if page else meta.subscribed(account, account.setting("account_id"), GRAPH)
+        )
+
+    def subscription(self, account: Account, status: int, body: bytes, now: float) -> str | None:
+        return meta.subscription(account, status, body)

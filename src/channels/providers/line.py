@@ -33,6 +33,7 @@ from router.effects import AnyEffect
 from router.inputs import ReceiveMessage, ReviseMessage
 from router.model import Content, Elsewhere, Identity, Kind, Part, ReplyPolicy, Text, Thread
 
+ENDPOINT = "https://api.line.me/v2/bot/channel/webhook/endpoint"
 API, DATA = "https://api.line.me/v2/bot/message", "https://api-data.line.me/v2/bot/message"
 MAX_TEXT = 5000
 TOKEN_S = 50.0
@@ -99,6 +100,18 @@ class Line:
             return Result("rejected", detail=words)
         detail = " ".join(filter(None, (words, *details)))
         return Result("uncertain", detail=f"{status} {detail}") if status >= 500 else by_status(status, detail)
+
+    def ask_subscription(self, account: Account, now: float) -> Call:
+        return Call(method="GET", url=ENDPOINT, headers={"authorization": f"Bearer {account.secrets['access_token']}"})
+
+    def subscription(self, account: Account, status: int, body: bytes, now: float) -> str | None:
+        told = loose.record_of(body)
+        if status != 200:
+            return f"{status} {loose.text(told, 'message', most=300)}".strip()
+        url = loose.text(told, "endpoint", most=1_000)
+        if url != account.hook_url:
+            return f"its webhook is '{url}', not {account.hook_url}"
+        return None if told.get("active") is True else "*Use webhook* is switched off"
 
     def fetch(self, account: Account, ref: str) -> Call:
         headers = {"authorization": f"Bearer {account.secrets['access_token']}"}

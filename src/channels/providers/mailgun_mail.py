@@ -3,12 +3,12 @@
 Route (`path` mime): a form with body-mime, recipient, timestamp, token, signature. Event (`path` events): JSON {signature:
 {timestamp, token, signature}, event-data: {event, severity, message.headers.message-id, delivery-status}}. The signature is
 over time and token only, not over what is said, so a token is good once: it is the key of what it brought. Mailgun repeats
-for 8 hours what was not answered with 200. Sources: documentation.mailgun.com (securing webhooks, receive-http, webhook
-payloads, messages), the tests of django-anymail.
+for 8 hours what was not answered with 200; events are listed for three days at least (GET events). Sources:
+documentation.mailgun.com (securing webhooks, receive-http, webhook payloads, messages, events), the tests of django-anymail.
 """
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -18,16 +18,19 @@ from channels.base import (
     About,
     Account,
     Call,
+    Found,
     HookReply,
     Item,
     Look,
     Outgoing,
     Reading,
     Result,
+    Span,
     Transport,
     Webhook,
     by_status,
 )
+from channels.elsewhere import following
 from channels.signatures import is_fresh, mailgun, same
 from router.effects import AnyEffect
 from router.inputs import ReceiveReceipt
@@ -51,6 +54,7 @@ class MailgunMail:
         sends="mails",
         receipts="sent, delivered, failed",
         media="both ways",
+        made_good="receipts",
         verified_against="Mailgun's documented signature, payloads and API",
     )
     kinds: tuple[Kind, ...] = ("email",)
@@ -58,6 +62,7 @@ class MailgunMail:
     required_settings: tuple[str, ...] = ("address", "domain")
     required_secrets: tuple[str, ...] = ("api_key", "signing_key")
     max_body_bytes = 40_000_000
+    span_s = 6 * 3600.0
 
     def verify(self, account: Account, webhook: Webhook) -> bool:
         stamp, token, given = _signature(webhook)
@@ -85,12 +90,11 @@ class MailgunMail:
         raw = letters.written(letter, message.files if message else (), now)
         values = [("to", letter.to), ("o:tracking", "no")]
         kind, body = forms.written(values, ("message", "message.eml", "message/rfc822", raw))
-        base = account.setting("api_url", "https://api.mailgun.net").rstrip("/")
         return Call(
-            url=f"{base}/v3/{quote(account.setting('domain'), safe='')}/messages.mime",
+            url=_address(account, "messages.mime"),
             headers={"content-type": kind},
             body=body,
-            basic=("api", account.secrets["api_key"]),
+            basic=_basic(account),
             timeout_s=60,
         )
 
@@ -100,6 +104,29 @@ class MailgunMail:
         if not 200 <= status < 300:
             return by_status(status, loose.text(said, "message", most=400))
         return Result("accepted", (external,)) if external else Result("uncertain", detail=f"{status} without an id")
+
+    def since(self, account: Account, span: Span, now: float) -> tuple[Call, ...]:
+        """Mails are not asked for: one alone may be larger than all that is taken in at once."""
+        times = {"begin": f"{span.start:.0f}", "end": f"{span.end + 1:.0f}", "ascending": "yes"}
+        asked = urlencode({**times, "limit": "300", "event": "delivered OR failed OR rejected"})
+        return (Call(method="GET", url=f"{_address(account, 'events')}?{asked}", basic=_basic(account)),)
+
+    def found(self, account: Account, call: Call, span: Span, status: int, body: bytes, now: float) -> Found:
+        said = loose.record_of(body)
+        if status != 200 or not isinstance(said.get("items"), list):
+            return Found(fault=f"{status} {loose.text(said, 'message', most=300)}".strip())
+        rows = loose.objects(said, "items")  # the last page is empty, and has a next one all the same
+        link = loose.text(said, "paging", "next", most=4_000) if rows else ""
+        return Found(items=tuple(item for row in rows for item in _event(account, row, "")), more=following(call, link))
+
+
+def _address(account: Account, name: str) -> str:
+    base = account.setting("api_url", "https://api.mailgun.net").rstrip("/")
+    return f"{base}/v3/{quote(account.setting('domain'), safe='')}/{name}"
+
+
+def _basic(account: Account) -> tuple[str, str]:
+    return "api", account.secrets["api_key"]
 
 
 def _signature(webhook: Webhook) -> tuple[str, str, str]:

@@ -11,11 +11,13 @@ from channels.base import (
     Account,
     Call,
     File,
+    Found,
     HookReply,
     Look,
     Outgoing,
     Reading,
     Result,
+    Span,
     Transport,
     Unsendable,
     Webhook,
@@ -36,6 +38,7 @@ class Messenger:
         sends="texts, files one at a time",
         receipts="delivered, read",
         media="both ways",
+        made_good="messages (the newest 20 of a conversation)",
         policy="24 hours (7 days with HUMAN_AGENT), 2,000 characters",
         evidence="published vectors",
         verified_against="the signature construction that GitHub publishes a vector for, and Meta's documented payloads",
@@ -44,6 +47,7 @@ class Messenger:
     transport: Transport = "webhook"
     required_settings: tuple[str, ...] = ("page_id",)
     required_secrets: tuple[str, ...] = ("app_secret", "verify_token", "access_token")
+    span_s = 72 * 3600.0  # a list cannot be asked for up to a time
 
     def verify(self, account: Account, webhook: Webhook) -> bool:
         return meta.verify(account, webhook)
@@ -77,3 +81,15 @@ class Messenger:
 
     def fetched(self, account: Account, ref: str, status: int, media_type: str, body: bytes) -> File | Call | Result:
         return meta.fetched(status, media_type, body)
+
+    def since(self, account: Account, span: Span, now: float) -> tuple[Call, ...]:
+        return (meta.conversations(account, account.setting("page_id"), "messenger"),)
+
+    def found(self, account: Account, call: Call, span: Span, status: int, body: bytes, now: float) -> Found:
+        return meta.found(account, call, span, status, body, account.setting("page_id"), self.policy(account))
+
+    def ask_subscription(self, account: Account, now: float) -> Call:
+        return meta.subscribed(account, account.setting("page_id"))
+
+    def subscription(self, account: Account, status: int, body: bytes, now: float) -> str | None:
+        return meta.subscription(account, status, body)

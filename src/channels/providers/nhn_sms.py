@@ -2,11 +2,14 @@
 
 Results: {hooksId, event: MESSAGE_RESULT_UPDATE, hooks: [{hookId, requestId, recipientSeq, messageStatus, resultCode,
 recipientGroupingKey}]}. `X-Toast-Webhook-Signature` is a fixed text that the owner chose, no signature of the body. Errors
-come with HTTP 200 (`header.isSuccessful`). Sources: docs.nhncloud.com Notification/SMS api-guide (v3.0) and webhook.
+come with HTTP 200 (`header.isSuccessful`). What was sent is listed with its result: GET sender/sms and sender/mms, between two
+times in Korea; msgStatus 3 is over. Sources: docs.nhncloud.com Notification/SMS api-guide (v3.0) and webhook.
 """
 
 import base64
+import datetime as dt
 from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
 
@@ -16,11 +19,13 @@ from channels.base import (
     Account,
     Call,
     File,
+    Found,
     Item,
     Look,
     Outgoing,
     Reading,
     Result,
+    Span,
     Transport,
     Unsendable,
     Webhook,
@@ -39,7 +44,8 @@ ENDED: dict[str, SendStatus] = {
     "CANCEL": "failed",
     "DUPLICATED": "failed",
 }
-DELIVERED = "1000"
+DELIVERED, OVER = "1000", "3"
+PAGE = 500
 
 
 class NhnSms:
@@ -51,12 +57,14 @@ class NhnSms:
         receipts="delivered, failed",
         media="out (JPEG)",
         policy="2,000 bytes of EUC-KR",
+        made_good="receipts",
         verified_against="NHN Cloud's API guide v3.0 and webhook guide",
     )
     kinds: tuple[Kind, ...] = ("sms",)
     transport: Transport = "webhook"
     required_settings: tuple[str, ...] = ("app_key", "number")
     required_secrets: tuple[str, ...] = ("secret_key", "webhook_signature")
+    span_s = 24 * 3600.0
 
     def verify(self, account: Account, webhook: Webhook) -> bool:
         given = webhook.headers.get("x-toast-webhook-signature", "")
@@ -104,6 +112,26 @@ class NhnSms:
                 return Result("rejected", detail=words[:500])
         return sms.ended(status, (loose.text(data, "requestId", most=400),), "")
 
+    def since(self, account: Account, span: Span, now: float) -> tuple[Call, ...]:
+        times = {"startRequestDate": _kst(span.start), "endRequestDate": _kst(span.end + 1)}
+        asked = urlencode({**times, "pageNum": "1", "pageSize": str(PAGE)}, quote_via=quote)
+        return tuple(_call(account, f"sender/{kind}?{asked}") for kind in ("sms", "mms"))
+
+    def found(self, account: Account, call: Call, span: Span, status: int, body: bytes, now: float) -> Found:
+        said = loose.record_of(body)
+        fault = _fault(status, said)
+        if fault is not None:
+            return Found(fault=fault.detail or str(status))
+        rows = loose.objects(said, "body", "data")
+        items = tuple(item for row in rows for item in _listed(account, row))
+        url = call.url.partition("?")[0]
+        asked = dict(parse_qsl(urlsplit(call.url).query))
+        page = int(loose.number(asked, "pageNum") or 1)
+        if not rows or page * PAGE >= (loose.number(said, "body", "totalCount") or 0):
+            return Found(items=items)
+        following = f"{url}?{urlencode({**asked, 'pageNum': str(page + 1)}, quote_via=quote)}"
+        return Found(items=items, more=(msgspec.structs.replace(call, url=following),))
+
     def upload(self, account: Account, file: File, now: float) -> Call:
         picture = base64.b64encode(sms.jpeg(file).body).decode()
         return _call(
@@ -128,6 +156,17 @@ def _receipt(account: Account, hook: dict[str, Any]) -> tuple[Item, ...]:
     return sms.receipt(account, loose.text(hook, "requestId", most=400), status, f"result {code}", ours)
 
 
+def _listed(account: Account, said: dict[str, Any]) -> tuple[Item, ...]:
+    code = loose.text(said, "resultCode", most=20)
+    if loose.text(said, "msgStatus", most=20) != OVER or not code:
+        return ()
+    return _receipt(account, {**said, "messageStatus": "COMPLETED" if code == DELIVERED else "FAILED"})
+
+
+def _kst(at: float) -> str:
+    return f"{dt.datetime.fromtimestamp(at, sms.KST):%Y-%m-%d %H:%M:%S}"
+
+
 def _fault(status: int, said: dict[str, Any]) -> Result | None:
     header = loose.fields(said, "header")
     words = f"{loose.text(header, 'resultCode', most=400)} {loose.text(header, 'resultMessage', most=400)}".strip()
@@ -142,11 +181,12 @@ def _title(text: str) -> str:
     return first.encode("cp949", "ignore")[: sms.SUBJECT_BYTES].decode("cp949", "ignore")
 
 
-def _call(account: Account, path: str, body: dict[str, Any]) -> Call:
+def _call(account: Account, path: str, body: dict[str, Any] | None = None) -> Call:
     base = account.setting("api_url", "https://api-sms.cloud.toast.com").rstrip("/")
     return Call(
+        method="GET" if body is None else "POST",
         url=f"{base}/sms/v3.0/appKeys/{sms.segment(account.setting('app_key'))}/{path}",
         headers={"content-type": "application/json;charset=UTF-8", "x-secret-key": account.secrets["secret_key"]},
-        body=msgspec.json.encode(body),
+        body=None if body is None else msgspec.json.encode(body),
         timeout_s=30,
     )

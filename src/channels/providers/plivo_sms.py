@@ -2,8 +2,12 @@
 
 In: MessageUUID, From, To, Text | Body, Type, MediaCount, Media0…; receipts: MessageUUID, Status, ErrorCode. Signature V2 is
 over the URL without its query, and a nonce: neither the body nor the query is signed, so a request is trusted as far as
-TLS is. Sources: plivo.com/docs messaging/xml/request, messaging/api/message/message-status-callbacks, plivo 4.63.
+TLS is. Records of messages (GET Message/, 20 a page) tell what became of ours; what customers wrote is not in them. Sources:
+plivo.com/docs messaging/xml/request, messaging/api/messages, message-status-callbacks, plivo 4.63.
 """
+
+import datetime as dt
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -13,15 +17,17 @@ from channels.base import (
     Account,
     Call,
     File,
+    Found,
     HookReply,
     Look,
     Outgoing,
     Reading,
     Result,
+    Span,
     Transport,
     Webhook,
 )
-from channels.elsewhere import leads_to
+from channels.elsewhere import following, leads_to
 from channels.signatures import plivo, same
 from router.effects import AnyEffect
 from router.model import Kind, ReplyPolicy, SendStatus
@@ -48,6 +54,7 @@ class PlivoSms:
         receipts="sent, delivered, read, failed",
         media="in",
         policy="1,600 letters, 737 if other than Latin",
+        made_good="receipts",
         evidence="published vectors",
         verified_against="the signature vector that all of Plivo's SDKs are tested with, documented payloads",
     )
@@ -55,6 +62,7 @@ class PlivoSms:
     transport: Transport = "webhook"
     required_settings: tuple[str, ...] = ("auth_id", "number")
     required_secrets: tuple[str, ...] = ("auth_token",)
+    span_s = 3600.0
 
     def verify(self, account: Account, webhook: Webhook) -> bool:
         nonce = webhook.headers.get("x-plivo-signature-v2-nonce", "")
@@ -97,9 +105,8 @@ class PlivoSms:
             "url": f"{account.hook_url}/status",
             "method": "POST",
         }
-        base = account.setting("api_url", "https://api.plivo.com").rstrip("/")
         return Call(
-            url=f"{base}/v1/Account/{sms.segment(account.setting('auth_id'))}/Message/",
+            url=_address(account),
             headers={"content-type": "application/json"},
             body=msgspec.json.encode(body),
             basic=_basic(account),
@@ -111,6 +118,27 @@ class PlivoSms:
         externals = tuple(one for one in names if isinstance(one, str) and one)[:10] if isinstance(names, list) else ()
         return sms.ended(status, externals, loose.text(said, "error", most=400))
 
+    def since(self, account: Account, span: Span, now: float) -> tuple[Call, ...]:
+        times = {"message_time__gte": _utc(span.start), "message_time__lt": _utc(span.end + 1)}
+        asked = urlencode({"message_direction": "outbound", **times, "limit": "20"})
+        return (Call(method="GET", url=f"{_address(account)}?{asked}", basic=_basic(account)),)
+
+    def found(self, account: Account, call: Call, span: Span, status: int, body: bytes, now: float) -> Found:
+        said = loose.record_of(body)
+        if status != 200 or not isinstance(said.get("objects"), list):
+            return Found(fault=f"{status} {loose.text(said, 'error', most=300)}".strip())
+        items = (
+            item
+            for one in loose.objects(said, "objects")
+            for item in sms.receipt(
+                account,
+                loose.text(one, "message_uuid", most=400),
+                STATUS.get(loose.text(one, "message_state", most=40).lower()),
+                loose.text(one, "error_code", most=100).removeprefix("000"),
+            )
+        )
+        return Found(items=tuple(items), more=following(call, loose.text(said, "meta", "next", most=2_000)))
+
     def fetch(self, account: Account, ref: str) -> Call:
         return sms.fetch(ref, basic=_basic(account) if leads_to(ref, "plivo.com", ".plivo.com") else None)
 
@@ -120,3 +148,12 @@ class PlivoSms:
 
 def _basic(account: Account) -> tuple[str, str]:
     return account.setting("auth_id"), account.secrets["auth_token"].split()[0]
+
+
+def _address(account: Account) -> str:
+    base = account.setting("api_url", "https://api.plivo.com").rstrip("/")
+    return f"{base}/v1/Account/{sms.segment(account.setting('auth_id'))}/Message/"
+
+
+def _utc(at: float) -> str:
+    return f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%d %H:%M:%S}"

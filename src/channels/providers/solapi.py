@@ -2,14 +2,15 @@
 
 Results: an array of {eventDataId, data: {messageId, statusCode, statusMessage, customFields}, retryCount}. They are not
 signed, so a secret at the end of the webhook's address, or in a header that the console sets, proves who calls. Codes: 4000
-has arrived, 2000 and 3000 are on their way, others failed. Sources: solapi 5.0.3 (authenticator, webhook models,
-message_service), solapi.com/developers/api.
+has arrived, 2000 and 3000 are on their way, others failed. What was sent is listed with its results: GET list, from one
+`nextKey` to the next. Sources: solapi 5.0.3 (authenticator, webhook models, message_service), solapi.com/developers/api.
 """
 
 import base64
 import datetime as dt
 import hashlib
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -19,11 +20,13 @@ from channels.base import (
     Account,
     Call,
     File,
+    Found,
     Item,
     Look,
     Outgoing,
     Reading,
     Result,
+    Span,
     Transport,
     Unsendable,
     Webhook,
@@ -35,6 +38,7 @@ from router.model import Kind, ReplyPolicy, SendStatus
 
 PICTURE_BYTES = 200_000
 OURS = "naru"
+PAGE = 500
 
 
 class Solapi:
@@ -46,6 +50,7 @@ class Solapi:
         receipts="sent, delivered, failed",
         media="out (JPEG)",
         policy="2,000 bytes of EUC-KR",
+        made_good="receipts",
         evidence="vendor's library",
         verified_against="Solapi's own SDK: its signature, and its models of requests, answers and results",
     )
@@ -53,6 +58,7 @@ class Solapi:
     transport: Transport = "webhook"
     required_settings: tuple[str, ...] = ("number",)
     required_secrets: tuple[str, ...] = ("api_key", "api_secret", "webhook_secret")
+    span_s = 24 * 3600.0
 
     def verify(self, account: Account, webhook: Webhook) -> bool:
         header = account.setting("webhook_header").lower()
@@ -107,6 +113,20 @@ class Solapi:
         externals = tuple(filter(None, (loose.text(one, "messageId", most=400) for one in listed)))
         return sms.ended(status, externals, "")
 
+    def since(self, account: Account, span: Span, now: float) -> tuple[Call, ...]:
+        return (_listed(account, span, "", now),)
+
+    def found(self, account: Account, call: Call, span: Span, status: int, body: bytes, now: float) -> Found:
+        said = loose.record_of(body)
+        listed = said.get("messageList")
+        if status != 200 or not isinstance(listed, dict | list):
+            words = f"{loose.text(said, 'errorCode', most=400)} {loose.text(said, 'errorMessage', most=400)}"
+            return Found(fault=f"{status} {words}".strip())
+        rows = loose.objects(list(listed.values()) if isinstance(listed, dict) else listed)
+        key = loose.text(said, "nextKey", most=400)
+        items = tuple(item for row in rows for item in _receipt(account, row))
+        return Found(items=items, more=(_listed(account, span, key, now),) if key and rows else ())
+
     def upload(self, account: Account, file: File, now: float) -> Call:
         picture = sms.jpeg(file, PICTURE_BYTES)
         body = {"file": base64.b64encode(picture.body).decode(), "type": "MMS"}
@@ -137,15 +157,28 @@ def _status(code: str) -> SendStatus | None:
     return "failed" if code else None
 
 
-def _call(account: Account, path: str, body: dict[str, Any], of: str, now: float) -> Call:
+def _listed(account: Account, span: Span, key: str, now: float) -> Call:
+    """A page of what was sent in a span."""
+    asked = {
+        "dateType": "CREATED",
+        "startDate": loose.utc(span.start),
+        "endDate": loose.utc(span.end),
+        "limit": str(PAGE),
+        **({"startKey": key} if key else {}),
+    }
+    return _call(account, f"/messages/v4/list?{urlencode(asked)}", None, f"list {key}", now)
+
+
+def _call(account: Account, path: str, body: dict[str, Any] | None, of: str, now: float) -> Call:
     """A signed request. The salt has to be another each time: it follows from what is sent, and when."""
     date = dt.datetime.fromtimestamp(now, dt.UTC).isoformat(timespec="milliseconds")
     salt = hashlib.sha256(f"{of} {now!r}".encode()).hexdigest()[:32]
     made = solapi(account.secrets["api_secret"], date, salt)
     signed = f"HMAC-SHA256 ApiKey={account.secrets['api_key']}, Date={date}, salt={salt}, signature={made}"
     return Call(
+        method="GET" if body is None else "POST",
         url=account.setting("api_url", "https://api.solapi.com").rstrip("/") + path,
         headers={"content-type": "application/json", "authorization": signed},
-        body=msgspec.json.encode(body),
+        body=None if body is None else msgspec.json.encode(body),
         timeout_s=30,
     )

@@ -36,6 +36,8 @@ API = "https://api.telegram.org"
 MAX_TEXT, MAX_CAPTION = 4096, 1024
 MAX_PHOTO_BYTES = 10_000_000
 UPLOAD_S = 60.0
+PENDING_S = 600.0
+"""A failure that is older is over: what waits then is only on its way."""
 
 
 class Telegram:
@@ -117,6 +119,23 @@ class Telegram:
             if status == 400 and words
             else arrived(status, media_type, body, "Telegram")
         )
+
+    def ask_subscription(self, account: Account, now: float) -> Call:
+        return Call(method="GET", url=_url(account, "getWebhookInfo"))
+
+    def subscription(self, account: Account, status: int, body: bytes, now: float) -> str | None:
+        """Telegram keeps what it could not deliver for a day, and says why it could not. `url` is empty where none is set."""
+        told = loose.record_of(body)
+        info = loose.fields(told, "result")
+        if status != 200 or not info:
+            return f"{status} {loose.text(told, 'description', most=300)}".strip()
+        url = loose.text(info, "url", most=500)
+        if url != account.hook_url:
+            return f"its webhook is '{url}', not {account.hook_url}"
+        waiting, last = loose.number(info, "pending_update_count") or 0, loose.number(info, "last_error_date") or 0
+        if not waiting or now - last > PENDING_S:
+            return None
+        return f"{waiting:.0f} updates wait there: {loose.text(info, 'last_error_message', most=300)}"
 
 
 def _url(account: Account, method: str) -> str:

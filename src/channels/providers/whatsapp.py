@@ -104,6 +104,18 @@ class WhatsApp:
     def outcome(self, status: int, body: bytes) -> Result:
         return meta.outcome(status, body, "messages", 0, "id")
 
+    def ask_subscription(self, account: Account, now: float) -> Call:
+        return meta.get(account, f"{quote(account.setting('phone_number_id'))}?fields=webhook_configuration")
+
+    def subscription(self, account: Account, status: int, body: bytes, now: float) -> str | None:
+        """The number's own address counts before its account's, and that before the app's."""
+        told = loose.fields(loose.decoded(body), "webhook_configuration")
+        if status != 200 or not told:
+            return f"{status} {meta.outcome(status, body).detail or 'no webhook is set'}"
+        levels = (loose.text(told, name) for name in ("phone_number", "whatsapp_business_account", "application"))
+        url = next(filter(None, levels), "")
+        return None if url == account.hook_url else f"its webhook is '{url}', not {account.hook_url}"
+
     def fetch(self, account: Account, ref: str) -> Call:
         return meta.get(account, f"{quote(ref, safe='')}?phone_number_id={quote(account.setting('phone_number_id'))}")
 

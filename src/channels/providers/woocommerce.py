@@ -2,18 +2,20 @@
 
 In: webhooks of orders (X-WC-Webhook-Topic order.created, order.updated), signed over the body; the body is the order
 (developer.woocommerce.com, REST API v3). Reviews have no webhook and are asked for: GET products/reviews. Out: an order
-note for the customer, which WooCommerce sends him by mail. A review cannot be answered by this API: a link.
+note for the customer, which WooCommerce sends him by mail. A review cannot be answered by this API: a link. After five
+deliveries that failed in a row a webhook is switched off; orders are listed by when they were changed, oldest first.
 """
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from channels import loose, mail, malls, signatures
 from channels.base import (
     About,
     Account,
     Call,
+    Found,
     HookReply,
     Item,
     Look,
@@ -21,6 +23,7 @@ from channels.base import (
     Page,
     Reading,
     Result,
+    Span,
     Transport,
     Unsendable,
     Webhook,
@@ -40,12 +43,14 @@ class WooCommerce:
         receives="customers' notes on orders, orders in some states, reviews",
         sends="order notes, which are mailed to the customer",
         policy="reviews only by a link",
+        made_good="orders; reviews are asked for anyway",
         verified_against="documents",
     )
     kinds: tuple[Kind, ...] = ("email", "task")
     transport: Transport = "webhook"
     required_settings: tuple[str, ...] = ("url",)
     required_secrets: tuple[str, ...] = ("webhook_secret", "consumer_key", "consumer_secret")
+    span_s = malls.DAY_S
 
     def verify(self, account: Account, webhook: Webhook) -> bool:
         """A ping, which comes unsigned when a webhook is saved and says nothing, is answered so that it can be saved."""
@@ -139,6 +144,36 @@ class WooCommerce:
             ),
             policy=malls.BY_LINK,
         )
+
+    def since(self, account: Account, span: Span, now: float) -> tuple[Call, ...]:
+        times = {"modified_after": loose.utc(span.start), "modified_before": loose.utc(span.end + 1)}
+        return (self._orders(account, {**times, "page": "1"}),)
+
+    def _orders(self, account: Account, asked: Mapping[str, str]) -> Call:
+        query = {"dates_are_gmt": "true", "orderby": "modified", "order": "asc", "per_page": str(SIZE), **asked}
+        return self._call(account, "GET", f"orders?{urlencode(query)}", None)
+
+    def found(self, account: Account, call: Call, span: Span, status: int, body: bytes, now: float) -> Found:
+        said = loose.decoded(body)
+        if status != 200 or not isinstance(said, list):
+            return Found(fault=f"{status} {malls.why(said)}".strip())
+        items = tuple(item for row in malls.rows(said) if (item := self._order(account, row)) is not None)
+        asked = dict(parse_qsl(urlsplit(call.url).query))
+        page = int(loose.number(asked, "page") or 1)
+        is_last = len(said) < SIZE
+        return Found(items=items, more=() if is_last else (self._orders(account, {**asked, "page": str(page + 1)}),))
+
+    def ask_subscription(self, account: Account, now: float) -> Call:
+        return self._call(account, "GET", "webhooks?per_page=100", None)
+
+    def subscription(self, account: Account, status: int, body: bytes, now: float) -> str | None:
+        said = loose.decoded(body)
+        if status != 200 or not isinstance(said, list):
+            return f"{status} {malls.why(said)}".strip()
+        ours = [row for row in malls.rows(said) if row.get("delivery_url") == account.hook_url]
+        topics = {malls.text(row.get("topic")) for row in ours if row.get("status") == "active"}
+        lacking = [topic for topic in ("order.created", "order.updated") if topic not in topics]
+        return f"no active webhook of {' and '.join(lacking)} goes to {account.hook_url}" if lacking else None
 
     def _call(self, account: Account, method: str, path: str, said: Any) -> Call:
         call = malls.post(f"{account.setting('url').rstrip('/')}/wp-json/wc/v3/{path}", said, method=method)

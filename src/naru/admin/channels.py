@@ -54,22 +54,29 @@ def routes(
 def listed() -> list[dict[str, Any]]:
     """Every provider and what it says of itself, by family."""
     found = [
-        {"id": each.name, **msgspec.to_builtins(each.about), "kinds": list(each.kinds), "transport": each.transport}
+        {
+            "id": each.name,
+            **msgspec.to_builtins(each.about),
+            "made_good": MADE_GOOD.get(each.transport, each.about.made_good),
+            "kinds": list(each.kinds),
+            "transport": each.transport,
+        }
         for each in CHANNELS
     ]
     return sorted(found, key=lambda row: (FAMILIES.index(row["family"]), row["id"]))
 
 
+MADE_GOOD = {"poll": "is asked anyway", "mailbox": "is asked anyway"}
 FAMILIES = ("phone", "email", "chat", "sms", "messages", "comments", "mall", "live", "other")
-COLUMNS = ("id", "title", "receives", "sends", "receipts", "media", "policy", "verified_against")
+COLUMNS = ("id", "title", "receives", "sends", "receipts", "media", "policy", "made_good", "verified_against")
 
 
 def provider_table(rows: list[dict[str, Any]], markdown: bool) -> str:
     """What is said of each provider: as a table for people, or for the docs."""
     if markdown:
         head = [
-            "| provider | what it is | receives | sends | receipts | media | policy | verified against |",
-            "|" + "---|" * 8,
+            "| provider | what it is | receives | sends | receipts | media | policy | made good | verified against |",
+            "|" + "---|" * 9,
         ]
         return "\n".join(
             head

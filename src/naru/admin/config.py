@@ -11,6 +11,8 @@ import msgspec
 import yaml
 from sqlalchemy import func, insert, select
 
+from channels import registry
+from channels.accounts import settings_fault
 from naru import holidays
 from naru.admin.accounts import Accounts, folded
 from naru.admin.plan import consequences, differences, losses
@@ -84,18 +86,41 @@ def check(data: Any) -> Config:
         config = msgspec.convert(data, Config)
     except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
         raise BadConfig([str(error)]) from error
-    found = _unstorable(config) or faults(config) + _shared_addresses(config) + _unknown_countries(config)
+    found = _too_deep(config)
+    if found:
+        raise BadConfig(found)
+    config = _with_keys_as_text(config)
+    found = _unstorable(config) or [
+        *faults(config),
+        *_shared_addresses(config),
+        *_unknown_countries(config),
+        *_unusable_settings(config),
+    ]
     if found:
         raise BadConfig(found)
     return canonical(config)
 
 
+def _too_deep(config: Config) -> list[str]:
+    deep = (channel.id for channel in config.channels if _deeper(channel.settings, MAX_SETTINGS_DEPTH))
+    return [f"channel '{id_}': the settings are nested deeper than {MAX_SETTINGS_DEPTH}" for id_ in deep][:1]
+
+
+def _with_keys_as_text(config: Config) -> Config:
+    """A key of digits alone (that of a telephone's menu) is a number in YAML where nobody has put it in quotes."""
+    channels = [msgspec.structs.replace(each, settings=_keyed(each.settings)) for each in config.channels]
+    return msgspec.structs.replace(config, channels=tuple(channels))
+
+
+def _keyed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key) if type(key) is int else key: _keyed(inner) for key, inner in value.items()}
+    return [_keyed(inner) for inner in value] if isinstance(value, list) else value
+
+
 def _unstorable(config: Config) -> list[str]:
     """Free-form settings take whatever YAML knows; only what JSON can carry there and back comes through the log."""
     plain = "the settings hold something that is no text, number, list or mapping of texts"
-    for channel in config.channels:
-        if _deeper(channel.settings, MAX_SETTINGS_DEPTH):
-            return [f"channel '{channel.id}': the settings are nested deeper than {MAX_SETTINGS_DEPTH}"]
     try:
         body = msgspec.json.encode(config)
         if len(body) > MAX_DOCUMENT_BYTES:
@@ -128,6 +153,14 @@ def _shared_addresses(config: Config) -> list[str]:
 def _unknown_countries(config: Config) -> list[str]:
     named = ((calendar.id, country) for calendar in config.calendars for country in calendar.holidays)
     return [f"calendar '{id_}': there are no holidays of '{c}'" for id_, c in named if not holidays.known(c)]
+
+
+def _unusable_settings(config: Config) -> list[str]:
+    """A channel with them would not work at all, and a telephone that is silent is worse than a document refused."""
+    providers = registry()
+    known = ((channel, providers.get(channel.provider)) for channel in config.channels if channel.enabled)
+    found = ((channel.id, settings_fault(provider, channel)) for channel, provider in known if provider is not None)
+    return [f"channel '{id_}': {fault}" for id_, fault in found if fault is not None]
 
 
 def export(config: Config) -> str:

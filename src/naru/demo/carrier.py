@@ -9,6 +9,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from xml.etree.ElementTree import Element
 
 import httpx2
 from fastapi import Depends, FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.background import BackgroundTask
 
 API = "2010-04-01"
@@ -31,11 +32,35 @@ MAX_DOCUMENT_CHARS = 65536
 MAX_LOOPS = 1000
 MAX_TEXT_CHARS = 1600
 SAY_S, PLAY_S, SILENCE_S = 1.0, 5.0, 1.0
+LISTEN_S = 4.0
+"""How long it is listened to who or what has picked up."""
 XML = ("text/xml", "application/xml", "text/html")
 CALL_EVENTS = frozenset({"initiated", "ringing", "answered", "completed"})
 WAIT_VERBS = frozenset({"Say", "Play", "Pause", "Gather", "Redirect", "Hangup", "Leave"})
-VERBS = (WAIT_VERBS - {"Leave"}) | {"Enqueue", "Dial", "Reject"}
-LASTING = frozenset({"Say", "Play", "Pause", "Gather"})
+VERBS = (WAIT_VERBS - {"Leave"}) | {"Enqueue", "Dial", "Reject", "Record"}
+LASTING = frozenset({"Say", "Play", "Pause", "Gather", "Record"})
+RECORD = frozenset({"action", "method", "maxLength", "timeout", "playBeep", "finishOnKey", "trim"})
+IN_GATHER = frozenset({"Say", "Play", "Pause"})
+KEYS = frozenset("0123456789*#")
+GATHER = frozenset(
+    [
+        "action",
+        "method",
+        "input",
+        "timeout",
+        "numDigits",
+        "finishOnKey",
+        "actionOnEmptyResult",
+        "language",
+        "hints",
+        "profanityFilter",
+    ]
+)
+"""Attributes of a Gather that listens for keys."""
+DETECTIONS = frozenset({"Enable", "DetectMessageEnd"})
+ACTIVE = frozenset({"in-progress", "paused"})
+SEAT = frozenset({"beep", "coach", "endConferenceOnExit", "muted", "startConferenceOnEnter"})
+"""The attributes of a Conference that are understood here."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +89,21 @@ class Phone:
     busy: bool = False
     reject: bool = False
     hang_up_after_s: float | None = None
+    answered_by: str = "human"
+
+
+@dataclass
+class Recording:
+    """`spans` are its states in order."""
+
+    sid: str
+    call: str
+    spans: list[str] = field(default_factory=lambda: ["in-progress"])
+    asked: int = 0
+
+    @property
+    def status(self) -> str:
+        return self.spans[-1]
 
 
 @dataclass
@@ -96,9 +136,17 @@ class Bridge:
     over: bool = False
 
 
+@dataclass(frozen=True)
+class Seat:
+    """A leg's part in a conference: heard by nobody, by the leg it coaches alone, or by all."""
+
+    muted: bool = False
+    coach: str | None = None
+
+
 @dataclass(eq=False)
 class Room:
-    members: set[str] = field(default_factory=set)
+    members: dict[str, Seat] = field(default_factory=dict)
     started: bool = False
     over: bool = False
 
@@ -152,6 +200,10 @@ class Call:
     ended_at: float | None = None
     bridge: Bridge | None = None
     queue_s: float = 0.0
+    gathers: bool = False
+    digits: str = ""
+    detects: bool = False
+    records: bool = False
     told: int = 0
     documents: int = 0
     picked_up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -192,6 +244,7 @@ class Carrier:
         self._owns_client = client is None
         self.calls: dict[str, Call] = {}
         self.messages: dict[str, Message] = {}
+        self.recordings: dict[str, Recording] = {}
         self.log: list[Webhook] = []
         self.errors: list[Fault] = []
         self.undeliverable: set[str] = set()
@@ -214,9 +267,10 @@ class Carrier:
         busy: bool = False,
         reject: bool = False,
         hang_up_after_s: float | None = None,
+        answered_by: str = "human",
     ) -> None:
         """A telephone, and what becomes of a call to it. It rings for ever when `answer_after_s` is None."""
-        self._phones[number] = Phone(answer_after_s, busy, reject, hang_up_after_s)
+        self._phones[number] = Phone(answer_after_s, busy, reject, hang_up_after_s, answered_by)
 
     async def call(self, from_: str, to: str, voice_url: str, status_callback: str = "", repeat: int = 1) -> str:
         """Someone outside calls; `repeat` sends the voice webhook that often. Returns before it is answered."""
@@ -250,6 +304,20 @@ class Carrier:
         call = self.calls[call_sid]
         self.end(call, "no-answer" if call.direction == "inbound" else "busy")
 
+    def press(self, call_sid: str, keys: str) -> None:
+        """Keys are pressed. What comes while nobody gathers is lost."""
+        call = self.calls[call_sid]
+        if not keys or set(keys) - KEYS:
+            raise ValueError(f"a telephone has no keys {keys!r}")
+        if call.gathers:
+            call.digits += keys
+        self._note(call, f"pressed {keys}" if call.gathers else f"pressed {keys} in vain")
+
+    async def speaks(self, call_sid: str, seconds: float) -> None:
+        """Somebody speaks for so long, by the carrier's clock."""
+        await self._sleep(seconds)
+        self._note(self.calls[call_sid], "spoke")
+
     def talking(self, call_sid: str) -> set[str]:
         """The legs this one is heard by."""
         call = self.calls[call_sid]
@@ -258,7 +326,8 @@ class Carrier:
         others = {other for other in self.calls.values() if other is not call and not other.ended}
         room = self._rooms.get(call.conference or "")
         if room is not None and room.started:
-            return {other.sid for other in others if other.sid in room.members}
+            seat = room.members[call_sid]
+            return {other.sid for other in others if other.sid in room.members and _is_heard(seat, other.sid)}
         return {other.sid for other in others if call.bridge is not None and other.bridge is call.bridge}
 
     async def until(self, predicate: Callable[[], bool], timeout_s: float = 5.0) -> None:
@@ -295,8 +364,16 @@ class Carrier:
         return call
 
     def ring(self, call: Call, source: Source) -> None:
-        """Dial the callee; the document is asked for when it answers."""
-        self._spawn(self._leg(call, lambda: self._read(call, source)))
+        """Dial the callee; the document is asked for when it answers, or when it is known who or what did."""
+        self._spawn(self._leg(call, lambda: self._picked_up(call, source)))
+
+    async def _picked_up(self, call: Call, source: Source) -> Source | None:
+        if call.records:
+            self.record(call)
+        if call.detects:
+            await self._pass(call, LISTEN_S)
+            source = replace(source, params={**source.params, "AnsweredBy": self._phones[call.to].answered_by})
+        return await self._read(call, source)
 
     def admits(self, authorization: str) -> bool:
         return hmac.compare_digest(authorization.encode(), self._auth.encode())
@@ -317,8 +394,26 @@ class Carrier:
             return
         call.status = "completed" if call.status == "in-progress" else unanswered
         call.where, call.conference, call.ended_at = "ended", None, self._clock()
+        for recording in self.active(call):
+            recording.spans.append("completed")
         self._interrupt(call, _Left("hangup"))
         self._note(call, call.status)
+
+    def active(self, call: Call) -> list[Recording]:
+        """The recordings that are being made of a call."""
+        return [each for each in self.recordings.values() if each.call == call.sid and each.status in ACTIVE]
+
+    def record(self, call: Call) -> Recording:
+        recording = Recording(self._sid("RE"), call.sid)
+        self.recordings[recording.sid] = recording
+        self._note(call, "recording")
+        return recording
+
+    def turn(self, call: Call, recording: Recording, status: str) -> None:
+        """Pause a recording, go on with it, or stop it for good."""
+        if recording.status != status:
+            recording.spans.append(status)
+            self._note(call, f"recording {status}")
 
     def open_message(self, from_: str, to: str, body: str, direction: str, status: str) -> Message:
         message = Message(self._sid("SM"), from_, to, body, direction, status, self._clock())
@@ -488,6 +583,8 @@ class Carrier:
             return await self._dial(call, base, verb)
         if verb.tag == "Gather":
             return await self._gather(call, base, verb)
+        if verb.tag == "Record":
+            return await self._message(call, base, verb)
         if verb.tag == "Pause":
             await self._pass(call, _number(verb.get("length"), 1.0))
             return None
@@ -497,12 +594,76 @@ class Carrier:
         return None
 
     async def _gather(self, call: Call, base: str, verb: Element) -> Source | None:
-        """Nobody ever presses a key here."""
-        await self._perform(call, base, list(verb), frozenset({"Say", "Play", "Pause"}))
-        await self._pass(call, _number(verb.get("timeout"), 5.0))
-        if verb.get("actionOnEmptyResult") == "true" and verb.get("action"):
-            return await self._after(call, base, verb, {"Digits": ""}, None)
-        return None
+        """What is said within it ends with the first key; after the last of it, `timeout` is waited for each key."""
+        most, timeout_s, last = self._gathering(call, verb)
+        call.gathers, call.digits = True, ""
+
+        def is_done() -> bool:
+            return (most is not None and len(call.digits) >= most) or (last != "" and last in call.digits)
+
+        try:
+            await self._say_until_pressed(call, base, list(verb))
+            while not is_done():
+                before = call.digits
+                await self._hold(call, self._when_within(lambda before=before: call.digits != before, timeout_s))  # type: ignore[misc]
+                if call.digits == before:
+                    break
+        finally:
+            call.gathers = False
+        digits = call.digits.partition(last)[0] if last else call.digits
+        if not digits and verb.get("actionOnEmptyResult") != "true":
+            return None
+        url = _join(base, verb.get("action", "")) if verb.get("action") else base
+        return Source(url, method=verb.get("method", "POST"), params={"Digits": digits[:most]})
+
+    def _gathering(self, call: Call, verb: Element) -> tuple[int | None, float, str]:
+        """(numDigits, timeout, finishOnKey) of a Gather that a strict reader takes."""
+        most, timeout, last = verb.get("numDigits"), verb.get("timeout", "5"), verb.get("finishOnKey", "#")
+        wrong = [name for name in verb.attrib if name not in GATHER]
+        wrong += ["numDigits"] if most is not None and not (most.isdigit() and int(most)) else []
+        wrong += ["timeout"] if not (timeout.isdigit() and int(timeout)) else []
+        wrong += ["finishOnKey"] if last and last not in KEYS else []
+        wrong += ["input"] if verb.get("input", "dtmf") != "dtmf" else []
+        wrong += ["method"] if verb.get("method", "POST") not in ("POST", "GET") else []
+        if wrong or any(each.tag not in IN_GATHER for each in verb):
+            raise self._broken(call.sid, 12200, f"<Gather> with {wrong or [each.tag for each in verb]}")
+        return int(most) if most else None, float(timeout), last
+
+    async def _message(self, call: Call, base: str, verb: Element) -> Source | None:
+        """A message until a key, the hang-up or its greatest length. Those who call here speak without a pause."""
+        wrong = [name for name in verb.attrib if name not in RECORD]
+        most_s = verb.get("maxLength", "3600")
+        wrong += ["maxLength"] if not (most_s.isdigit() and int(most_s)) else []
+        if wrong or len(verb):
+            raise self._broken(call.sid, 12200, f"<Record> with {wrong or [each.tag for each in verb]}")
+        recording, began = self.record(call), self._clock()
+        ending: _Left | None = None
+        call.gathers, call.digits = True, ""
+        try:
+            await self._hold(call, self._when_within(lambda: bool(call.digits), float(most_s)))
+        except _Left as left:
+            ending = left
+        finally:
+            call.gathers = False
+        self.turn(call, recording, "completed")
+        params = {
+            "RecordingSid": recording.sid,
+            "RecordingUrl": f"https://api.twilio.com/{API}/Accounts/{self.account_sid}/Recordings/{recording.sid}",
+            "RecordingDuration": str(math.ceil(self._clock() - began)),
+            "Digits": "hangup" if ending is not None else call.digits,
+        }
+        return await self._after(call, base, verb, params, ending)
+
+    async def _say_until_pressed(self, call: Call, base: str, verbs: list[Element]) -> None:
+        said = asyncio.ensure_future(self._perform(call, base, verbs, IN_GATHER))
+        pressed = asyncio.ensure_future(self._when(lambda: bool(call.digits)))
+        try:
+            await asyncio.wait((said, pressed), return_when=asyncio.FIRST_COMPLETED)
+            if said.done():
+                said.result()
+        finally:
+            said.cancel()
+            pressed.cancel()
 
     async def _enqueue(self, call: Call, base: str, verb: Element) -> Source | None:
         name = _text(verb)
@@ -550,7 +711,9 @@ class Carrier:
             source: Source | None = first
             lasted = False
             while source is not None:
-                document = await self._document(call, replace(source, params=self._about_wait(call, line)))
+                document = await self._document(
+                    call, replace(source, params={**self._about_wait(call, line), **source.params})
+                )
                 lasted = lasted or any(each.tag in LASTING for each in document[1])
                 source = await self._perform(call, *document, WAIT_VERBS)
             if not lasted:
@@ -576,9 +739,13 @@ class Carrier:
         return await self._after(call, base, verb, params, ending)
 
     async def _confer(self, call: Call, noun: Element, params: dict[str, str]) -> None:
-        name = _text(noun)
+        name, seat = _text(noun), self._seat(call, noun)
+        if seat.coach is not None and not self._is_in(name, seat.coach):
+            self._broken(call.sid, 13240, f"{seat.coach} is not in the conference {name}")
+            params |= {"DialCallStatus": "failed"}
+            return  # to the action of the Dial, says Twilio
         room = self._rooms.setdefault(name, Room())
-        room.members.add(call.sid)
+        room.members[call.sid] = seat
         room.started = room.started or noun.get("startConferenceOnEnter", "true") != "false"
         call.conference = name
         params |= {"DialCallStatus": "answered"}
@@ -587,12 +754,23 @@ class Carrier:
             await self._hold(call, self._when(lambda: room.over))
         finally:
             call.conference = None
-            room.members.discard(call.sid)
+            room.members.pop(call.sid, None)
             if noun.get("endConferenceOnExit") == "true" or not room.members:
                 room.over = True
             if room.over and self._rooms.get(name) is room:
                 del self._rooms[name]
             self._note(call, f"left conference {name}")
+
+    def _seat(self, call: Call, noun: Element) -> Seat:
+        """Anything that is not said as Twilio wants it is an error here, though there it may be a mere warning."""
+        muted = noun.get("muted", "false")
+        if set(noun.keys()) - SEAT or muted not in ("true", "false"):
+            raise self._broken(call.sid, 12200, f"<Conference> with {dict(noun.items())}")
+        return Seat(muted == "true", noun.get("coach"))
+
+    def _is_in(self, conference: str, sid: str) -> bool:
+        room = self._rooms.get(conference)
+        return room is not None and room.started and sid in room.members
 
     async def _dequeue(self, call: Call, verb: Element, noun: Element, params: dict[str, str]) -> None:
         line = self._lines.get(_text(noun))
@@ -819,6 +997,10 @@ async def _race(*runners: Awaitable[object]) -> None:
             task.cancel()
 
 
+def _is_heard(seat: Seat, by: str) -> bool:
+    return not seat.muted and seat.coach in (None, by)
+
+
 def _text(element: Element) -> str:
     return (element.text or "").strip()
 
@@ -849,9 +1031,13 @@ class _Api:
         base, guard = f"/{API}/Accounts/{{account}}", [Depends(self._check)]
         for path, method, handler in (
             ("Messages.json", "POST", self._create_message),
+            ("Messages.json", "GET", self._list_messages),
             ("Calls.json", "POST", self._create_call),
             ("Calls/{sid}.json", "POST", self._update_call),
             ("Calls/{sid}.json", "GET", self._get_call),
+            ("Recordings/{recording}.mp3", "GET", self._get_recording),
+            ("Calls/{sid}/Recordings.json", "POST", self._create_recording),
+            ("Calls/{sid}/Recordings/{recording}.json", "POST", self._update_recording),
         ):
             self.app.add_api_route(f"{base}/{path}", handler, methods=[method], dependencies=guard)
         self.app.add_exception_handler(_Refused, _refused)
@@ -876,6 +1062,28 @@ class _Api:
 
         return JSONResponse(_message_json(account, message), 201, background=BackgroundTask(afterwards))
 
+    async def _list_messages(self, request: Request, account: str) -> JSONResponse:
+        """The newest first, page by page. Times are the carrier's own clock's."""
+        asked = request.query_params
+        since, until = (_instant(asked.get(f"DateSent{side}")) for side in "><")
+        wanted = [
+            message
+            for message in reversed(self._carrier.messages.values())
+            if asked.get("To") in (None, message.to) and asked.get("From") in (None, message.from_)
+            if (since is None or message.created_at >= since) and (until is None or message.created_at <= until)
+        ]
+        size, page = int(_number(asked.get("PageSize"), 50)), int(_number(asked.get("Page"), 0))
+        shown = wanted[page * size : (page + 1) * size]
+        more = {**asked, "Page": str(page + 1), "PageToken": f"PA{page + 1}"}
+        has_more = (page + 1) * size < len(wanted)
+        body = {
+            "messages": [_message_json(account, message) for message in shown],
+            "page": page,
+            "page_size": size,
+            "next_page_uri": f"{request.url.path}?{urlencode(more)}" if has_more else None,
+        }
+        return JSONResponse(body)
+
     async def _create_call(self, request: Request, account: str) -> JSONResponse:
         form = await _form(request)
         to, from_ = _needed(form, "To", 21201), _needed(form, "From", 21213)
@@ -884,6 +1092,9 @@ class _Api:
             raise _Refused(400, 21205, "Url parameter is required")
         call = self._carrier.open_call(from_, to, "outbound-api", form.get("StatusCallback", ""))
         call.timeout_s = _number(form.get("Timeout"), 60.0)
+        if form.get("MachineDetection", "Enable") not in DETECTIONS:
+            raise _Refused(400, 20001, "MachineDetection is Enable or DetectMessageEnd")
+        call.detects, call.records = "MachineDetection" in form, form.get("Record") == "true"
         self._carrier.subscribe(call, (await request.form()).getlist("StatusCallbackEvent"))
 
         async def afterwards() -> None:
@@ -906,6 +1117,37 @@ class _Api:
 
     async def _get_call(self, request: Request, account: str, sid: str) -> JSONResponse:
         return JSONResponse(_call_json(account, self._known(request, sid)))
+
+    async def _get_recording(self, request: Request, account: str, recording: str) -> Response:
+        """Told of a moment before it can be had, as the real one does."""
+        found = self._carrier.recordings.get(recording)
+        if found is None or found.status != "completed":
+            raise _not_found(request)
+        found.asked += 1
+        if found.asked == 1:
+            raise _not_found(request)
+        return Response(b"ID3" + recording.encode(), media_type="audio/mpeg")
+
+    async def _create_recording(self, request: Request, account: str, sid: str) -> JSONResponse:
+        call = self._known(request, sid)
+        if call.status != "in-progress":
+            raise _Refused(400, 21220, "Unable to create record. Requested resource is not eligible for recording")
+        return JSONResponse(_recording_json(account, self._carrier.record(call)), 201)
+
+    async def _update_recording(self, request: Request, account: str, sid: str, recording: str) -> JSONResponse:
+        form, call = await _form(request), self._known(request, sid)
+        active = self._carrier.active(call)
+        if recording == "Twilio.CURRENT" and len(active) > 1:
+            raise _Refused(400, 16108, "Request failed due to concurrent recordings")
+        found = next((each for each in active if recording in (each.sid, "Twilio.CURRENT")), None)
+        if found is None:
+            raise _not_found(request)
+        status = _needed(form, "Status", 20001)
+        behaves = form.get("PauseBehavior", "silence") in ("skip", "silence")
+        if status not in ("paused", "in-progress", "stopped") or not behaves:
+            raise _Refused(400, 20001, "Status is paused, in-progress or stopped; PauseBehavior skip or silence")
+        self._carrier.turn(call, found, status)
+        return JSONResponse(_recording_json(account, found))
 
     def _known(self, request: Request, sid: str) -> Call:
         if sid not in self._carrier.calls:
@@ -941,6 +1183,10 @@ def _source(form: dict[str, str]) -> Source | None:
     return Source(form.get("Url", ""), None if "Url" in form else form["Twiml"], form.get("Method", "POST"))
 
 
+def _instant(said: str | None) -> float | None:
+    return None if said is None else datetime.fromisoformat(said).timestamp()
+
+
 def _stamp(at: float | None) -> str | None:
     return None if at is None else format_datetime(datetime.fromtimestamp(at, UTC))
 
@@ -963,6 +1209,11 @@ def _call_json(account: str, call: Call) -> dict[str, str | None]:
     }
 
 
+def _recording_json(account: str, recording: Recording) -> dict[str, str]:
+    uri = f"/{API}/Accounts/{account}/Calls/{recording.call}/Recordings/{recording.sid}.json"
+    return {"sid": recording.sid, "call_sid": recording.call, "status": recording.status, "uri": uri}
+
+
 def _message_json(account: str, message: Message) -> dict[str, str | None]:
     return {
         "sid": message.sid,
@@ -977,5 +1228,6 @@ def _message_json(account: str, message: Message) -> dict[str, str | None]:
         "num_segments": "1",
         "error_code": None,
         "date_created": _stamp(message.created_at),
+        "date_sent": _stamp(message.created_at),
         "uri": f"/{API}/Accounts/{account}/Messages/{message.sid}.json",
     }

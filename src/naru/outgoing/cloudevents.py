@@ -62,6 +62,9 @@ PUBLIC: dict[type[events.Event], Public] = {
     events.PreferenceEnded: Public("naru.contact.preference_ended"),
     events.ExclusionEnded: Public("naru.contact.exclusion_ended"),
     events.ContactRequeued: Public("naru.contact.requeued", ("reason", "queue", "prefers", "by")),
+    events.CallbackPromised: Public("naru.callback.promised", ("at",)),
+    events.CallbackDue: Public("naru.callback.due", ("enqueued_at",)),
+    events.CallbackFailed: Public("naru.callback.failed", ("cause", "again_at")),
     events.OfferMade: Public("naru.offer.made", (*_OFFER, "attempt", "shown_until", "hand")),
     events.OfferAccepted: Public("naru.offer.accepted", _OFFER),
     events.OfferDeclined: Public("naru.offer.declined", (*_OFFER, "reason", "excluded_until", "cools_until")),
@@ -74,7 +77,7 @@ PUBLIC: dict[type[events.Event], Public] = {
     events.ContactReprioritised: Public("naru.contact.reprioritised", ("tier", "head_start_s", "by")),
     events.ContactTakenOver: Public("naru.contact.taken_over"),
     events.ContactHandedOver: Public("naru.contact.handed_over"),
-    events.ParticipantJoined: Public("naru.participant.joined", ("role",)),
+    events.ParticipantJoined: Public("naru.participant.joined", ("role", "manner")),
     events.ParticipantLeft: Public("naru.participant.left", ("reason", "by")),
     events.ContactWrapping: Public("naru.contact.wrapping", ("until",)),
     events.ContactCompleted: Public("naru.contact.completed", ("outcome", "disposition", "by")),
@@ -88,7 +91,12 @@ PUBLIC: dict[type[events.Event], Public] = {
     events.PresenceChanged: Public("naru.agent.presence_changed", ("presence", "reason", "by")),
     events.PresencePlanned: Public("naru.agent.presence_planned", ("presence", "reason")),
     events.AgentCooled: Public("naru.agent.cooled"),
+    events.CustomerMerged: Public("naru.customer.merged", ("customer", "into", "by")),
+    events.CustomerSplit: Public("naru.customer.split", ("customer", "other", "by")),
 }
+
+SUBJECTS = ("agent", "message", "customer")
+"""What an event is about that is about no contact."""
 
 INTERNAL: dict[type[events.Event], str] = {
     events.ConfigApplied: "the configuration has versions and an API of its own",
@@ -161,7 +169,9 @@ def of_record(record: Record, book: Book) -> list[tuple[int, CloudEvent]]:
 
 def _event(record: Record, id_: str, event: events.Event, public: Public, book: Book) -> CloudEvent:
     contact = contact_of(event, book)
-    subject = contact or getattr(event, "agent", None) or getattr(event, "message", None) or record.workspace
+    subject = contact or next(
+        (getattr(event, name) for name in SUBJECTS if getattr(event, name, None)), record.workspace
+    )
     sequence = None
     if contact in book.facts:  # a contact whose row is gone has nobody who counts
         number = book.next(subject, opened=isinstance(event, events.ContactOpened))

@@ -4,7 +4,7 @@ Every check looks at memory for itself, so that a rule and its check do not shar
 The indexes are held against memory, against `router.scan` and against `router.reasons`, which know nothing of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from router import scan
 from router.capacity import INTERRUPTIBLE, MAXIMUM
@@ -49,12 +49,26 @@ def check(pool: Pool) -> None:
 def consistent(pool: Pool) -> None:
     """All but the capacity, of which one state does not show whether it was right when it was taken up."""
     holders(pool)
+    promised(pool)
     derived(pool)
     waiting(pool, [contact for contact in pool.contacts.values() if contact.status == "queued"])
     openness(pool, pool.agents.values())
 
 
 # -- who has what
+
+
+def promised(pool: Pool) -> None:
+    """Who is to be called back is not on the line, and is known by who was promised it."""
+    for contact in pool.contacts.values():
+        if contact.callback is not None and contact.call is not None:
+            raise Fault("callback", f"{contact.id} is to be called back and is on the line as {contact.call}")
+        if contact.status == "scheduled" and contact.callback is None:
+            raise Fault("callback", f"{contact.id} is scheduled, and nobody is to be called")
+    for caller, id_ in pool.memory.callbacks.items():
+        known = pool.contacts.get(id_)
+        if known is None or known.callback is None or known.callback.caller != caller:
+            raise Fault("callback", f"{caller} was promised {id_}, which is over")
 
 
 def holders(pool: Pool) -> None:
@@ -91,6 +105,18 @@ def _one_holder(pool: Pool, contact: Contact) -> None:
         raise Fault("indexes", f"the offer {offer.id} is not found")
     if contact.conversation not in pool.conversations:
         raise Fault("lost", f"{contact.id} has no conversation")
+
+
+def heard(pool: Pool, told: Mapping[str, tuple[str, str]]) -> None:
+    """Whoever monitors a call is heard as his manner says, by the owner of now: `told` is the manner that the channel was
+    told of last, and the owner's leg, by the monitoring leg. A leg of which nothing was told is heard by nobody."""
+    for contact in pool.contacts.values():
+        for agent, guest in contact.participants.items():
+            if guest.role != "monitoring" or guest.leg is None or contact.leg is None:
+                continue
+            manner, owner_leg = told.get(guest.leg, ("listen", ""))
+            if manner != guest.manner or (manner == "whisper" and owner_leg != contact.leg):
+                raise Fault("heard", f"{agent} is to {guest.manner} to {contact.leg}, and does {manner} to {owner_leg}")
 
 
 def maximum(pool: Pool, agent: Agent) -> None:
@@ -211,7 +237,9 @@ def in_place(pool: Pool, contact: Contact, place: int) -> None:
     due_at = pool.due_by(contact, queue.target(contact.kind)) - contact.head_start_s
     if place >> TIER_SHIFT != tier or abs(key_of(place) - max(0.0, due_at)) > 1e-3:
         raise Fault("place in line", f"{contact.id} stands in tier {place >> TIER_SHIFT} at {key_of(place)}")
-    if 0 < contact.step < len(queue.steps) and queue.steps[contact.step - 1].skip_if_nobody:
+    following = queue.steps[contact.step] if contact.step < len(queue.steps) else None
+    stays = contact.patient or (contact.callback is not None and following is not None and following.end is not None)
+    if contact.step > 0 and following is not None and queue.steps[contact.step - 1].skip_if_nobody and not stays:
         sets = requirement_sets(contact, pool.lookup)
         there = [pool.profile(agent.id) for agent in pool.agents.values() if signed_in(agent)]
         if not any(p is not None and lacks(p, requires) is None for p in there for _, requires in sets):
@@ -253,6 +281,7 @@ def nothing_left(pool: Pool) -> None:
         "contacts": pool.contacts,
         "conversations": pool.conversations,
         "sends": pool.memory.sends,
+        "callbacks": pool.memory.callbacks,
         "offers": pool.offers,
         "waiting": pool.waiting,
         "excluding": pool.excluding,

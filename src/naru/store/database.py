@@ -27,11 +27,17 @@ HOUSE = "*"
 PASSING = ("08", "40", "53", "57")
 """Classes of SQLSTATE that pass: connection, rollback for others' sake, resources, operator's intervention."""
 POOL, POOL_MORE, POOL_WAIT_S = 5, 10, 5.0
+NO_TEXT = "22021"
+"""The SQLSTATE of a text with a NUL in it, which PostgreSQL does not know and SQLite does."""
 CONNECT_S, STATEMENT_S = 3.0, 20.0
 
 
 class StoreUnavailable(Exception):
     """The database cannot be read or written now (disk full, locked, gone)."""
+
+
+class NotText(Exception):
+    """Something was asked for by a name that no row can have."""
 
 
 class Database:
@@ -81,6 +87,8 @@ def translated() -> Iterator[None]:
         state = getattr(error.orig, "sqlstate", None) or ""
         if error.connection_invalidated or state[:2] in PASSING:
             raise StoreUnavailable(str(error.orig)) from error
+        if state == NO_TEXT:
+            raise NotText from error
         raise
     except (asyncpg.PostgresError, asyncpg.InterfaceError, PoolTimeout, TimeoutError, OSError) as error:
         # Raised as they are while a connection is being made.

@@ -4,7 +4,8 @@ The projector may be a moment behind the journal; whoever reads what was just sa
 """
 
 import base64
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from channels.base import File, Outgoing
 from channels.chat import Said
 from channels.ports import Unavailable
 from naru.keyring import Keyring
+from naru.store import people
 from naru.store import tables as db
 from naru.store.database import Database, StoreUnavailable
 from naru.store.files import StoredFiles
@@ -26,6 +28,15 @@ RENEWAL = "/token"
 """Behind a channel's name: what renews its access token, which has a row of its own."""
 
 Settled = Callable[[str], Awaitable[bool]]
+
+
+@contextlib.contextmanager
+def _for_channels() -> Iterator[None]:
+    """A database that is away, in the word of the customers' edge: its workers wait for that, and for no other."""
+    try:
+        yield
+    except (StoreUnavailable, OSError) as error:
+        raise Unavailable(str(error)) from error
 
 
 class StoredHistory:
@@ -89,26 +100,16 @@ class StoredHistory:
 
     async def customer(self, workspace: str, customer: str) -> dict[str, Any] | None:
         await self._settled(workspace)
-        c, i = db.customers.c, db.identities.c
-        rows = await self._rows(workspace, select(db.customers).where(c.workspace == workspace, c.id == customer))
-        if not rows:
-            return None
-        known = await self._rows(
-            workspace, select(db.identities).where(i.workspace == workspace, i.customer == customer)
-        )
-        return {
-            "id": customer,
-            "name": rows[0].name,
-            "first_seen": rows[0].first_seen,
-            "identities": [{"scope": row.scope, "kind": row.kind, "value": row.value} for row in known],
-        }
+        async with self._database.read(workspace) as connection:
+            return await people.person(connection, workspace, customer)
 
     async def customer_contacts(self, workspace: str, customer: str, limit: int) -> list[dict[str, Any]]:
+        """The contacts of the person that a customer is, the newest first."""
         c = db.contacts.c
         rows = await self._rows(
             workspace,
             select(db.contacts)
-            .where(c.workspace == workspace, c.customer == customer)
+            .where(c.workspace == workspace, c.customer.in_(people.linked(workspace, customer)))
             .order_by(c.enqueued_at.desc())
             .limit(limit),
         )
@@ -141,10 +142,8 @@ class StoredHistory:
 
     async def outgoing(self, workspace: str, conversation: str, message: str) -> Outgoing | None:
         """A message of ours with its attachments, and the customer's last one that it answers."""
-        try:
+        with _for_channels():
             return await self._outgoing(workspace, conversation, message)
-        except (StoreUnavailable, OSError) as error:
-            raise Unavailable(str(error)) from error
 
     async def _outgoing(self, workspace: str, conversation: str, message: str) -> Outgoing | None:
         c = db.messages.c
@@ -180,13 +179,11 @@ class StoredHistory:
     async def received(self, workspace: str, conversation: str, message: str) -> Content | None:
         """What a customer's message says, as it is known now."""
         c = db.messages.c
-        try:
+        with _for_channels():
             if not await self._settled(workspace):
                 raise Unavailable("the projector is behind")
             where = (c.workspace == workspace) & (c.conversation == conversation) & (c.id == message)
             rows = await self._rows(workspace, select(c.content).where(where))
-        except (StoreUnavailable, OSError) as error:
-            raise Unavailable(str(error)) from error
         return self._open(workspace, rows[0].content) if rows else None
 
     async def _first_subject(self, workspace: str, conversation: str) -> str | None:
@@ -199,31 +196,33 @@ class StoredHistory:
     async def last_received(self, workspace: str, channel: str) -> float | None:
         c = db.messages.c
         where = (c.workspace == workspace) & (c.channel == channel) & (c.author == "customer")
-        rows = await self._rows(workspace, select(func.max(c.at).label("at")).where(where))
+        with _for_channels():
+            rows = await self._rows(workspace, select(func.max(c.at).label("at")).where(where))
         return None if rows[0].at is None else float(rows[0].at)
 
     async def known(self, workspace: str, channel: str, dedupe_key: str) -> bool:
         c = db.messages.c
         where = (c.workspace == workspace) & (c.channel == channel) & (c.dedupe_key == dedupe_key)
-        return bool(await self._rows(workspace, select(c.id).where(where).limit(1)))
+        with _for_channels():
+            return bool(await self._rows(workspace, select(c.id).where(where).limit(1)))
 
     async def cursor(self, workspace: str, channel: str) -> dict[str, Any]:
         c = db.channel_cursors.c
-        rows = await self._rows(workspace, select(c.cursor).where(c.workspace == workspace, c.channel == channel))
+        where = (c.workspace == workspace) & (c.channel == channel)
+        with _for_channels():
+            rows = await self._rows(workspace, select(c.cursor).where(where))
         return dict(rows[0].cursor) if rows else {}
 
     async def move_cursor(self, workspace: str, channel: str, cursor: dict[str, Any]) -> None:
         table = db.channel_cursors
-        async with self._database.write(workspace) as connection:
-            await put_if_absent(connection, table, workspace=workspace, channel=channel, cursor=cursor)
-            where = (table.c.workspace == workspace) & (table.c.channel == channel)
-            await connection.execute(update(table).where(where).values(cursor=cursor))
+        with _for_channels():
+            async with self._database.write(workspace) as connection:
+                await put_if_absent(connection, table, workspace=workspace, channel=channel, cursor=cursor)
+                where = (table.c.workspace == workspace) & (table.c.channel == channel)
+                await connection.execute(update(table).where(where).values(cursor=cursor))
 
     async def kept(self, workspace: str, channel: str) -> dict[str, str]:
-        try:
-            sealed = (await self.cursor(workspace, f"{channel}{RENEWAL}")).get("sealed")
-        except (StoreUnavailable, OSError) as error:
-            raise Unavailable(str(error)) from error
+        sealed = (await self.cursor(workspace, f"{channel}{RENEWAL}")).get("sealed")
         if sealed is None:
             return {}
         return msgspec.json.decode(
@@ -232,10 +231,7 @@ class StoredHistory:
 
     async def keep(self, workspace: str, channel: str, kept: dict[str, str]) -> None:
         sealed = self._keyring.seal(workspace, "token", msgspec.json.encode(kept))
-        try:
-            await self.move_cursor(workspace, f"{channel}{RENEWAL}", {"sealed": base64.b64encode(sealed).decode()})
-        except (StoreUnavailable, OSError) as error:
-            raise Unavailable(str(error)) from error
+        await self.move_cursor(workspace, f"{channel}{RENEWAL}", {"sealed": base64.b64encode(sealed).decode()})
 
     # -- reports
 

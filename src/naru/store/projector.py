@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naru.bus.base import JOURNAL, Log
 from naru.fold import Cursor, Entry, Journal
+from naru.store import people
 from naru.store import tables as db
 from naru.store.database import HOUSE, Database, enter
 from router import events
@@ -180,7 +181,12 @@ async def _conversation_opened(row: _Row, event: events.ConversationOpened) -> N
     identity = event.identity
     await row.put(db.customers, id=event.customer, name=identity.name, first_seen=row.t)
     await row.put(
-        db.identities, customer=event.customer, scope=identity.scope, kind=identity.kind, value=identity.value
+        db.identities,
+        customer=event.customer,
+        scope=identity.scope,
+        kind=identity.kind,
+        value=identity.value,
+        alike=people.alike(identity.kind, identity.value),
     )
     await row.put(
         db.conversations,
@@ -307,6 +313,18 @@ async def _message_revised(row: _Row, event: events.MessageRevised) -> None:
     if event.change != "copied":
         now["revised"] = event.change
     await row.change(db.messages, event.message, **now)
+
+
+@_on(events.CustomerMerged)
+async def _customer_merged(row: _Row, event: events.CustomerMerged) -> None:
+    """A link is kept from both its ends; the first to say so stands."""
+    for customer, other in ((event.customer, event.into), (event.into, event.customer)):
+        await row.put(db.customer_links, customer=customer, other=other, made_by=event.by, made_at=row.t)
+
+
+@_on(events.CustomerSplit)
+async def _customer_split(row: _Row, event: events.CustomerSplit) -> None:
+    await people.unlink(row.connection, row.workspace, event.customer, event.other)
 
 
 @_on(events.SendEnded)

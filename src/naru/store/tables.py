@@ -93,6 +93,17 @@ identities = Table(
     Column("scope", String, primary_key=True),
     Column("kind", String, primary_key=True),
     Column("value", String, primary_key=True),
+    Column("alike", String),
+    Index("identities_by_alike", "workspace", "alike"),
+)
+customer_links = Table(
+    "customer_links",
+    metadata,
+    _workspace(),
+    Column("customer", String, primary_key=True),
+    Column("other", String, primary_key=True),
+    Column("made_by", String, nullable=False),
+    Column("made_at", Float, nullable=False),
 )
 conversations = Table(
     "conversations",

@@ -5,7 +5,8 @@ import { clock, t, word } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { sendOnEnter } from "../shared/ime";
 import { session } from "../shared/keep";
-import { type ContactView, whyClosed } from "../shared/views";
+import { me } from "../shared/login";
+import { type ContactView, ofAgent, whyClosed } from "../shared/views";
 import { act, messages, now, tell } from "./store";
 
 interface Uploaded {
@@ -28,7 +29,8 @@ export function Composer({ contact }: { contact: ContactView }) {
   const first = useRef<Draft>({ ...EMPTY, ...session.json<Partial<Draft>>(key, {}) });
   const field = useRef<HTMLTextAreaElement>(null);
   const chosen = useRef<HTMLInputElement>(null);
-  const aside = contact.role === "consulted" || contact.role === "monitoring";
+  const barges = ofAgent(contact.participants, me.value?.agent)?.manner === "barge";
+  const aside = contact.role === "consulted" || (contact.role === "monitoring" && !barges);
   const closed = whyClosed(contact, now.value);
   const onlyNotes = contact.kind === "voice" || contact.status === "wrapping" || aside || closed !== null;
   const [note, setNote] = useState(first.current.note);

@@ -4,6 +4,7 @@ import { moment, span, t, word } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import type { ContactView, Kind } from "../shared/views";
 import { dialog } from "./dialogs";
+import { type Person, SamePerson } from "./person";
 import { kindKey, nameOf } from "./store";
 
 interface Past {
@@ -21,17 +22,27 @@ interface Past {
 
 export function Customer({ contact }: { contact: ContactView }) {
   const [past, setPast] = useState<Past[] | null>(null);
+  const [person, setPerson] = useState<Person | null>(null);
+  const [said, setSaid] = useState(0);
+  useEffect(() => {
+    setPast(null);
+    setPerson(null);
+  }, [contact.customer.id]);
   useEffect(() => {
     let gone = false;
-    setPast(null);
-    get<{ items: Past[] }>(`/v1/customers/${encodeURIComponent(contact.customer.id)}/history`).then(
+    const path = `/v1/customers/${encodeURIComponent(contact.customer.id)}`;
+    get<{ items: Past[] }>(`${path}/history`).then(
       ({ items }) => gone || setPast(items),
       () => gone || setPast([]),
+    );
+    get<Person>(path).then(
+      (found) => gone || setPerson(found),
+      () => gone || setPerson(null),
     );
     return () => {
       gone = true;
     };
-  }, [contact.customer.id]);
+  }, [contact.customer.id, said]);
 
   const facts: [string, string | null][] = [
     [t("customer.address"), contact.customer.name ? contact.customer.address : null],
@@ -41,6 +52,7 @@ export function Customer({ contact }: { contact: ContactView }) {
     [t("customer.brand"), contact.brand],
     [t("customer.direction"), t(`customer.${contact.direction}`)],
     [t("customer.waited"), contact.accepted_at === null ? null : span(contact.accepted_at - contact.enqueued_at)],
+    [t("customer.callback"), contact.callback && contact.callback.number],
     ...Object.entries(contact.attributes),
   ];
   const before = (past ?? []).filter((other) => other.contact !== contact.id);
@@ -67,6 +79,7 @@ export function Customer({ contact }: { contact: ContactView }) {
             </div>
           ))}
       </dl>
+      {person && <SamePerson id={contact.customer.id} person={person} changed={() => setSaid(said + 1)} />}
       <h3>
         <Icon name="history" size={16} /> {t("history")}
       </h3>

@@ -7,6 +7,7 @@ import { Icon, PRESENCE_ICON } from "../shared/icons";
 import { Dialog } from "../shared/parts";
 import type { ContactView, Kind, MessageView } from "../shared/views";
 import { MessageList } from "./messages";
+import { wish } from "./softphone";
 import { act, agent, awaitContact, commands, fetchMessages, kindKey, nameOf, now, tell } from "./store";
 
 type Open =
@@ -352,6 +353,12 @@ function NewContact() {
     const field = (name: string): string => String(form.get(name) ?? "").trim();
     setBusy(true);
     try {
+      if (channel.kind === "voice" && field("at")) {
+        const at = new Date(field("at")).getTime() / 1000;
+        await post("/v1/callbacks", { channel: channel.id, number: field("to"), at, ...(agent.value ? { agent: agent.value.id } : {}) });
+        close();
+        return;
+      }
       const made = await post<{ contact?: string; id?: string } | undefined>("/v1/contacts", {
         channel: channel.id,
         to: field("to"),
@@ -360,6 +367,7 @@ function NewContact() {
       });
       const contact = made?.contact ?? made?.id;
       if (contact) awaitContact(contact);
+      if (contact && channel.kind === "voice") wish(contact);
       close();
     } catch (error) {
       setWrong(failText(error));
@@ -400,6 +408,12 @@ function NewContact() {
               inputMode={channel.kind === "email" ? "email" : channel.kind === "social" ? "text" : "tel"}
             />
           </label>
+          {channel.kind === "voice" && (
+            <label>
+              {t("new.at")}
+              <input name="at" type="datetime-local" data-test="new-at" />
+            </label>
+          )}
           {channel.kind === "email" && (
             <label>
               {t("new.subject")}

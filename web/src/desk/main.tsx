@@ -12,7 +12,9 @@ import { Dialogs, dialog, WrapForm } from "./dialogs";
 import { MessageList } from "./messages";
 import { Offers } from "./offers";
 import "./ring";
-import { accept, act, agent, agentName, commands, current, earlier, kindKey, messages, nameOf, offers, step, toast, unsent } from "./store";
+import { canAccept, take } from "./softphone";
+import { PhoneWarning, Softphone } from "./softphone-panel";
+import { act, agent, agentName, commands, current, earlier, kindKey, messages, nameOf, offers, step, toast, unsent } from "./store";
 import { TopBar } from "./topbar";
 
 interface Action {
@@ -127,8 +129,8 @@ function shortcuts(event: KeyboardEvent): void {
   if (!event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || document.querySelector("dialog[open]")) return;
   switch (event.code) {
     case "KeyA": {
-      const offer = offers.value.find((other) => other.answer === "desk");
-      if (offer) accept(offer);
+      const offer = offers.value.find(canAccept);
+      if (offer) take(offer);
       break;
     }
     case "ArrowUp":
@@ -183,8 +185,10 @@ function Desk() {
         </div>
       )}
       <Forced />
+      <PhoneWarning />
       <div class="columns">
         <nav class="left" aria-label={t("contacts")}>
+          <Softphone />
           <Offers />
           <Contacts />
         </nav>

@@ -45,6 +45,9 @@ function File({ part }: { part: PartView }) {
   const url = `/v1/files/${encodeURIComponent(part.file ?? "")}`;
   const name = part.name ?? part.file ?? "";
   const picture = PICTURES.includes(part.media_type ?? "");
+  if (part.media_type?.startsWith("audio/")) {
+    return <audio class="sound" controls preload="none" src={url} aria-label={name} data-test="message-sound" />;
+  }
   return (
     <a class="file" href={url} target="_blank" rel="noopener" download={picture ? undefined : name} data-test="message-file">
       {picture ? (

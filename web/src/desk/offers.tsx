@@ -2,7 +2,8 @@ import { useEffect, useState } from "preact/hooks";
 import { span, t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import type { OfferView } from "../shared/views";
-import { accept, commands, kindKey, live, nameOf, now, offers } from "./store";
+import { call, canAccept, take, state, wished } from "./softphone";
+import { commands, kindKey, live, nameOf, now, offers } from "./store";
 
 const ROUND = 2 * Math.PI * 20;
 
@@ -38,6 +39,7 @@ function Offer({ offer }: { offer: OfferView }) {
   const asked = commands.open.value.some(
     (command) => (command.do === "accept" || command.do === "decline") && command.args.offer === offer.id,
   );
+  const taken = wished.value.includes(offer.contact) && !call.value?.failed;
   const over = now.value > offer.expires_at + 1;
   const label = t("offer.new", { kind: t(kindKey(offer.kind)), customer: nameOf(offer.customer) });
   return (
@@ -63,6 +65,12 @@ function Offer({ offer }: { offer: OfferView }) {
               : t("offer.waited", { time: span(now.value - offer.waiting_since) })}
             {offer.language && ` · ${offer.language}`}
           </span>
+          {offer.callback && (
+            <span class="small" data-test="offer-callback">
+              <Icon name="voice" size={16} /> {t("offer.callback", { number: offer.callback.number })}
+              {offer.callback.tries > 0 && ` · ${t("offer.callback-tries", { n: offer.callback.tries })}`}
+            </span>
+          )}
         </div>
       </div>
       {Object.keys(offer.attributes).length > 0 && (
@@ -76,14 +84,20 @@ function Offer({ offer }: { offer: OfferView }) {
         <p class="soft">{t("offer.expired")}</p>
       ) : (
         <>
-          {offer.answer === "phone" && (
+          {!canAccept(offer) && (
             <p class="phone-rings" data-test="offer-phone">
-              <Icon name="voice" size={18} /> {t("offer.phone")}
+              <Icon name="voice" size={18} /> {t(state.value === "taken" ? "offer.phone-elsewhere" : "offer.phone")}
             </p>
           )}
           <div class="offer-buttons">
-            {offer.answer === "desk" && (
-              <button type="button" class="primary" data-test="offer-accept" disabled={asked} onClick={() => accept(offer)}>
+            {canAccept(offer) && (
+              <button
+                type="button"
+                class="primary"
+                data-test="offer-accept"
+                disabled={asked || taken}
+                onClick={() => take(offer)}
+              >
                 <Icon name="check" size={18} /> {t("offer.accept")}
               </button>
             )}

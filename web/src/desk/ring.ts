@@ -3,6 +3,7 @@
 import { effect, signal } from "@preact/signals";
 import { t } from "../shared/i18n";
 import { local } from "../shared/keep";
+import { call } from "./softphone";
 import { kindKey, nameOf, offers } from "./store";
 
 const STORED = "naru.mute";
@@ -53,7 +54,8 @@ function beep(): void {
 
 let beeping = 0;
 effect(() => {
-  const ring = leader.value && !muted.value && offers.value.some((offer) => offer.direction === "inbound");
+  const rings = call.value?.state === "ringing" || offers.value.some((offer) => offer.direction === "inbound");
+  const ring = leader.value && !muted.value && rings;
   if (ring && !beeping) {
     beep();
     beeping = window.setInterval(beep, 2_000);

@@ -1,6 +1,6 @@
 // Line icons on a 24 grid, drawn in the text's colour; the words beside them carry the meaning.
 
-import type { Role } from "./views";
+import type { Manner, Role } from "./views";
 
 const PATHS = {
   voice: "M5 3.5h4l1.5 5-2.5 1.5a12 12 0 0 0 6 6l1.5-2.5 5 1.5v4a1.5 1.5 0 0 1-1.6 1.5C10.5 20 4 13.5 3.5 5.1A1.5 1.5 0 0 1 5 3.5z",
@@ -21,6 +21,9 @@ const PATHS = {
   transfer: "M4 8h14M14.5 4.5L18 8l-3.5 3.5M20 16H6M9.5 12.5L6 16l3.5 3.5",
   clock: "M12 21a9 9 0 1 0-.01 0zM12 7v5.5l3.5 2",
   user: "M12 12a4 4 0 1 0-.01 0zM4.5 21c.5-4.5 3.5-6.5 7.5-6.5s7 2 7.5 6.5",
+  microphone: "M12 14.5a3 3 0 0 0 3-3v-5a3 3 0 0 0-6 0v5a3 3 0 0 0 3 3zM6 11.5a6 6 0 0 0 12 0M12 17.5V21M9 21h6",
+  "microphone-off": "M9 9v2.5a3 3 0 0 0 5 2.2M15 11V6.5a3 3 0 0 0-5.8-1M6 11.5a6 6 0 0 0 9.5 4.900M18 11.5v1M12 17.5V21M9 21h6M4 3l17 18",
+  keys: "M5 5h2v2H5zM11 5h2v2h-2zM17 5h2v2h-2zM5 11h2v2H5zM11 11h2v2h-2zM17 11h2v2h-2zM5 17h2v2H5zM11 17h2v2h-2zM17 17h2v2h-2z",
   bell: "M6 17V11a6 6 0 0 1 12 0v6l1.5 1.5h-15zM10 21h4",
   mute: "M6 17V11a6 6 0 0 1 9-5.2M18 11v6l1.5 1.5h-15M10 21h4M4 3l17 18",
   help: "M12 21a9 9 0 1 0-.01 0zM9.5 9.5a2.5 2.5 0 1 1 3.7 2.2c-.9.5-1.2 1-1.2 2.1M12 17v.1",
@@ -39,6 +42,7 @@ const PATHS = {
   out: "M5 19L18 6M8.5 6H18v9.5",
   people: "M9 11.5a3.5 3.5 0 1 0-.01 0zM2.5 20c.4-3.8 3-5.5 6.5-5.5s6.1 1.7 6.5 5.5M15.5 4.8a3.5 3.5 0 0 1 0 6.5M18 15c2 .7 3.2 2.3 3.5 5",
   ear: "M7 9.5a5.5 5.5 0 1 1 10 3.2c-1.4 1.8-2.5 2.5-2.8 4.5-.3 2.2-1.600 3.3-3.2 3.3a3 3 0 0 1-3-3M10 9.5a2.5 2.5 0 1 1 4.2 1.8c-1 .9-1.7 1.4-1.7 2.7",
+  whisper: "M4 5h16v11H11l-4.5 4v-4H4zM8.5 10.5h.1M12 10.5h.1M15.5 10.5h.1",
   question: "M4 5h16v11H11l-4.5 4v-4H4zM9.8 9a2.2 2.2 0 1 1 3.2 2c-.7.4-1 .7-1 1.5M12 14.3v.1",
   edit: "M4 20l1-4.5L16 4.5l3.5 3.5L8.5 19z",
   hand: "M4 13.5h9.5L10 10M13.5 13.5L10 17M16 5h4v15h-4",
@@ -73,6 +77,7 @@ export const Logo = () => (
 );
 
 export const ROLE_ICON: Record<Role, IconName> = { owner: "user", consulted: "question", joined: "people", monitoring: "ear" };
+export const MANNER_ICON: Record<Manner, IconName> = { listen: "ear", whisper: "whisper", barge: "people" };
 
 export const PRESENCE_ICON: Record<string, IconName> = {
   available: "check",

@@ -3,13 +3,20 @@
 
 export type Kind = "voice" | "chat" | "sms" | "email" | "social" | "task";
 export type Presence = "available" | "away" | "offline" | "draining" | "unresponsive";
-export type ContactStatus = "queued" | "offered" | "active" | "held" | "parked" | "wrapping";
+export type ContactStatus = "queued" | "scheduled" | "offered" | "active" | "held" | "parked" | "wrapping";
 export type SendStatus = "pending" | "sent" | "delivered" | "read" | "failed" | "uncertain";
 
 export interface Customer {
   id: string;
   address: string;
   name: string | null;
+}
+
+/** The customer is not on the line: rung at this number, not before `at`, after `tries` that nobody answered. */
+export interface Callback {
+  number: string;
+  tries: number;
+  at: number | null;
 }
 
 export interface OfferView {
@@ -28,17 +35,32 @@ export interface OfferView {
   language: string | null;
   attributes: Record<string, string>;
   direction: "inbound" | "outbound";
+  callback: Callback | null;
 }
 
-/** What somebody is in a contact: whose it is, or whom its owner asks, or lets speak, or who only listens. */
+/** What somebody is in a contact: whose it is, or whom its owner asks, or lets speak, or a supervisor who monitors. */
 export type Role = "owner" | "consulted" | "joined" | "monitoring";
+/** Whom somebody who monitors is heard by: nobody, the owner, everybody. */
+export type Manner = "listen" | "whisper" | "barge";
 
+/** `manner` is there of who is monitoring. */
 export interface Participant {
   agent: string;
   role: Role;
   since: number;
   on_line: boolean;
+  manner?: Manner;
 }
+
+/** In writing a whisper is a private note, which needs no manner of its own. */
+export const mannersIn = (kind: Kind): Manner[] => (kind === "voice" ? ["listen", "whisper", "barge"] : ["listen", "barge"]);
+
+/** The word for somebody's part: of who monitors, how. */
+export const partOf = (guest: Participant): "role.consulted" | "role.joined" | "role.monitoring" | "role.whisper" | "role.barge" =>
+  guest.manner === "whisper" || guest.manner === "barge" ? `role.${guest.manner}` : `role.${guest.role as "joined"}`;
+
+export const ofAgent = (participants: Participant[] | undefined, agent: string | undefined): Participant | undefined =>
+  participants?.find((guest) => guest.agent === agent);
 
 /** What may be answered now, where a channel sets limits. */
 export interface ReplyPolicy {
@@ -75,6 +97,7 @@ export interface ContactView {
   participants: Participant[];
   reply: ReplyPolicy | null;
   replies: number;
+  callback: Callback | null;
 }
 
 export interface AgentView {
@@ -134,6 +157,9 @@ const customer = (raw: Raw<Customer> | undefined): Customer => ({
   name: raw?.name ?? null,
 });
 
+const callback = (raw: Raw<Callback> | undefined): Callback | null =>
+  raw ? { number: raw.number ?? "", tries: raw.tries ?? 0, at: raw.at ?? null } : null;
+
 export const offerView = (raw: Raw<OfferView>): OfferView => ({
   id: raw.id ?? "",
   contact: raw.contact ?? "",
@@ -150,6 +176,7 @@ export const offerView = (raw: Raw<OfferView>): OfferView => ({
   language: raw.language ?? null,
   attributes: raw.attributes ?? {},
   direction: raw.direction ?? "inbound",
+  callback: callback(raw.callback as Raw<Callback> | undefined),
 });
 
 const replyPolicy = (raw: Raw<ReplyPolicy>): ReplyPolicy => ({
@@ -195,6 +222,7 @@ export const contactView = (raw: Raw<ContactView>): ContactView => ({
   participants: raw.participants ?? [],
   reply: raw.reply ? replyPolicy(raw.reply as Raw<ReplyPolicy>) : null,
   replies: raw.replies ?? 0,
+  callback: callback(raw.callback as Raw<Callback> | undefined),
 });
 
 export const agentView = (raw: Raw<AgentView>): AgentView => ({

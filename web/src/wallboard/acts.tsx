@@ -1,4 +1,4 @@
-// What a supervisor does from the board: move, hurry, listen, take over, change somebody's state. Over REST.
+// What a supervisor does from the board: move, hurry, listen, whisper, barge in, take over, change somebody's state. Over REST.
 
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
@@ -6,8 +6,10 @@ import { useEffect, useState } from "preact/hooks";
 import { post } from "../shared/api";
 import { failText } from "../shared/failed";
 import { t, word } from "../shared/i18n";
-import { Icon, PRESENCE_ICON } from "../shared/icons";
+import { Icon, MANNER_ICON, PRESENCE_ICON } from "../shared/icons";
+import { me } from "../shared/login";
 import { Dialog } from "../shared/parts";
+import { mannersIn, ofAgent } from "../shared/views";
 import type { AgentNow, QueueNow, WaitingNow, WorkNow } from "./now";
 
 type Acting =
@@ -168,7 +170,7 @@ function TakeOver({ contact }: { contact: WaitingNow | WorkNow }) {
 function Work({ contact }: { contact: WorkNow }) {
   const { busy, wrong, act } = useAct();
   const offered = contact.status === "offered";
-  const listen = t("board.monitor");
+  const mine = ofAgent(contact.participants, me.value?.agent);
   const next = (what: "move" | "priority" | "take-over") => (
     <button type="button" data-test={what} onClick={() => (acting.value = { what, contact })}>
       {t(`board.${what}`)}
@@ -190,14 +192,33 @@ function Work({ contact }: { contact: WorkNow }) {
           </>
         ) : (
           (contact.status === "active" || contact.status === "held") && (
-            <button
-              type="button"
-              data-test="monitor"
-              disabled={busy}
-              onClick={() => void act(listen, contactPath(contact, "monitor"), undefined, true)}
-            >
-              <Icon name="ear" size={18} /> {listen}
-            </button>
+            <>
+              {mannersIn(contact.kind).map((manner) => {
+                const what = t(`manner.${manner}`);
+                return (
+                  <button
+                    key={manner}
+                    type="button"
+                    data-test={manner === "listen" ? "monitor" : manner}
+                    aria-pressed={mine ? mine.manner === manner : undefined}
+                    disabled={busy || mine?.manner === manner}
+                    onClick={() => void act(what, contactPath(contact, "monitor"), { manner }, true)}
+                  >
+                    <Icon name={MANNER_ICON[manner]} size={18} /> {what}
+                  </button>
+                );
+              })}
+              {mine && (
+                <button
+                  type="button"
+                  data-test="stop"
+                  disabled={busy}
+                  onClick={() => void act(t("board.stop"), contactPath(contact, "leave"), undefined)}
+                >
+                  <Icon name="logout" size={18} /> {t("board.stop")}
+                </button>
+              )}
+            </>
           )
         )}
         {contact.status !== "wrapping" && next("take-over")}
@@ -257,7 +278,11 @@ function State({ agent }: { agent: AgentNow }) {
   );
 }
 
-export function Acts({ queues }: { queues: QueueNow[] }) {
+/** The contact as it stands now, while its dialog is open. */
+const newest = (contact: WorkNow, agents: AgentNow[]): WorkNow =>
+  agents.flatMap((agent) => agent.contacts ?? []).find((each) => each.id === contact.id) ?? contact;
+
+export function Acts({ queues, agents }: { queues: QueueNow[]; agents: AgentNow[] }) {
   const open = acting.value;
   switch (open?.what) {
     case "move":
@@ -267,7 +292,7 @@ export function Acts({ queues }: { queues: QueueNow[] }) {
     case "take-over":
       return <TakeOver contact={open.contact} />;
     case "work":
-      return <Work contact={open.contact} />;
+      return <Work contact={newest(open.contact, agents)} />;
     case "state":
       return <State agent={open.agent} />;
     default:

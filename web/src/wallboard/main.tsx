@@ -205,6 +205,7 @@ function Waiting({ waiting, at }: { waiting: WaitingNow[]; at: number }) {
                       <span class="sr">{word("kind", contact.kind)}</span>
                       {customerName(contact.customer)}
                       {contact.language && <span class="soft">{contact.language}</span>}
+                      {contact.callback && <span class="soft">{t("board.callback")}</span>}
                     </span>
                   </td>
                   <td>{queueName(contact.queue)}</td>
@@ -300,7 +301,7 @@ function Board() {
           <Charts tv={tv} now={() => live.now()} />
         </main>
       )}
-      <Acts queues={now?.queues ?? []} />
+      <Acts queues={now?.queues ?? []} agents={now?.agents ?? []} />
       <Did />
     </div>
   );

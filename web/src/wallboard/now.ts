@@ -9,6 +9,7 @@ export interface QueueNow {
   longest_wait_s?: number | null;
   offered?: number;
   active?: number;
+  callbacks?: number;
   arrived_today?: number;
   answered_today?: number;
   abandoned_today?: number;
@@ -52,6 +53,7 @@ export interface WaitingNow {
   language?: string | null;
   tier?: number;
   head_start_s?: number;
+  callback?: boolean;
 }
 
 export interface Now {

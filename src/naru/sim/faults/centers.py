@@ -77,7 +77,7 @@ class Draw:
             overflow_queue=dice.pick(QUEUES) if bounded and dice.chance(0.6) else None,
             reserve=dice.count(1, 2) if dice.chance(0.3) else 0,
             hours=dice.pick(CALENDARS) if dice.chance(0.3) else None,
-            when_closed=dice.pick(("wait", "wait", "wait", "voicemail", "message", "close")),
+            when_closed=dice.pick(("wait", "wait", "wait", "callback", "voicemail", "message", "close")),
             idle_after_s=float(dice.pick((10, 60))) if dice.chance(0.3) else None,
             offer_timeout_s=float(dice.pick((5, 15, 20))),
             wrap_up_s=float(dice.pick((0, 0, 5, 30))),
@@ -106,7 +106,7 @@ class Draw:
                     tier=dice.count(1, 9) if dice.chance(0.3) else None,
                     add_queues=tuple(dice.some(QUEUES, 3)) if dice.chance(0.4) else (),
                     skip_if_nobody=dice.chance(0.4),
-                    end=dice.pick(("close", "voicemail", "message")) if dice.chance(0.15) else None,
+                    end=dice.pick(("close", "voicemail", "message", "callback")) if dice.chance(0.15) else None,
                 )
             )
             after_s += float(dice.pick((5, 20, 300)))

@@ -28,6 +28,9 @@ TABLE: dict[type[events.Event], tuple[tuple[str, ...], str | None]] = {
     events.ContactNudged: (("active",), None),
     events.ContactWrapping: (("active", "held", "parked", "wrapping"), "wrapping"),
     events.ContactRequeued: (("queued", "active", "held", "parked"), "queued"),
+    events.CallbackPromised: (("queued",), None),
+    events.CallbackDue: (("scheduled",), "queued"),
+    events.CallbackFailed: (("active", "held"), "scheduled"),
     events.ContactStepped: (("queued",), None),
     events.ContactPromoted: (("queued",), None),
     events.PreferenceEnded: (("queued",), None),
@@ -37,7 +40,7 @@ TABLE: dict[type[events.Event], tuple[tuple[str, ...], str | None]] = {
     events.ContactHandedOver: (("active", "held", "parked"), "active"),
     events.ParticipantJoined: (("active", "held"), None),
     events.LegJoined: (("active", "held"), None),
-    events.ContactCompleted: (("queued", "active", "held", "parked", "wrapping"), "completed"),
+    events.ContactCompleted: (("queued", "scheduled", "active", "held", "parked", "wrapping"), "completed"),
 }
 """From which statuses to which one an event leads; None: it stays."""
 AFTERWARDS = (events.SendClaimed, events.SendEnded, events.MessageRevised)
@@ -62,6 +65,7 @@ class Life:
     status: str = "queued"
     agent: str | None = None
     offer: tuple[str, str] | None = None
+    is_for_later: bool = False
 
 
 @dataclass
@@ -146,7 +150,7 @@ class Ledger:
         if isinstance(event, ENDS_OF_OFFER):
             self._offer_ends(event, life)
         life.status = after or life.status
-        if life.status == "queued":
+        if life.status in ("queued", "scheduled"):
             life.agent = None
 
     def _life(self, event: Any) -> Life:
@@ -182,6 +186,19 @@ class Ledger:
 
     def _requeued(self, event: events.ContactRequeued) -> None:
         self._life(event).queue = event.queue
+
+    def _promised(self, event: events.CallbackPromised) -> None:
+        life = self._life(event)
+        if event.at is not None:
+            life.status, life.is_for_later = "scheduled", True
+
+    def _due(self, event: events.CallbackDue) -> None:
+        """Only one that was asked for at a certain time comes in at another place than it had."""
+        life = self._life(event)
+        if life.is_for_later:
+            life.enqueued_at, life.is_for_later = event.enqueued_at, False
+        if event.enqueued_at != life.enqueued_at:
+            raise Fault("place kept", f"came at {life.enqueued_at}: {event}")
 
     def _new_owner(self, event: Any) -> None:
         if self._life(event).agent == event.agent:
@@ -248,6 +265,10 @@ class Ledger:
             raise Fault("sends", f"ended twice or never ordered: {event}")
         del self.sends[event.key]
 
+    def _merged(self, event: events.CustomerMerged) -> None:
+        if event.customer == event.into:
+            raise Fault("one person", f"is nobody else: {event}")
+
     def _configured(self, event: events.ConfigApplied) -> None:
         self._config = Lookup(event.config)
 
@@ -260,6 +281,8 @@ _NOTE: dict[type[events.Event], Any] = {
     events.OfferTimedOut: Ledger._timed_out,
     events.AgentCooled: Ledger._cooled,
     events.ContactRequeued: Ledger._requeued,
+    events.CallbackPromised: Ledger._promised,
+    events.CallbackDue: Ledger._due,
     events.ContactTakenOver: Ledger._new_owner,
     events.ContactHandedOver: Ledger._new_owner,
     events.ContactCompleted: Ledger._completed,
@@ -271,5 +294,6 @@ _NOTE: dict[type[events.Event], Any] = {
     events.SendRequested: Ledger._requested,
     events.SendClaimed: Ledger._claimed,
     events.SendEnded: Ledger._ended,
+    events.CustomerMerged: Ledger._merged,
     events.ConfigApplied: Ledger._configured,
 }

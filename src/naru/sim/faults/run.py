@@ -235,6 +235,7 @@ class Run:
             raise Fault(check, difference(pool.memory, self.copy.memory))
         self.ledger.agrees(pool)
         checks.holders(pool)
+        checks.heard(pool, self.world.heard)
         self._capacity()
         if self.step % ALL_EVERY == 0:
             checks.consistent(pool)
@@ -326,6 +327,8 @@ class Run:
             if contact.offer is not None:
                 leg = derive_id("last", offer.id)
                 self._say(inputs.AnswerLeg(channel=contact.channel, key=offer.id, leg=leg))
+        elif contact.status == "scheduled" and by_hand:
+            self._say(inputs.CancelCallback(contact=contact.id, by="z"))
         elif contact.agent is not None and by_hand:
             self._say(inputs.CompleteContact(agent=contact.agent, contact=contact.id))
 
@@ -340,7 +343,15 @@ def restored(pool: Pool) -> Pool:
 
 def orders(memory: Memory) -> list[list[str]]:
     """In which order everything stands: it decides who is first, and equality does not see it."""
-    kept = (memory.contacts, memory.conversations, memory.agents, memory.sends, memory.seen, memory.numbers)
+    kept = (
+        memory.contacts,
+        memory.conversations,
+        memory.agents,
+        memory.sends,
+        memory.seen,
+        memory.numbers,
+        memory.callbacks,
+    )
     held = [[*contact.excluded, *contact.participants] for contact in memory.contacts.values()]
     return [*(list(one) for one in kept), *held, *(list(known.keys) for known in memory.conversations.values())]
 

@@ -21,12 +21,13 @@ from router import effects, events, inputs
 from router.config import Config
 from router.engine import Decision
 from router.memory import REMEMBER_S, Contact
-from router.model import Content, Identity, Kind, ReplyPolicy, SendStatus, Text, Thread
+from router.model import Content, Identity, Kind, Manner, ReplyPolicy, SendStatus, Text, Thread
 from router.state import Pool
 
 CUSTOMERS = tuple(f"c{number}" for number in range(9))
 GATEWAYS = ("g", "h")
 WORKERS = ("w:1", "w:2")
+MANNERS: tuple[Manner, ...] = ("listen", "whisper", "barge")
 WORDS = ("hello", "a refund please", "still there?")
 SAME_MESSAGE_S = 20 * 3600.0
 """A provider tells a message again at the latest after this; what comes later is looked up in the store first."""
@@ -59,6 +60,7 @@ class World:
         self.t = self.dice.pick(centers.STARTS) + self.dice.seconds(0, 2 * 86400)
         self.config: Config = Config()
         self.legs: dict[str, Leg] = {}
+        self.heard: dict[str, tuple[str, str]] = {}
         self.calls: dict[str, tuple[str, Thread]] = {}
         self._late: list[tuple[float, int, float, Told]] = []
         self._count = 0
@@ -69,6 +71,9 @@ class World:
             (6, self._writes_again),
             (8, self._calls),
             (4, self._hangs_up),
+            (2, self._leaves_line),
+            (1, self._orders_callback),
+            (1, self._links),
             (4, self._closes),
             (12, self._comes),
             (3, self._goes),
@@ -77,6 +82,7 @@ class World:
             (26, self._works),
             (4, self._begins_own),
             (3, self._supervises),
+            (20, self._monitors),
             (3, self._campaigns),
             (2, self._receipt),
             (1, self._revises),
@@ -173,6 +179,8 @@ class World:
                         self._soon(inputs.ClaimSend(key=effect.key, worker=worker), 3)
             case effects.CancelLeg():
                 self._leg_ends(effect.leg, "canceled")
+            case effects.SetManner():
+                self.heard[effect.leg] = effect.manner, effect.owner_leg
             case effects.EndCaller():
                 if effect.call in self.calls and dice.chance(0.9):
                     channel, thread = self.calls.pop(effect.call)
@@ -283,6 +291,36 @@ class World:
         if self.dice.chance(0.9):
             del self.calls[call]
         return inputs.EndCall(channel=channel, thread=thread)
+
+    def _leaves_line(self) -> inputs.Input | None:
+        """A caller presses a key: mostly with a number that can be rung."""
+        waiting = [c for c in self.pool.contacts.values() if c.status == "queued" and c.call is not None]
+        contact = self._one(waiting)
+        if contact is None:
+            return None
+        to = "voicemail" if self.dice.chance(0.2) else "callback"
+        number = None if self.dice.chance(0.1) else self._number()
+        return inputs.LeaveLine(channel=contact.channel, call=contact.call or "", to=to, number=number)  # type: ignore[arg-type]
+
+    def _orders_callback(self) -> inputs.Input | None:
+        dice = self.dice
+        at = self.t + dice.pick((-60.0, 5.0, 300.0, 7_200.0)) if dice.chance(0.6) else None
+        identity = Identity(scope="e164", kind="phone", value=self._number())
+        prefers = self._agent() if dice.chance(0.2) else None
+        return inputs.OrderCallback(channel=self._channel("voice"), identity=identity, at=at, prefers=prefers)
+
+    def _number(self) -> str:
+        return f"+82105550{self.dice.count(100, 109)}"
+
+    def _links(self) -> inputs.Input | None:
+        """A colleague says of two customers that they are one person, or not; of one and the same, too."""
+        known = [conversation.customer for conversation in self.pool.conversations.values()]
+        if not known:
+            return None
+        one, other, by = self.dice.pick(known), self.dice.pick(known), self._agent()
+        if self.dice.chance(0.6):
+            return inputs.MergeCustomer(customer=one, into=other, by=by)
+        return inputs.SplitCustomer(customer=one, other=self.dice.pick((None, other)), by=by)
 
     def _closes(self) -> inputs.Input | None:
         known = self._one([c for c in self.pool.conversations.values() if c.contact is not None])
@@ -427,9 +465,21 @@ class World:
                 inputs.MoveContact(contact=contact.id, queue=queue, by=by),
                 inputs.ReprioritiseContact(contact=contact.id, by=by, tier=dice.pick((None, 1, 9)), head_start_s=60.0),
                 inputs.TakeOver(agent=by, contact=contact.id),
-                inputs.MonitorContact(agent=by, contact=contact.id),
+                inputs.MonitorContact(agent=by, contact=contact.id, manner=dice.pick(MANNERS)),
+                inputs.CancelCallback(contact=contact.id, by=by),
             )
         )
+
+    def _monitors(self) -> inputs.Input | None:
+        """In a call that is going on, mostly one that is monitored, by whoever does: so that manners change."""
+        dice = self.dice
+        talks = [c for c in self.pool.contacts.values() if c.status in ("active", "held") and c.leg is not None]
+        guests = [(c, agent) for c in talks for agent, guest in c.participants.items() if guest.role == "monitoring"]
+        there = [agent.id for agent in self.pool.agents.values() if agent.connections and not agent.contacts]
+        if not talks or not there:
+            return None
+        contact, agent = dice.pick(guests) if guests and dice.chance(0.7) else (dice.pick(talks), dice.pick(there))
+        return inputs.MonitorContact(agent=agent, contact=contact.id, manner=dice.pick(MANNERS))
 
     # -- the house
 
