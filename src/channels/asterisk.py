@@ -91,7 +91,7 @@ def meaning(account: Account, event: Mapping[str, Any]) -> Move | None:
     if kind in ("RecordingFinished", "RecordingFailed"):
         return _left(account, _object(event, "recording"))
     if kind == "ChannelDtmfReceived":
-        return _pressed(account, name, _text(event, "digit"))
+        return _pressed(account, name, _text(event, "digit"), _text(event, "timestamp"))
     if not name:
         return None
     if kind == "StasisStart" and name.startswith(LEG) and channel.get("state") != "Up":
@@ -239,8 +239,8 @@ def stored(account: Account, recording: str) -> Call:
     return Call(url=url, method="GET", basic=(account.secrets["username"], account.secrets["password"]))
 
 
-def _pressed(account: Account, call: str, key: str) -> Move | None:
-    item = None if call.startswith(LEG) else farewells.pressed(account, call, key)
+def _pressed(account: Account, call: str, key: str, at: str) -> Move | None:
+    item = None if call.startswith(LEG) else farewells.pressed(account, call, key, at)
     return None if item is None else Move(about=call, item=item, asked=True)
 
 

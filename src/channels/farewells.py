@@ -61,7 +61,7 @@ def fault(settings: Mapping[str, Any]) -> str | None:
         if not isinstance(settings.get(name, {}), dict):
             return f"settings.{name}: a table"
     for key, what in settings.get("keys", {}).items():
-        if str(key) not in KEYS or what not in OFFERS:
+        if str(key) not in KEYS or not isinstance(what, str) or what not in OFFERS:
             return f"settings.keys.{str(key)[:20]}: one of 0 to 9, '*' and '#', for {' or '.join(OFFERS)}"
     for name, texts in settings.get("words", {}).items():
         good = isinstance(texts, dict) and all(
@@ -102,7 +102,7 @@ def keys(account: Account) -> dict[str, str]:
     """What a waiting caller may press: `keys: {"1": callback, "2": voicemail}`."""
     named = account.settings.get("keys")
     pairs = named.items() if isinstance(named, dict) else ()
-    return {str(key): str(what) for key, what in pairs if str(key) in KEYS and what in OFFERS}
+    return {str(key): what for key, what in pairs if str(key) in KEYS and isinstance(what, str) and what in OFFERS}
 
 
 def offered(account: Account, language: str | None) -> tuple[str, str] | None:
@@ -112,13 +112,14 @@ def offered(account: Account, language: str | None) -> tuple[str, str] | None:
     return (spoken, " ".join(named)) if named else None
 
 
-def pressed(account: Account, call: str, key: str) -> Item | None:
-    """A waiting caller's key, when it means something."""
+def pressed(account: Account, call: str, key: str, press: str) -> Item | None:
+    """A waiting caller's key, when it means something. `press` names this one time: who was told no, because an agent's
+    phone rang, may press again once it does not."""
     what = keys(account).get(key)
     if what is None:
         return None
     body = LeaveLine(channel=account.channel, call=call, to="callback" if what == "callback" else "voicemail")
-    return Item(f"{call}:{what}", body)
+    return Item(f"{call}:{what}:{press[:80]}", body)
 
 
 def left(account: Account, call: str, caller: Identity, recording: str, ref: str, name: str, media_type: str) -> Item:

@@ -14,6 +14,7 @@ from support.channel import account
         ({"keys": {"12": "callback"}}, "settings.keys.12"),
         ({"keys": {"": "callback"}}, "settings.keys."),
         ({"keys": {"1": "music"}}, "settings.keys.1"),
+        ({"keys": {"1": ["callback"]}}, "settings.keys.1"),
         ({"keys": ["1"]}, "settings.keys"),
         ({"words": {"hello": {"en": "x"}}}, "settings.words.hello"),
         ({"words": {"closed": "x"}}, "settings.words.closed"),
@@ -39,6 +40,15 @@ def test_what_is_right_is_taken() -> None:
 
 def test_a_key_is_one_of_those_on_a_phone() -> None:
     assert farewells.keys(account(Asterisk(), {"keys": {"12": "callback", "2": "voicemail"}})) == {"2": "voicemail"}
+
+
+def test_each_press_is_asked_about_anew() -> None:
+    """Who was refused while an agent's phone rang was refused ever after, as one who had asked the same thing twice."""
+    ours = account(Asterisk(), {"keys": {"1": "callback", "2": ["voicemail"]}})
+    first, again, other = (farewells.pressed(ours, "c1", "1", press) for press in ("t1", "t1", "t2"))
+    assert first is not None and again is not None and other is not None
+    assert first == again and first.key != other.key
+    assert farewells.pressed(ours, "c1", "2", "t1") is None
 
 
 def test_an_exchange_names_the_keys_with_a_sound_of_its_owners() -> None:

@@ -187,7 +187,8 @@ def _heard(account: Account, call: CallView | None, where: str) -> tuple[str, ..
 def _key(account: Account, webhook: Webhook, fields: dict[str, str], call: str) -> Reading:
     """A key that means nothing, or comes too late, leaves the caller where he is. Else he is sent on by the engine."""
     back = _redirect(account, "hold" if webhook.query.get("back") == "hold" else "wait")
-    item = farewells.pressed(account, call, fields.get("Digits", "")[:1])
+    press = webhook.headers.get("i-twilio-idempotency-token") or str(int(webhook.t))
+    item = farewells.pressed(account, call, fields.get("Digits", "")[:1], press)
     if item is None:
         return Reading(reply=_twiml(back))
     return Reading((item,), _twiml('<Pause length="20"/>', back), refused=_twiml(back))
