@@ -154,7 +154,8 @@ def take_over(turn: Turn, wish: TakeOver) -> Answer:
     contact, agent = turn.contact(wish.contact), turn.agent(wish.agent)
     if contact.agent == agent.id or (contact.offer is not None and contact.offer.agent == agent.id):
         raise Refusal(409, "yours-already")
-    is_dialling = contact.direction == "outbound" and contact.has_legs and contact.call is None
+    is_begun = contact.direction == "outbound" or contact.agent is not None
+    is_dialling = contact.has_legs and contact.call is None and is_begun  # a customer's phone may ring for its owner
     if contact.status in ("wrapping", "scheduled") or is_dialling:
         raise Refusal(409, f"contact-is-{contact.status}")
     if agent.id in contact.participants and contact.kind == "voice":

@@ -183,6 +183,25 @@ def test_an_agent_may_end_it_while_the_customers_phone_rings() -> None:
     assert outcome(decision) == "handled"
 
 
+def test_nobody_takes_over_while_the_customers_phone_rings() -> None:
+    """Whoever picked up then would have heard nobody, and been rung a second time."""
+    story = promised()
+    story.here("mina")
+    customer_rings(story)
+    story.here("jun")
+    assert story.do(inputs.TakeOver(agent="jun", contact=story.contact.id)).answer.code == "contact-is-active"
+
+
+def test_a_supervisor_may_take_a_callback_out_of_the_line() -> None:
+    story = promised()
+    story.do(inputs.Connect(agent="jun", connection="g1:boot:jun"))
+    story.do(inputs.SetPresence(agent="jun", presence="away"))
+    decision = story.do(inputs.TakeOver(agent="jun", contact=story.contact.id))
+    assert decision.answer.status == 200
+    ring = story.ring(story.answered(story.ring(decision)), CUSTOMER)
+    assert (ring.side, ring.address) == ("customer", CALLER)
+
+
 # -- whoever calls again
 
 
