@@ -69,7 +69,7 @@ disallow = all
 allow = ulaw
 aors = {name}
 direct_media = no
-dtmf_mode = info
+dtmf_mode = auto_info
 [{name}]
 type = aor
 contact = sip:{name}@127.0.0.1:{port}
