@@ -340,6 +340,7 @@ async def busy(it: House) -> None:
     await it.leg("agent2")
     await it.hears(call, TONES["agent2"])
     await it.phones.hang_up(call)
+    await it.contact_is(ended["contact"], status="wrapping")
     await it.finish("agent2", ended["contact"])
 
 
