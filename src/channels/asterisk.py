@@ -561,12 +561,11 @@ def whispers(channels: Mapping[str, Any], bridges: Mapping[str, Mapping[str, Any
 
 
 def is_ours(channel: Mapping[str, Any], application: str) -> bool:
-    """Whether a channel is in our application now: its last step in the dialplan was `Stasis(application,…)`."""
+    """Whether a channel is in our application now: its last step in the dialplan was `Stasis(application,…)`. A leg has a
+    name like those of another channel of ours at the same exchange; one that still rings tells us when it is answered."""
     plan, name = _object(channel, "dialplan"), _text(channel, "id")
     words = _text(plan, "app_data").split(",")
-    if name.startswith(WHISPER):
-        return False
-    return name.startswith(LEG) or (_text(plan, "app_name") == "Stasis" and words[0] == application)
+    return not name.startswith(WHISPER) and _text(plan, "app_name") == "Stasis" and words[0] == application
 
 
 def arrival(channel: Mapping[str, Any]) -> dict[str, Any]:

@@ -310,7 +310,9 @@ def test_arrivals_that_nobody_told_are_found() -> None:
     )
     there = asterisk.by_id(said)
     assert sorted(there) == ["1.1", "1.2", "naru-x"]
-    assert [name for name, channel in there.items() if asterisk.is_ours(channel, "naru")] == ["1.1", "naru-x"]
+    assert [name for name, channel in there.items() if asterisk.is_ours(channel, "naru")] == ["1.1"], (
+        "a leg that still rings tells us itself"
+    )
     event = asterisk.arrival(there["1.1"])
     move = asterisk.meaning(OURS, event)
     assert move is not None
@@ -472,3 +474,11 @@ def test_what_became_of_whispers_while_nobody_told_is_made_good(
     missed = asterisk.whispers(there, asterisk.by_id([*names, {"id": "whisper-odd", "channels": 7}, 7]))
     done = [f"{method} {path}" for event in missed for method, path in asks(event)]
     assert [each for each in done if "odd" not in each and each != "POST bridges/whisper-s.o"] == then
+
+
+def test_a_leg_of_another_channel_at_the_same_exchange_is_none_of_ours() -> None:
+    """Two channels, two applications, one exchange: on its return each asked about the other's legs, and hung them up."""
+    leg = {"id": "naru-o1", "state": "Up", "dialplan": {"app_name": "Stasis", "app_data": "naru,leg,k1,agent"}}
+    assert asterisk.is_ours(leg, "naru") and not asterisk.is_ours(leg, "menu")
+    rings = {"id": "naru-o1", "state": "Ringing", "dialplan": {"app_name": "AppDial2", "app_data": "(Outgoing Line)"}}
+    assert not asterisk.is_ours(rings, "naru")
