@@ -6,9 +6,11 @@ asked for a certain time comes into the line at that time. Whoever calls again m
 and is not called back besides.
 """
 
+import msgspec
+
 from router import events, redial
 from router.inputs import CancelCallback
-from router.memory import Contact, Conversation
+from router.memory import Abandoned, Contact, Conversation
 from router.presence import after_work
 from router.turn import OK, Answer, Refusal, Turn
 
@@ -22,7 +24,7 @@ def number_of(turn: Turn, contact: Contact, wished: str | None = None) -> str | 
     """Where a caller can be rung; None for one who withholds the number and names none."""
     identity = turn.pool.conversations[contact.conversation].identity
     if wished is not None:
-        identity = type(identity)(scope=identity.scope, kind="phone", value=wished)
+        identity = msgspec.structs.replace(identity, kind="phone", value=wished)
     return identity.value if redial.is_known(identity) else None
 
 
@@ -62,13 +64,13 @@ def cancel(turn: Turn, wish: CancelCallback) -> Answer:
     return OK
 
 
-def called_again(turn: Turn, conversation: Conversation, queue: str) -> Contact | None:
-    """The callback that a caller was promised in this queue: it is over, for he has called himself. Its place is his,
-    unless it was for a later time."""
+def called_again(turn: Turn, conversation: Conversation, queue: str) -> Abandoned | None:
+    """The callback that a caller was promised in this queue is over, for he has called himself. Its place is his, as if he
+    had hung up just now, unless it was for a later time."""
     id_ = turn.pool.memory.callbacks.get(redial.caller(conversation.customer, queue))
     contact = turn.pool.contacts.get(id_ or "")
     if contact is None or contact.callback is None or contact.status not in ("queued", "scheduled"):
         return None
     has_place = contact.status == "queued" or contact.callback.tries > 0
     turn.emit(events.ContactCompleted(contact=contact.id, outcome="called_again"))
-    return contact if has_place else None
+    return Abandoned(contact.id, float(contact.enqueued_at), turn.now) if has_place else None

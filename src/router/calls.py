@@ -46,9 +46,13 @@ def leave_line(turn: Turn, wish: LeaveLine) -> Answer:
         raise Refusal(404, "unknown-call")
     if contact.status != "queued":
         raise Refusal(409, f"contact-is-{contact.status}")
-    if wish.to == "callback" and callbacks.number_of(turn, contact, wish.number) is None:
+    if wish.to == "voicemail":
+        end(turn, contact, "voicemail", "voicemail")
+        return Answer(contact=contact.id)
+    number = callbacks.number_of(turn, contact, wish.number)
+    if number is None:
         raise Refusal(422, "number-needed")
-    end(turn, contact, "voicemail" if wish.to == "voicemail" else "closed", wish.to, wish.number)
+    end(turn, contact, "closed", "callback", number)
     return Answer(contact=contact.id)
 
 

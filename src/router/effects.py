@@ -62,12 +62,16 @@ class HoldCaller(Effect, frozen=True, kw_only=True):
     call: str
 
 
+Words = Literal["closed", "after_hours", "overflowed", "callback", "voicemail"]
+"""What a caller is told before the line is cut."""
+
+
 class EndCaller(Effect, frozen=True, kw_only=True):
     """Hang up on a caller; first say why, where `say` is given, and let `caller` leave a message when it is `voicemail`."""
 
     call: str
     caller: Identity | None = None
-    say: Literal["closed", "after_hours", "overflowed", "callback", "voicemail"] | None = None
+    say: Words | None = None
     language: str | None = None
 
 

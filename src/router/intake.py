@@ -8,7 +8,7 @@ from router.capacity import INTERRUPTIBLE, cost
 from router.config import REOPEN_WITHIN_S, Channel
 from router.eligible import fits, has_offer, reachable, signed_in
 from router.inputs import EndSession, OrderCallback, ReceiveCall, ReceiveMessage
-from router.memory import Abandoned, Contact, Conversation, external_key
+from router.memory import Contact, Conversation, external_key
 from router.model import Identity, Kind, Thread, conversation_id, derive_id
 from router.offers import withdraw
 from router.presence import after_work
@@ -125,7 +125,7 @@ def open_inbound(turn: Turn, channel: Channel, conversation: Conversation, wish:
     rules = turn.pool.lookup.queues.get(queue)
     before = redial.kept(turn.pool.memory, conversation, queue, turn.now)
     if kind == "voice" and before is None:
-        before = _called_back(turn, conversation, queue)
+        before = callbacks.called_again(turn, conversation, queue)
     came_at = before.enqueued_at if before else turn.at
     enqueued_at = min(turn.now, max(came_at, turn.now - OLDEST_INTAKE_S))
     target_s = turn.pool.promise(queue, channel.brand, kind, enqueued_at)
@@ -156,20 +156,18 @@ def open_inbound(turn: Turn, channel: Channel, conversation: Conversation, wish:
         )
     )
     contact = turn.pool.contacts[id_]
-    hours, when_closed = turn.pool.hours(queue, channel.brand), turn.pool.queue(contact).when_closed
-    if isinstance(wish, OrderCallback):
-        pass  # it can wait until the doors are open, and holds no line
-    elif hours is not None and when_closed != "wait" and not hours.is_open(turn.now):
-        end(turn, contact, "after_hours", when_closed)
-    elif is_full:
-        end(turn, contact, "overflowed", "message")
+    if not isinstance(wish, OrderCallback):  # which can wait until the doors are open, and holds no line
+        _turn_away(turn, contact, is_full)
     return contact
 
 
-def _called_back(turn: Turn, conversation: Conversation, queue: str) -> Abandoned | None:
-    """The place of a callback that is not needed any more, as if its caller had hung up just now."""
-    kept = callbacks.called_again(turn, conversation, queue)
-    return Abandoned(kept.id, float(kept.enqueued_at), turn.now) if kept is not None else None
+def _turn_away(turn: Turn, contact: Contact, is_full: bool) -> None:
+    """Whoever comes while the doors are closed, or when there is no room."""
+    hours, when_closed = turn.pool.hours(contact.queue, contact.brand), turn.pool.queue(contact).when_closed
+    if hours is not None and when_closed != "wait" and not hours.is_open(turn.now):
+        end(turn, contact, "after_hours", when_closed)
+    elif is_full:
+        end(turn, contact, "overflowed", "message")
 
 
 def _called(wish: Wish) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from router import callbacks, events
 from router.config import End
-from router.effects import EndCaller
+from router.effects import EndCaller, Words
 from router.memory import Contact
 from router.queueing import next_step
 from router.state import skips_if_nobody
@@ -45,15 +45,26 @@ def end(
     number: str | None = None,
 ) -> None:
     """Nobody will take it now. Only callers are told, or called back: at `number`, else at their own if they have one."""
-    call, back = contact.call, callbacks.number_of(turn, contact, number) if how == "callback" else None
-    if call is not None:
-        words = {"close": None, "voicemail": "voicemail", "callback": "callback" if back else outcome}
-        said = words.get(how, outcome)
-        caller = turn.pool.conversations[contact.conversation].identity if said == "voicemail" else None
-        effect = EndCaller(channel=contact.channel, call=call, say=said, language=contact.language, caller=caller)  # type: ignore[arg-type]
-        turn.do(effect)
-    if call is not None and back is not None:
+    back = None
+    if contact.call is not None:
+        back = number or callbacks.number_of(turn, contact) if how == "callback" else None
+        _let_go(turn, contact, contact.call, _words(outcome, how, back))
+    if back is not None:
         hours = turn.pool.hours(contact.queue, contact.brand)
         callbacks.promise(turn, contact, back, hours.next_open(turn.now) if hours else None)
     else:
         turn.emit(events.ContactCompleted(contact=contact.id, outcome=outcome))
+
+
+def _words(outcome: Words, how: End, back: str | None) -> Words | None:
+    """What is said before the line is cut: why, where nothing better can be said, and nothing to whoever is hung up on."""
+    if how == "close":
+        return None
+    if how == "voicemail":
+        return "voicemail"
+    return outcome if back is None else "callback"
+
+
+def _let_go(turn: Turn, contact: Contact, call: str, say: Words | None) -> None:
+    caller = turn.pool.conversations[contact.conversation].identity if say == "voicemail" else None
+    turn.do(EndCaller(channel=contact.channel, call=call, say=say, language=contact.language, caller=caller))
