@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from agents.auth import Accounts, Principal, authenticate, require
 from agents.commands import Args, Id
 from agents.desk import Desk
-from agents.gateway import Taken, passed_on
+from agents.gateway import Taken, ask
 from agents.ports import Bus, Chance, Files, History
-from router.inputs import Input, MergeCustomer, SplitCustomer
+from router.inputs import MergeCustomer, SplitCustomer
 
 MAX_IN_ONE = 20
 """Customers who are one person. Somebody with more ways to be reached is rather a mistake, or a switchboard."""
@@ -40,11 +40,6 @@ def routes(bus: Bus, accounts: Accounts, history: History, files: Files, chance:
             raise HTTPException(404, "unknown-customer")
         return found
 
-    async def ask(request: Request, response: Response, who: Principal, wish: Input) -> Taken:
-        key = request.headers.get("idempotency-key") or chance()
-        answer, position = await desk.ask(who.workspace, who.id, key[:200], wish)
-        return passed_on(response, answer, position)
-
     @router.get("/{id_}", operation_id="get_customer")
     async def customer(who: Who, id_: str) -> dict[str, Any]:
         """A customer with all who are the same person, and some who may be."""
@@ -64,7 +59,7 @@ def routes(bus: Bus, accounts: Accounts, history: History, files: Files, chance:
         if len({customer["id"] for found in both for customer in found["customers"]}) > MAX_IN_ONE:
             raise HTTPException(409, "too-many-in-one")
         wish = MergeCustomer(customer=id_, into=body.into, by=who.agent or who.id)
-        return await ask(request, response, who, wish)
+        return await ask(desk, chance, request, response, who, wish)
 
     @router.post("/{id_}/split", operation_id="split_customer")
     async def split(request: Request, response: Response, who: Who, id_: str, body: Split | None = None) -> Taken:
@@ -73,6 +68,7 @@ def routes(bus: Bus, accounts: Accounts, history: History, files: Files, chance:
         other = body.other if body else None
         for each in (id_, other) if other else (id_,):
             await known(who, each)
-        return await ask(request, response, who, SplitCustomer(customer=id_, other=other, by=who.agent or who.id))
+        wish = SplitCustomer(customer=id_, other=other, by=who.agent or who.id)
+        return await ask(desk, chance, request, response, who, wish)
 
     return router

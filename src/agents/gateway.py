@@ -23,7 +23,7 @@ from agents.ports import Bus, Chance, Clock, Files, History, NotRetained, Past
 from agents.presence import Leases
 from agents.softphone import Resolve, softphone_of
 from agents.why import Whys, language_of
-from router.inputs import CancelCallback, OrderCallback, StartContact
+from router.inputs import CancelCallback, Input, OrderCallback, StartContact
 from router.memory import Contact
 from router.model import Identity, Kind, Thread
 from router.state import Pool
@@ -102,7 +102,7 @@ def routes(  # noqa: C901 - one list of routes
         require("agent", who)
         if who.agent is not None and who.id.startswith("key:"):
             await leases.renew(who.workspace, who.agent)
-        key = request.headers.get("idempotency-key") or chance()
+        key = key_of(request, chance)
         answer, position = await desk.do(who, key[:200], name, args)
         return passed_on(response, answer, position)
 
@@ -171,7 +171,7 @@ def routes(  # noqa: C901 - one list of routes
         """Begin an own mail, message or call. A call rings the agent's phone first, then the customer's."""
         require("agent", who)
         agent = agent_of(who)
-        key = request.headers.get("idempotency-key") or chance()
+        key = key_of(request, chance)
         wish = start_input(pool_of(who), agent, key, body)
         content = (
             await desk.content(who.workspace, commands.Message(text=body.text, subject=body.subject))
@@ -193,17 +193,13 @@ def routes(  # noqa: C901 - one list of routes
     async def order_callback(request: Request, response: Response, who: Who, body: Callback) -> Taken:
         """Somebody is to be called, soonest or from a time on: the agent's phone rings first, then the customer's."""
         require("agent", who)
-        key = request.headers.get("idempotency-key") or chance()
-        answer, position = await desk.ask(who.workspace, who.id, key[:200], body.order())
-        return passed_on(response, answer, position)
+        return await ask(desk, chance, request, response, who, body.order())
 
     @router.delete("/callbacks/{id_}", operation_id="cancel_callback")
     async def cancel_callback(request: Request, response: Response, who: Who, id_: str) -> Taken:
         require("agent", who)
-        key = request.headers.get("idempotency-key") or chance()
         wish = CancelCallback(contact=id_, by=who.agent or who.id)
-        answer, position = await desk.ask(who.workspace, who.id, key[:200], wish)
-        return passed_on(response, answer, position)
+        return await ask(desk, chance, request, response, who, wish)
 
     @router.get("/contacts/{id_}", operation_id="get_contact")
     async def contact(who: Who, id_: str) -> dict[str, Any]:
@@ -339,6 +335,17 @@ def _add(router: APIRouter, path: str, name: str, endpoint: Any, kind: type[Args
     endpoint.__annotations__["body"] = annotation
     endpoint.__name__ = name.replace("-", "_")
     router.add_api_route(path, endpoint, methods=["POST"], operation_id=endpoint.__name__, response_model=Taken)
+
+
+def key_of(request: Request, chance: Chance) -> str:
+    """Under which a request is done once, however often it comes: the client's own, else one that is new."""
+    return request.headers.get("idempotency-key") or chance()
+
+
+async def ask(desk: Desk, chance: Chance, request: Request, response: Response, who: Principal, wish: Input) -> Taken:
+    """Hand a wish to the log, and pass on what was decided."""
+    answer, position = await desk.ask(who.workspace, who.id, key_of(request, chance)[:200], wish)
+    return passed_on(response, answer, position)
 
 
 def passed_on(response: Response, answer: Answer | None, position: str) -> Taken:

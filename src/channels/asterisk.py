@@ -188,7 +188,7 @@ def _out_of_bridge(bridge: Mapping[str, Any]) -> Move | None:
 # -- the end of a wait: words, and perhaps a message that is left. What comes next is in the names of what we ordered.
 
 
-def end(effect: EndCaller, account: Account) -> Steps:
+def end(account: Account, effect: EndCaller) -> Steps:
     """Hang up on a caller, after words where there are some. A sound that is not there is as if it had been heard."""
     if effect.say is None:
         return Steps((hang_up(effect.call),))

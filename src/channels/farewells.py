@@ -11,6 +11,7 @@ from channels.base import Account, Item
 from router.inputs import LeaveLine, ReceiveMessage
 from router.model import Content, Elsewhere, Identity, Thread
 
+LANGUAGES = ("ko", "en")
 KEYS = frozenset("0123456789*#")
 OFFERS = {
     "callback": {"ko": "전화를 받으시려면 {key}번을 누르세요.", "en": "To be called back, press {key}."},
@@ -22,7 +23,6 @@ NAMES_KEYS = "keys"
 LONGEST_MESSAGE_S = 180
 SILENCE_S = 8
 """So much silence ends a message."""
-TAGS = {"ko": "ko-KR", "en": "en-US"}
 WORDS: dict[str, dict[str, str]] = {
     "closed": {
         "ko": "지금은 전화를 받을 수 없습니다. 나중에 다시 걸어 주세요.",
@@ -80,15 +80,15 @@ def fault(settings: Mapping[str, Any]) -> str | None:
 
 
 def words(account: Account, farewell: str, language: str | None) -> tuple[str, str]:
-    """(language tag, text) in the caller's language, else the channel's, else English. Empty for no known farewell."""
+    """(language, text): the caller's, else the channel's, else English. Empty for no known farewell."""
     own = account.settings.get("words")
     texts = dict(WORDS.get(farewell, {}))
     if isinstance(own, dict) and isinstance(own.get(farewell), dict):
         texts |= {key: str(text)[:MAX_WORDS] for key, text in own[farewell].items()}
     for wanted in (language, account.setting("language", "ko"), "en"):
         if wanted in texts:
-            return TAGS.get(wanted, wanted), texts[wanted]
-    return "en-US", ""
+            return wanted, texts[wanted]
+    return "en", ""
 
 
 def sound(account: Account, farewell: str) -> str:
@@ -107,9 +107,10 @@ def keys(account: Account) -> dict[str, str]:
 
 def offered(account: Account, language: str | None) -> tuple[str, str] | None:
     """(language, words) that name the keys; None where there are none."""
-    spoken = next((one for one in (language, account.setting("language", "ko")) if one in TAGS), "en")
-    named = [OFFERS[what][spoken].format(key=key) for key, what in keys(account).items()]
-    return (spoken, " ".join(named)) if named else None
+    chosen = keys(account)
+    spoken = language if language in LANGUAGES else account.setting("language", "ko")
+    spoken = spoken if spoken in LANGUAGES else "en"
+    return (spoken, " ".join(OFFERS[what][spoken].format(key=key) for key, what in chosen.items())) if chosen else None
 
 
 def pressed(account: Account, call: str, key: str, press: str) -> Item | None:

@@ -71,7 +71,7 @@ class Asterisk:
             case CancelLeg():
                 return Steps((asterisk.hang_up(effect.leg),))
             case EndCaller():
-                return asterisk.end(effect, account)
+                return asterisk.end(account, effect)
         raise Unsendable("not a call")
 
     def fetch(self, account: Account, ref: str) -> Call:

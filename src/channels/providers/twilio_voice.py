@@ -299,8 +299,8 @@ def _ended(account: Account, path: str, fields: dict[str, str], call: str) -> Re
 def _farewell(account: Account, webhook: Webhook) -> HookReply:
     """What is said before the line is cut; a message may be left only where that was what was said."""
     what = webhook.query.get("what", "")
-    tag, text = farewells.words(account, what, webhook.query.get("language"))
-    said = f"<Say language={quoteattr(tag)}>{escape(text)}</Say>" if text else ""
+    language, text = farewells.words(account, what, webhook.query.get("language"))
+    said = _say(language, text) if text else ""
     if what != "voicemail":
         return _twiml(said, "<Hangup/>")
     record = (
