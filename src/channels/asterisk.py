@@ -443,7 +443,7 @@ def _words(event: Mapping[str, Any]) -> list[str]:
 def key_of(event: Mapping[str, Any]) -> tuple[str, str]:
     """(call, key) of a `ChannelDtmfReceived`; "" for what is no key."""
     key = _text(event, "digit")
-    return _text(_object(event, "channel"), "id"), key if key in tuple(menus.KEYS) else ""
+    return _text(_object(event, "channel"), "id"), key if key in menus.KEYS else ""
 
 
 def sound_of(event: Mapping[str, Any]) -> tuple[str, str]:

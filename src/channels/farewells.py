@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from channels.base import Account, Item
+from channels.menus import KEYS
 from router.inputs import LeaveLine, ReceiveMessage
 from router.model import Content, Elsewhere, Identity, Thread
 
 LANGUAGES = ("ko", "en")
-KEYS = frozenset("0123456789*#")
 OFFERS = {
     "callback": {"ko": "전화를 받으시려면 {key}번을 누르세요.", "en": "To be called back, press {key}."},
     "voicemail": {"ko": "메시지를 남기시려면 {key}번을 누르세요.", "en": "To leave a message, press {key}."},

@@ -16,7 +16,8 @@ from router.model import Slug
 
 MAX_DEPTH, MAX_MENUS = 5, 50
 MAX_TRIES = 5
-KEYS = "0123456789*#"
+KEYS = frozenset("0123456789*#")
+"""Of a telephone."""
 
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$")]
 Words = Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -162,7 +163,7 @@ def _menu(value: Any, where: str, depth: int) -> Menu:
 def _choice(key: Any, value: Any, where: str, depth: int) -> tuple[str, Choice]:
     """A key of digits alone is a number in YAML where nobody has put it in quotes."""
     name = str(key)[:40]
-    if name not in tuple(KEYS):
+    if name not in KEYS:
         raise ValueError(f"{where}.keys: '{name}' is no key of a telephone; they are 0 to 9, * and #")
     here = f"{where}.keys.{name}"
     if not isinstance(value, dict):

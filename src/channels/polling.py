@@ -3,6 +3,8 @@
 What comes twice, because polls overlap or we died in between, is told apart by its key, asking the history too.
 """
 
+from collections.abc import Awaitable, Callable
+
 import httpx2
 import msgspec
 import structlog
@@ -19,6 +21,45 @@ LEAST_S = 1.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 5.0, 300.0
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """How asking went once: why not, or when the next time is, and what people are told meanwhile."""
+
+    fault: str | None = None
+    again_s: float = 0
+    state: str = "ok"
+
+
+async def ask_for_ever(
+    what: str,
+    channel: str,
+    line: Line,
+    ask: Callable[[], Awaitable[Asked]],
+    tell: Callable[[str], None],
+    first_backoff_s: float,
+    longest_backoff_s: float,
+) -> None:
+    """Ask again and again, ever later while it fails, whatever it fails of."""
+    backoff_s = first_backoff_s
+    while True:
+        try:
+            told = await ask()
+        except Unavailable as error:
+            told = Asked(f"nowhere to put it: {error}"[:300])
+        except Exception as error:
+            # What nobody foresaw must not end it for good: it is told, and tried again.
+            log.exception(f"{what}.broken", channel=channel)
+            told = Asked(f"{type(error).__name__}: {error}"[:300])
+        if told.fault is None:
+            tell(told.state)
+            backoff_s = first_backoff_s
+            await line.sleep(told.again_s)
+        else:
+            tell(f"failed: {told.fault}"[:300])
+            log.warning(f"{what}.failed", channel=channel, fault=told.fault)
+            await line.sleep(backoff_s)
+            backoff_s = min(longest_backoff_s, backoff_s * 2)
+
+
 class Poller:
     """One account, asked for ever by `run`."""
 
@@ -33,24 +74,16 @@ class Poller:
         self.state = "connecting"
 
     async def run(self) -> None:
-        backoff_s = FIRST_BACKOFF_S
-        while True:
-            try:
-                page = await self.once()
-            except Unavailable as error:
-                page = Page(fault=f"nowhere to put it: {error}"[:300])
-            except Exception as error:
-                # What nobody foresaw must not end the poller for good: it is told, and tried again.
-                log.exception("poll.broken", channel=self._account.channel)
-                page = Page(fault=f"{type(error).__name__}: {error}"[:300])
-            if page.fault is None:
-                self.state, backoff_s = "ok", FIRST_BACKOFF_S
-                await self._line.sleep(max(LEAST_S, page.again_s))
-            else:
-                self.state = f"failed: {page.fault}"[:300]
-                log.warning("poll.failed", channel=self._account.channel, fault=page.fault)
-                await self._line.sleep(backoff_s)
-                backoff_s = min(LONGEST_BACKOFF_S, backoff_s * 2)
+        async def asked() -> Asked:
+            page = await self.once()
+            return Asked(page.fault, max(LEAST_S, page.again_s))
+
+        await ask_for_ever(
+            "poll", self._account.channel, self._line, asked, self._tell, FIRST_BACKOFF_S, LONGEST_BACKOFF_S
+        )
+
+    def _tell(self, state: str) -> None:
+        self.state = state
 
     async def once(self) -> Page:
         """One request and all that it found, durable; its `fault` says why there is nothing. Raises Unavailable."""

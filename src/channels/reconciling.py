@@ -16,7 +16,7 @@ import structlog
 
 from channels.base import Account, Call, Found, Item, Line, Reconciles, Result, Span
 from channels.http import request
-from channels.polling import patient
+from channels.polling import Asked, ask_for_ever, patient
 from channels.ports import Unavailable
 from channels.tokens import Tokens
 from router.inputs import ReceiveMessage, ReceiveReceipt
@@ -73,25 +73,17 @@ class Reconciler:
 
     async def run(self) -> None:
         share = _share(f"{self._account.workspace}/{self._account.channel}")
-        every_s, backoff_s = EVERY_S * (0.9 + 0.2 * share), FIRST_BACKOFF_S
+        every_s = EVERY_S * (0.9 + 0.2 * share)
+
+        async def asked() -> Asked:
+            told = await self.once()
+            return Asked(told.fault, BEHIND_S if told.is_behind else every_s, "off" if told.is_off else "ok")
+
         await self._line.sleep(START_S * share)
-        while True:
-            try:
-                told = await self.once()
-            except Unavailable as error:
-                told = Pass(f"nowhere to put it: {error}"[:300])
-            except Exception as error:
-                # What nobody foresaw must not end it for good: it is told, and tried again.
-                log.exception("reconcile.broken", channel=self._account.channel)
-                told = Pass(f"{type(error).__name__}: {error}"[:300])
-            if told.fault is None:
-                self.state, backoff_s = "off" if told.is_off else "ok", FIRST_BACKOFF_S
-                await self._line.sleep(BEHIND_S if told.is_behind else every_s)
-            else:
-                self.state = f"failed: {told.fault}"[:300]
-                log.warning("reconcile.failed", channel=self._account.channel, fault=told.fault)
-                await self._line.sleep(backoff_s)
-                backoff_s = min(every_s, backoff_s * 2)
+        await ask_for_ever("reconcile", self._account.channel, self._line, asked, self._tell, FIRST_BACKOFF_S, every_s)
+
+    def _tell(self, state: str) -> None:
+        self.state = state
 
     async def once(self) -> Pass:
         """One span, all of it or nothing: then the place moves. Raises Unavailable."""
