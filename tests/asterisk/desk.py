@@ -7,11 +7,10 @@ from pathlib import Path
 from playwright.async_api import Locator, Page, async_playwright, expect
 
 from support.center import Center
+from support.pages import WAIT_MS, at, sign_in_by
 from support.voices import FLAGS, desk_hears, goes_silent, listen, speech
 
 CHROMIUM = "/usr/bin/chromium"
-WAIT_MS = 30_000
-PASSWORD = "a long enough password"
 HERTZ = 940
 
 
@@ -22,16 +21,13 @@ class Desk:
         page.on("dialog", lambda asked: asked.accept())
 
     def at(self, name: str) -> Locator:
-        return self.page.locator(f'[data-test="{name}"]')
+        return at(self.page, name)
 
     async def clicks(self, name: str) -> None:
         await self.at(name).click()
 
     async def signs_in(self, link: str) -> None:
-        await self.page.goto(link)
-        await self.at("invite-password").fill(PASSWORD)
-        await self.at("invite-again").fill(PASSWORD)
-        await self.clicks("invite-submit")
+        await sign_in_by(self.page, link)
         await self.is_registered()
 
     async def is_registered(self) -> None:

@@ -1,22 +1,16 @@
 """The pages in a real browser: a customer at the widget, an agent at the desk, a supervisor at the wallboard."""
 
 import asyncio
-import os
-import re
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from support.center import AgentDesk, Center, ChatPage
+from support.pages import PASSWORD, WAIT_MS, at, available, picture, sign_in_by, unexpected
 
 pytestmark = pytest.mark.browser
-
-PASSWORD = "a long enough password"
-PICTURES = Path(os.environ.get("NARU_TEST_PICTURES", "/tmp/naru-pictures"))
-WAIT_MS = 30_000
 
 CONFIG = """\
 version: 1
@@ -63,11 +57,7 @@ class People:
         context, page = await self.someone()
         invited = self.center.request("POST", "/v1/invites", json={"agent": agent})
         assert invited.status_code == 201, invited.text
-        link = invited.json()["link"].replace("/desk#", f"{path}#")
-        await page.goto(link)
-        await at(page, "invite-password").fill(PASSWORD)
-        await at(page, "invite-again").fill(PASSWORD)
-        await at(page, "invite-submit").click()
+        await sign_in_by(page, invited.json()["link"].replace("/desk#", f"{path}#"))
         return context, page
 
     async def customer(self) -> tuple[BrowserContext, Page]:
@@ -79,8 +69,7 @@ class People:
 
     def assert_silent(self) -> None:
         """No console has complained, but for what a test has brought about itself."""
-        left = [said for said in self.wrong if not any(re.search(pattern, said) for pattern in self.expected)]
-        assert left == []
+        assert unexpected(self.wrong, self.expected) == []
 
 
 @pytest.fixture
@@ -95,16 +84,6 @@ async def people(browser: Browser, center: Center) -> AsyncIterator[People]:
         for contact in center.request("GET", "/v1/agents/me/contacts", key).json()["items"]:
             center.request("POST", f"/v1/contacts/{contact['id']}/complete", key, json={})
         center.request("PUT", "/v1/agents/me/status", key, json={"presence": "offline"})
-
-
-def at(page: Page | Locator, name: str) -> Locator:
-    return page.locator(f'[data-test="{name}"]')
-
-
-async def available(desk: Page) -> None:
-    await expect(at(desk, "connection")).to_have_attribute("data-state", "online", timeout=WAIT_MS)
-    await at(desk, "status").select_option("available")
-    await expect(desk.locator('.status[data-presence="available"]')).to_be_visible(timeout=WAIT_MS)
 
 
 async def say(page: Page, text: str) -> None:
@@ -132,11 +111,6 @@ async def expect_said(customer: Page, desk: Page, said: list[tuple[str, str]]) -
         await expect(at(page, name)).to_have_count(len(said), timeout=WAIT_MS)
         await expect(at(page, unsent)).to_have_count(0, timeout=WAIT_MS)
         assert await shown(page, name) == whole
-
-
-async def picture(page: Page, name: str) -> None:
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    await page.screenshot(path=PICTURES / f"{name}.png")
 
 
 async def test_a_chat_between_two_browsers_that_both_reload(people: People) -> None:

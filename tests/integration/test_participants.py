@@ -12,10 +12,11 @@ from playwright.async_api import Browser, Page, expect
 from twilio.twiml.voice_response import VoiceResponse
 
 from agents.frames import Audience, MessageFrame, StatusFrame, frames_of
-from integration.test_browser import WAIT_MS, People, answer, at, available, picture, say, shown
+from integration.test_browser import People, answer, say, shown
 from router import inputs
 from support.carrier import MUSIC, House, PhoneCenter, normal, open_shop, phone_center, until
 from support.center import AgentDesk, Center, ChatPage
+from support.pages import WAIT_MS, at, available, picture
 from support.story import Story
 from support.story import agent as person
 from support.story import center as center_of

@@ -4,7 +4,6 @@ import base64
 import contextlib
 import hmac
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from playwright.async_api import Browser, expect
 
 from support.center import Center, free_port
 from support.issuer import CLIENT, SECRET, FakeIssuer, encoded, now, signed
+from support.pages import WAIT_MS, at, picture
 from support.provider import RealProvider
 
 CONFIG = """\
@@ -34,8 +34,6 @@ agents:
 sign_in: {sign_in}
 """
 SIGN_IN_SECRET = "the secret of our client"
-WAIT_MS = 30_000
-PICTURES = Path(os.environ.get("NARU_TEST_PICTURES", "/tmp/naru-pictures"))
 OPTIONS, BEGIN, CALLBACK = "/v1/login/options", "/v1/login/oidc", "/v1/login/oidc/callback"
 
 
@@ -203,8 +201,8 @@ async def test_the_desk_offers_the_provider_and_one_comes_in_by_it(real: Real, b
     page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     await page.goto(f"{real.center.url}/desk")
-    button, note = (page.locator(f'[data-test="{name}"]') for name in ("login-oidc", "login-note"))
-    workspace, form = (page.locator(f'[data-test="{name}"]') for name in ("login-workspace", "login-form"))
+    button, note = (at(page, name) for name in ("login-oidc", "login-note"))
+    workspace, form = (at(page, name) for name in ("login-workspace", "login-form"))
     await expect(form).to_be_visible(timeout=WAIT_MS)
     await expect(button).to_have_count(0)
     for name, offered in (("never-was", 0), ("main", 1)):
@@ -212,7 +210,7 @@ async def test_the_desk_offers_the_provider_and_one_comes_in_by_it(real: Real, b
         await workspace.press("Tab")
         await expect(button).to_have_count(offered, timeout=WAIT_MS)
     await expect(button).to_have_text("Shop ID(으)로 로그인")
-    await page.screenshot(path=PICTURES / "sign-in.png")
+    await picture(page, "sign-in")
 
     for name, why in (("jun", "확인되지 않은 이메일"), ("sora", "구성원이 없습니다"), ("mina", "취소되었거나")):
         await button.click()

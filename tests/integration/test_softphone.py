@@ -4,8 +4,6 @@ The same against a real Asterisk is walked by `make asterisk`.
 """
 
 import asyncio
-import os
-import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,14 +16,12 @@ from playwright.async_api import BrowserContext, Error, Locator, Page, async_pla
 
 from conftest import CHROMIUM, not_proved
 from support.center import Center
+from support.pages import WAIT_MS, at, available, picture, sign_in_by, unexpected
 from support.softphones import Softphones
 from support.voices import FLAGS, Voice, desk_hears, listen, speech
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
-PASSWORD = "a long enough password"
-PICTURES = Path(os.environ.get("NARU_TEST_PICTURES", "/tmp/naru-pictures"))
-WAIT_MS = 30_000
 CALLER_HZ, AGENT_HZ = 440, 700
 SIP_PASSWORD = "a phone's own"
 
@@ -106,10 +102,7 @@ class Office:
     async def desk_in(self, context: BrowserContext, agent: str) -> Page:
         page = await self._page(context)
         link = self.center.request("POST", "/v1/invites", json={"agent": agent}).json()["link"]
-        await page.goto(link)
-        for field in ("invite-password", "invite-again"):
-            await at(page, field).fill(PASSWORD)
-        await at(page, "invite-submit").click()
+        await sign_in_by(page, link)
         return page
 
     async def ready(self, agent: str, context: BrowserContext | None = None) -> Page:
@@ -138,8 +131,7 @@ class Office:
         await expect(at(desk, "conversation")).to_have_count(0, timeout=WAIT_MS)
 
     def assert_well(self) -> None:
-        left = [said for said in self.wrong if not any(re.search(pattern, said) for pattern in self.expected)]
-        assert (left, self.exchange.faults) == ([], [])
+        assert (unexpected(self.wrong, self.expected), self.exchange.faults) == ([], [])
 
 
 class Contexts:
@@ -153,16 +145,6 @@ class Contexts:
         )
         context.set_default_timeout(WAIT_MS)
         return context
-
-
-def at(page: Page | Locator, name: str) -> Locator:
-    return page.locator(f'[data-test="{name}"]')
-
-
-async def available(desk: Page) -> None:
-    await expect(at(desk, "connection")).to_have_attribute("data-state", "online", timeout=WAIT_MS)
-    await at(desk, "status").select_option("available")
-    await expect(desk.locator('.status[data-presence="available"]')).to_be_visible(timeout=WAIT_MS)
 
 
 async def phone_is(desk: Page | Locator, state: str) -> None:
@@ -243,8 +225,7 @@ async def test_one_click_takes_a_call_and_both_hear_each_other(office: Office) -
     await at(desk, "phone-devices").locator("summary").click()
     await at(desk, "phone-input").select_option(index=1)
     await office.voice.hears(AGENT_HZ)
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    await desk.screenshot(path=PICTURES / "softphone.png")
+    await picture(desk, "softphone")
 
     await at(desk, "phone-hang-up").click()
     await office.exchange.is_so(dialog, "over")
