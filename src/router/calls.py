@@ -5,18 +5,17 @@ provider may tell all this late, twice or out of order: whatever no longer fits 
 """
 
 from collections.abc import Iterator
-from typing import Literal
 
-from router import callbacks, events
+from router import callbacks, campaigns, events, lines
 from router.effects import CancelLeg, Deliver, EndCaller, RingLeg
 from router.inputs import AnswerLeg, ClaimSend, EndCall, EndLeg, EndSend, LeaveLine, ReceiveCall
 from router.intake import customer_left, finish, open_channel, open_conversation, open_inbound
 from router.memory import Contact, Send
-from router.model import conversation_id, derive_id
+from router.model import conversation_id
 from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, decline_open, joined, over
 from router.presence import after_work
 from router.replies import overtook
-from router.talks import set_manner
+from router.talks import Side, leg_key, set_manner
 from router.turn import OK, Answer, Refusal, Turn
 from router.waits import end
 
@@ -40,12 +39,14 @@ def receive_call(turn: Turn, wish: ReceiveCall) -> Answer:
 
 
 def leave_line(turn: Turn, wish: LeaveLine) -> Answer:
-    """409 once an agent's phone rings: the caller is better served by staying."""
+    """409 once an agent's phone rings: the caller is better served by staying; and for whom we have called ourselves."""
     contact = _contact_of_call(turn, wish.channel, wish.call)
     if contact is None:
         raise Refusal(404, "unknown-call")
     if contact.status != "queued":
         raise Refusal(409, f"contact-is-{contact.status}")
+    if contact.reach_by is not None:
+        raise Refusal(409, "called-by-us")
     if wish.to == "voicemail":
         end(turn, contact, "voicemail", "voicemail")
         return Answer(contact=contact.id)
@@ -84,13 +85,6 @@ def _contact_of_call(turn: Turn, channel: str, call: str) -> Contact | None:
 
 # -- legs: an offer's own has the offer's id as key; those of a contact that an agent holds are named by `_leg_key`
 
-Side = Literal["agent", "customer"]
-LEG_NAMES: dict[Side, str] = {"agent": "leg", "customer": "customer-leg"}
-
-
-def _leg_key(contact: Contact, side: Side) -> str:
-    return derive_id(LEG_NAMES[side], contact.id, str(contact.attempt))
-
 
 def _talks(turn: Turn, channel: str) -> Iterator[Contact]:
     """A channel's calls that agents hold. Legs and calls are named by its provider."""
@@ -100,9 +94,9 @@ def _talks(turn: Turn, channel: str) -> Iterator[Contact]:
 def _awaited(turn: Turn, channel: str, key: str) -> tuple[Contact, Side] | None:
     """The contact, held by an agent, that waits for this leg to be answered."""
     for contact in _talks(turn, channel):
-        if contact.leg is None and key == _leg_key(contact, "agent"):
+        if contact.leg is None and key == leg_key(contact, "agent"):
             return contact, "agent"
-        if contact.call is None and key == _leg_key(contact, "customer"):
+        if contact.call is None and key == leg_key(contact, "customer"):
             return contact, "customer"
     return None
 
@@ -118,6 +112,9 @@ def _guest(turn: Turn, channel: str, key: str, leg: str | None = None) -> tuple[
 
 def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
     """409 tells the edge to hang up the leg that answered: nobody waits for it any more."""
+    dialled = lines.line(turn.pool, wish.key)
+    if dialled is not None:
+        return lines.answered(turn, dialled, wish)
     offered = turn.pool.contact_of_offer(wish.key)
     if offered is not None:
         accepted(turn, offered)
@@ -133,8 +130,8 @@ def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
     if guest is not None:
         _guest_answered(turn, *guest, wish.leg)
         return Answer(contact=guest[0].id)
-    for contact in _talks(turn, wish.channel):
-        if wish.leg in (contact.leg, contact.call):
+    for contact in turn.pool.contacts.values():
+        if contact.channel == wish.channel and wish.leg in (contact.leg, contact.call):
             return Answer(contact=contact.id)
     raise Refusal(409, "offer-is-over")
 
@@ -142,11 +139,14 @@ def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
 def _agent_answered(turn: Turn, contact: Contact, leg: str) -> Answer:
     joined(turn, contact, leg)
     if contact.has_legs and contact.call is None:
+        if contact.campaign is not None:
+            campaigns.ask_again(turn, contact)
+            return Answer(contact=contact.id)
         callback = contact.callback
         turn.request(
             RingLeg(
                 channel=contact.channel,
-                key=_leg_key(contact, "customer"),
+                key=leg_key(contact, "customer"),
                 contact=contact.id,
                 side="customer",
                 address=callback.number if callback else turn.pool.conversations[contact.conversation].identity.value,
@@ -166,6 +166,10 @@ def _guest_answered(turn: Turn, contact: Contact, agent: str, leg: str) -> None:
 
 
 def end_leg(turn: Turn, wish: EndLeg) -> Answer:
+    dialled = lines.line(turn.pool, wish.key)
+    if dialled is not None:
+        lines.line_ended(turn, dialled, wish.cause)
+        return OK
     offered = turn.pool.contact_of_offer(wish.key)
     if offered is not None and offered.offer is not None and offered.offer.leg in (None, wish.leg):
         _unanswered(turn, offered, wish.cause)
@@ -232,6 +236,9 @@ def _unreached(turn: Turn, contact: Contact, side: Side, cause: str) -> None:
             turn.do(CancelLeg(channel=contact.channel, leg=contact.leg))
         if contact.callback is not None:
             callbacks.unreached(turn, contact, cause)
+        elif contact.campaign is not None:
+            lines.line_ended(turn, contact, cause)
+            after_work(turn, agent)
         else:
             finish(turn, contact)
     elif contact.call is None and contact.callback is None:
@@ -261,8 +268,12 @@ def claim_send(turn: Turn, wish: ClaimSend) -> Answer:
         if send.worker != wish.worker:
             raise Refusal(409, "claimed")
         return OK
-    if not _wanted(turn, wish.key, send):
+    wanted = _wanted(turn, wish.key, send)
+    stale = wanted and lines.is_stale(turn, send)
+    if not wanted or stale:
         turn.emit(events.SendEnded(key=wish.key, contact=send.contact, result="rejected", detail="no longer wanted"))
+        if stale:
+            lines.stale(turn, turn.pool.contacts[send.contact])
         return Answer(code="not-wanted")
     turn.emit(events.SendClaimed(key=wish.key, worker=wish.worker))
     return OK
@@ -273,7 +284,12 @@ def _wanted(turn: Turn, key: str, send: Send) -> bool:
     if not isinstance(send.effect, RingLeg):
         return True
     channel = send.effect.channel
-    known = turn.pool.contact_of_offer(key), _awaited(turn, channel, key), _guest(turn, channel, key)
+    known = (
+        lines.line(turn.pool, key),
+        turn.pool.contact_of_offer(key),
+        _awaited(turn, channel, key),
+        _guest(turn, channel, key),
+    )
     return any(one is not None for one in known)
 
 
@@ -295,10 +311,16 @@ def end_send(turn: Turn, wish: EndSend) -> Answer:
 
 
 def _dialled(turn: Turn, wish: EndSend, send: Send) -> None:
-    """A leg was ordered. Unclear is as good as failed: should its phone ring after all, its answer is refused."""
+    """A leg was ordered. Unclear is as good as failed: should its phone ring after all, its answer is refused. Somebody
+    whom a campaign calls may hear it ring, and is not to hear nobody: it is answered, or ends by its timer."""
+    if wish.result == "uncertain" and lines.calls_a_person(turn.pool, send):
+        return
     offered, awaited = turn.pool.contact_of_offer(wish.key), _awaited(turn, send.effect.channel, wish.key)
-    guest = _guest(turn, send.effect.channel, wish.key)
-    if wish.result == "accepted":
+    guest, dialled = _guest(turn, send.effect.channel, wish.key), lines.line(turn.pool, wish.key)
+    if dialled is not None:
+        if wish.result == "rejected":
+            lines.line_ended(turn, dialled, "failed")
+    elif wish.result == "accepted":
         contact = turn.pool.contacts.get(send.contact)
         answered = _legs_of(contact) if contact else []
         for leg in wish.externals:  # it may have answered already, or be wanted no more before we knew its name

@@ -10,7 +10,7 @@ An agent's openness for a kind is one *token*. It is put into the lane of each o
 again: once it no longer holds it is marked as gone, and the lanes throw it out in their own time (`rows`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from heapq import merge
 from sys import intern
 from typing import TYPE_CHECKING, Any
@@ -212,6 +212,8 @@ class Cells:
         self.slots: list[Slot] = []
         self.needs: dict[tuple[int, str, tuple[tuple[str, int], ...]], Need] = {}
         self.idle = [0] * len(reserves)
+        self.kept = [kept for _, kept in reserves]
+        """How many idle agents are kept for each queue that has a reserve now."""
         self.risen = False
         """A queue's idle agents have become more than they were: outbound work may look again."""
         self.reserves = reserves
@@ -453,7 +455,16 @@ class Cells:
 
     def beyond_reserve(self, queues: tuple[int, ...]) -> bool:
         """Whether each of these queues has more idle agents than are kept for it (routing.md, Blending)."""
-        return all(self.idle[queue] > self.reserves[queue][1] for queue in queues)
+        return all(self.idle[queue] > self.kept[queue] for queue in queues)
+
+    def short_of_reserve(self, queues: Iterable[int]) -> bool:
+        """Whether one of these queues has fewer idle agents than are kept for it."""
+        return any(self.idle[queue] < self.kept[queue] for queue in queues)
+
+    def keep(self, queue: int, kept: int) -> None:
+        """So many are kept for a queue from now on."""
+        self.risen = self.risen or kept < self.kept[queue]
+        self.kept[queue] = kept
 
     def signed_in(self, need: Need) -> int:
         """How many who are signed in meet a need, open or not."""

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from router import calendar, sign_in
 from router.calendar import Calendar
+from router.dialing import CEILING, RINGING, Mode
 from router.model import Kind, Name, Requirement, Slug, Value
 from router.sign_in import SignIn
 
@@ -61,8 +62,16 @@ class Step(Value, frozen=True, kw_only=True):
     end: End | None = None
 
 
+class Steer(Value, frozen=True, kw_only=True):
+    """A reserve that follows what it is for: so many of the queue's contacts answered within so many seconds."""
+
+    service_level: Annotated[float, Meta(gt=0, lt=1)] = 0.8
+    within_s: Seconds = 20
+
+
 class Queue(Value, frozen=True, kw_only=True):
-    """`reserve` idle agents are kept from outbound work. What is over `max_length` goes to `overflow_queue`, or ends.
+    """`reserve` idle agents are kept from outbound work, or, with `steer`, at least so many. What is over `max_length` goes
+    to `overflow_queue`, or ends.
 
     `hours` names a calendar (else the brand's holds): steps, `max_wait_s`, `first_reply_s` and the target count while
     it is open, and `when_closed` says what becomes of contacts that come while it is not.
@@ -81,6 +90,7 @@ class Queue(Value, frozen=True, kw_only=True):
     max_length: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     overflow_queue: Slug | None = None
     reserve: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    steer: Steer | None = None
     hours: Slug | None = None
     when_closed: Literal["wait", "callback", "voicemail", "message", "close"] = "wait"
     idle_after_s: Annotated[float, Meta(ge=1, le=366 * 86400)] | None = None
@@ -91,6 +101,10 @@ class Queue(Value, frozen=True, kw_only=True):
     prefer_for_s: Seconds = 60
     leg: Literal["ring", "on_accept"] = "ring"
     dispositions: Annotated[tuple[Slug, ...], Meta(max_length=200)] = ()
+
+    @property
+    def has_reserve(self) -> bool:
+        return self.reserve > 0 or self.steer is not None
 
     def target(self, kind: Kind) -> float:
         """Seconds within which a contact of this kind should be answered."""
@@ -185,6 +199,43 @@ class Rule(Value, frozen=True, kw_only=True):
     brand: Slug | None = None
 
 
+class Campaign(Value, frozen=True, kw_only=True):
+    """Calls or messages that we begin, to the people of a list, in the order in which they may be called.
+
+    Its work is `queue`'s: what that requires of an agent, its wrap-up and dispositions. `ratio` is for `power`; `ceiling`
+    is the share of live answers in `window_days` that may be abandoned, one of them being whoever has not reached an
+    agent within `connect_within_s`. A line rings `ring_s` at most, and in `predictive`, when it has come to be one too
+    many, may be cut after `least_ring_s`. Among running campaigns those of the lower `priority` have the agents first.
+    `retry_s` says by outcome after how long a person is tried again, at most `most_attempts` times in all; what is not
+    in it is final. A disposition among `refusals` puts the number on the workspace's list. `purpose` says which of a
+    country's rules hold. After `goal` talks nobody else is called.
+    """
+
+    id: Slug
+    name: Name
+    channel: Slug
+    queue: Slug
+    mode: Mode = "preview"
+    ratio: Annotated[float, Meta(ge=1, le=10)] = 1.0
+    ceiling: Annotated[float, Meta(gt=0, le=1)] = CEILING
+    window_days: Annotated[int, Meta(ge=1, le=366)] = 30
+    connect_within_s: Annotated[float, Meta(ge=0, le=2)] = 2.0
+    ring_s: Annotated[float, Meta(ge=1, le=600)] = 30.0
+    least_ring_s: Annotated[float, Meta(ge=15, le=600)] = 15.0
+    most_lines: Annotated[int, Meta(ge=1, le=1_000_000)] = 500
+    priority: Annotated[int, Meta(ge=1, le=9)] = 5
+    purpose: Literal["sales", "service"] = "sales"
+    caller_id: str | None = None
+    script: Annotated[str, Meta(max_length=20_000)] = ""
+    filter: Condition | None = None
+    retry_s: dict[str, Seconds] = msgspec.field(
+        default_factory=lambda: {"busy": 900.0, "no_answer": 4 * 3600.0, "machine": 4 * 3600.0, "hung_up": 86_400.0}
+    )
+    most_attempts: Annotated[int, Meta(ge=1, le=100)] = 6
+    refusals: Annotated[tuple[Slug, ...], Meta(max_length=50)] = ("do_not_call",)
+    goal: Annotated[int, Meta(ge=1)] | None = None
+
+
 class Webhook(Value, frozen=True, kw_only=True):
     """Where events go (docs/events.md). `types` are types or their beginnings (`naru.offer`), none: all.
 
@@ -211,6 +262,7 @@ class Config(Value, frozen=True, kw_only=True):
     skills: tuple[Skill, ...] = ()
     rules: Annotated[tuple[Rule, ...], Meta(max_length=1000)] = ()
     agents: tuple[Agent, ...] = ()
+    campaigns: Annotated[tuple[Campaign, ...], Meta(max_length=1000)] = ()
     sign_in: SignIn | None = None
     webhooks: Annotated[tuple[Webhook, ...], Meta(max_length=20)] = ()
 
@@ -238,6 +290,8 @@ class Lookup:
         self.queues = Queues((queue.id, queue) for queue in config.queues)
         self.skills = {skill.id: skill for skill in config.skills}
         self.agents = {agent.id: agent for agent in config.agents}
+        by_priority = sorted(config.campaigns, key=lambda campaign: (campaign.priority, campaign.id))
+        self.campaigns = {campaign.id: campaign for campaign in by_priority}
 
     def calendar_of(self, queue: str, brand: str) -> str | None:
         """The calendar that holds for a queue's work of a brand: the queue's own, else the brand's; None: always open."""
@@ -258,6 +312,7 @@ def canonical(config: Config) -> Config:
         channels=by_id(config.channels),
         queues=by_id(config.queues),
         skills=by_id(config.skills),
+        campaigns=by_id(config.campaigns),
         agents=by_id(msgspec.structs.replace(agent, brands=tuple(sorted(agent.brands))) for agent in config.agents),
         webhooks=by_id(config.webhooks),
     )
@@ -265,10 +320,7 @@ def canonical(config: Config) -> Config:
 
 def faults(config: Config) -> list[str]:
     """Everything wrong with a configuration that its types do not already refuse, in words its owner can act on."""
-    found: list[str] = []
-    for kind in ("calendars", "brands", "channels", "queues", "skills", "rules", "agents", "webhooks"):
-        ids = [item.id for item in getattr(config, kind)]
-        found += [f"{kind}: '{twice}' is there twice" for twice in sorted({i for i in ids if ids.count(i) > 1})]
+    found = _doubles(config)
     known = Lookup(config)
     if not calendar.is_zone(config.timezone):
         found.append(f"timezone: there is no time zone '{config.timezone[:60]}'")
@@ -282,19 +334,31 @@ def faults(config: Config) -> list[str]:
         if channel.queue is not None and channel.queue not in known.queues:
             found.append(f"channel '{channel.id}': queue '{channel.queue}' does not exist")
     for agent in config.agents:
-        found += [
-            f"agent '{agent.id}': queue '{q}' does not exist" for q in agent.serves_first if q not in known.queues
-        ]
-        found += [f"agent '{agent.id}': brand '{b}' does not exist" for b in agent.brands if b not in known.brands]
-        found += [f"agent '{agent.id}': skill '{s}' does not exist" for s in agent.skills if s not in known.skills]
-        found += _capacity_faults(agent)
-        found += _softphone_faults(agent, config)
+        found += _agent_faults(agent, config, known)
     for queue in config.queues:
         found += _queue_faults(queue, known)
     for rule in config.rules:
         found += _rule_faults(rule, known)
+    for campaign in config.campaigns:
+        found += _campaign_faults(campaign, known)
     if config.sign_in is not None:
         found += sign_in.faults(config.sign_in)
+    return found
+
+
+def _agent_faults(agent: Agent, config: Config, known: Lookup) -> list[str]:
+    where = f"agent '{agent.id}'"
+    found = [f"{where}: queue '{q}' does not exist" for q in agent.serves_first if q not in known.queues]
+    found += [f"{where}: brand '{b}' does not exist" for b in agent.brands if b not in known.brands]
+    found += [f"{where}: skill '{s}' does not exist" for s in agent.skills if s not in known.skills]
+    return found + _capacity_faults(agent) + _softphone_faults(agent, config)
+
+
+def _doubles(config: Config) -> list[str]:
+    found = []
+    for kind in ("calendars", "brands", "channels", "queues", "skills", "rules", "agents", "webhooks", "campaigns"):
+        ids = [item.id for item in getattr(config, kind)]
+        found += [f"{kind}: '{twice}' is there twice" for twice in sorted({i for i in ids if ids.count(i) > 1})]
     return found
 
 
@@ -379,6 +443,27 @@ def _requirement_faults(where: str, requires: Iterable[Requirement], known: Look
             found.append(f"{where}: skill '{need.skill}' does not exist")
         elif not any((agent.level(need.skill) or 0) >= need.level for agent in known.agents.values()):
             found.append(f"{where}: nobody has '{need.skill}' at level {need.level} or more, so it would wait for ever")
+    return found
+
+
+def _campaign_faults(campaign: Campaign, known: Lookup) -> list[str]:
+    where = f"campaign '{campaign.id}'"
+    found = [f"{where}: {fault}" for fault in condition_faults(campaign.filter)] if campaign.filter else []
+    channel = known.channels.get(campaign.channel)
+    if channel is None:
+        found.append(f"{where}: channel '{campaign.channel}' does not exist")
+    elif channel.kind == "chat":
+        found.append(f"{where}: nobody can be reached by '{channel.id}' who has not come to it")
+    elif campaign.mode in RINGING and channel.kind != "voice":
+        found.append(f"{where}: '{campaign.mode}' rings, and channel '{channel.id}' is no phone")
+    elif campaign.mode == "direct" and channel.kind == "voice" and channel.provider != "simulation":
+        found.append(f"{where}: 'direct' rings nobody, and channel '{channel.id}' is a phone")
+    if campaign.queue not in known.queues:
+        found.append(f"{where}: queue '{campaign.queue}' does not exist")
+    elif known.queues[campaign.queue].language_wall:
+        found.append(f"{where}: queue '{campaign.queue}' has a language wall, and nobody knows yet what will be spoken")
+    elif not any(agent.mode != "inbound" for agent in known.agents.values()):
+        found.append(f"{where}: no agent is outbound or blended")
     return found
 
 

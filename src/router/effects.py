@@ -35,13 +35,19 @@ class CopyFiles(Effect, frozen=True, kw_only=True):
 
 class RingLeg(Effect, frozen=True, kw_only=True):
     """Dial an agent's phone (`side` agent), a customer's, or a supervisor's who listens unheard (`monitor`), and let it
-    into the contact's room when answered."""
+    into the contact's room when answered.
+
+    `caller_id` is shown instead of the channel's number. `at_once`: somebody is on the line already, so a phone that can
+    picks up by itself.
+    """
 
     key: str
     contact: str
     side: str
     address: str
     timeout_s: float
+    caller_id: str | None = None
+    at_once: bool = False
 
 
 class CancelLeg(Effect, frozen=True, kw_only=True):
@@ -62,8 +68,8 @@ class HoldCaller(Effect, frozen=True, kw_only=True):
     call: str
 
 
-Words = Literal["closed", "after_hours", "overflowed", "callback", "voicemail"]
-"""What a caller is told before the line is cut."""
+Words = Literal["closed", "after_hours", "overflowed", "callback", "voicemail", "nobody_free"]
+"""What a caller is told before the line is cut. `nobody_free`: we have called, and no agent is there."""
 
 
 class EndCaller(Effect, frozen=True, kw_only=True):
@@ -84,4 +90,22 @@ class SetManner(Effect, frozen=True, kw_only=True):
     owner_leg: str
 
 
-AnyEffect = Deliver | CopyFiles | RingLeg | CancelLeg | JoinCaller | HoldCaller | EndCaller | SetManner
+class ReserveAttempt(Effect, frozen=True, kw_only=True):
+    """Find a person of the campaign's list who may be called now, lock the row, and write the ledger; the answer is an
+    `EndReserve`. Asked twice with one key there is one row. With `person` it is that one, whom an agent has looked at.
+
+    `look`: the agent will see the person first, so the row is kept and nothing is written. `spare` and the rest are the
+    ceiling's arithmetic as it stood, for the ledger.
+    """
+
+    key: str
+    campaign: str
+    person: str | None = None
+    look: bool = False
+    agent: str | None = None
+    live: int = 0
+    abandoned: int = 0
+    spare: int = 0
+
+
+AnyEffect = ReserveAttempt | Deliver | CopyFiles | RingLeg | CancelLeg | JoinCaller | HoldCaller | EndCaller | SetManner

@@ -62,7 +62,7 @@ def attended(pool: "Pool", agent: Agent) -> list[tuple[Kind, bool]]:
 def fits(pool: "Pool", agent: Agent, kind: Kind) -> tuple[bool, int]:
     """Whether the agent has room for one more of a kind, and how many units must be interrupted for it."""
     profile = pool.profile(agent.id)
-    if profile is None:
+    if profile is None or agent.kept_for is not None:
         return False, 0
     return capacity.fits(kind, held_kinds(pool, agent), profile.units, profile.maximum, profile.at_once)
 
@@ -75,7 +75,7 @@ def state_of(pool: "Pool", agent: Agent) -> State:
     if not signed_in(agent):
         return False, agent.idle_stamp, CLOSED, False
     profile = pool.profile(agent.id)
-    if profile is None or agent.cools_until is not None:
+    if profile is None or agent.cools_until is not None or agent.kept_for is not None:
         return True, agent.idle_stamp, CLOSED, False
     if not agent.contacts and not agent.attends:
         return True, agent.idle_stamp, pool.lanes(profile, ()), True

@@ -12,11 +12,13 @@ import msgspec
 from router import (
     callbacks,
     calls,
+    campaigns,
     contacts,
     customers,
     events,
     inputs,
     intake,
+    lines,
     offers,
     participants,
     presence,
@@ -45,6 +47,7 @@ def apply_config(turn: Turn, wish: inputs.ApplyConfig) -> Answer:
     turn.emit(events.ConfigApplied(version=wish.version, config=wish.config, holidays=wish.holidays))
     for agent in [agent for agent in turn.pool.agents if turn.pool.profile(agent) is None]:
         presence.dismiss(turn, agent)
+    campaigns.configured(turn)
     for contact in list(turn.pool.contacts.values()):
         if contact.queue not in turn.pool.lookup.queues and contact.status in ("queued", "offered"):
             _move_from_lost_queue(turn, contact)
@@ -106,6 +109,9 @@ HANDLERS: dict[type[inputs.Input], Handler] = {
     inputs.MergeCustomer: customers.merge,
     inputs.SplitCustomer: customers.split,
     inputs.StartContact: contacts.start,
+    inputs.EndReserve: campaigns.end_reserve,
+    inputs.SetCampaign: campaigns.set_running,
+    inputs.WakeCampaign: campaigns.wake,
     inputs.ApplyConfig: apply_config,
     inputs.Tick: tick,
 }
@@ -123,8 +129,15 @@ def decide(
         if turn.events:
             raise RuntimeError(f"{type(wish).__name__} refused after {turn.events}") from refusal
         return Decision([], [], refusal.answer)
-    offers.settle(turn)
+    _settle(turn)
     return Decision(turn.events, turn.effects, answer)
+
+
+def _settle(turn: Turn) -> None:
+    """Whoever waits first, then the campaigns with who is left."""
+    offers.settle(turn)
+    while turn.pool.memory.campaigns and campaigns.pursue(turn):
+        offers.settle(turn)
 
 
 # -- timers
@@ -201,6 +214,8 @@ CONTACT_TIMERS: dict[str, Callable[[Turn, Contact], None]] = {
     "reply": _reply,
     "idle": _idle,
     "callback": _callback,
+    "line": lines.line_lost,
+    "reach": lines.nobody_free,
 }
 AGENT_TIMERS: dict[str, Callable[[Turn, Any], None]] = {
     "cool": _cool,
@@ -224,9 +239,11 @@ def expire(pool: Pool, until: float) -> Decision | None:
         turn.emit(events.ConversationForgotten(conversation=id_))
     elif entity == "agent":
         AGENT_TIMERS[kind](turn, pool.agents[id_])
+    elif entity == "campaign":
+        campaigns.due(turn, id_, kind)
     elif kind == "offer":
         offers.timed_out(turn, pool.contacts[id_], lateness_s=until - due_at)
     else:
         CONTACT_TIMERS[kind](turn, pool.contacts[id_])
-    offers.settle(turn)
+    _settle(turn)
     return Decision(turn.events, turn.effects, OK)

@@ -33,8 +33,23 @@ Outcome = Literal[
     "voicemail",
     "unreached",
     "called_again",
+    "busy",
+    "no_answer",
+    "machine",
+    "fax",
+    "invalid",
+    "hung_up",
+    "nobody_free",
+    "cut_short",
+    "uncertain",
+    "stale",
+    "refused",
 ]
-"""`voicemail`: the caller chose to leave a message. Of a callback: nobody answered any try, or its customer called first."""
+"""`voicemail`: the caller chose to leave a message. Of a callback: nobody answered any try, or its customer called first.
+
+Of a campaign's call: what its line ended with. `hung_up`: answered, and gone before an agent had to be there; `nobody_free`:
+abandoned by us; `cut_short`: we let it ring no longer, for lack of agents; `uncertain`: nobody told how it ended; `stale`:
+not dialled in time after it was allowed; `refused`: no longer allowed when the agent dialled."""
 
 
 class Event(Value, tag=True, frozen=True, kw_only=True):
@@ -130,6 +145,11 @@ class ContactOpened(Event, frozen=True, kw_only=True):
     rule: str | None = None
     answer_by: float | None = None
     patient: bool = False
+    campaign: str | None = None
+    attempt: str | None = None
+    person: str | None = None
+    dialling: bool = False
+    rings: bool = True
 
 
 class ContactStepped(Event, frozen=True, kw_only=True):
@@ -304,11 +324,14 @@ class ContactWrapping(Event, frozen=True, kw_only=True):
 
 
 class ContactCompleted(Event, frozen=True, kw_only=True):
+    """`attempt` is the campaign's that it was."""
+
     contact: str
     outcome: Outcome
     disposition: str | None = None
     note: str | None = None
     by: str | None = None
+    attempt: str | None = None
 
 
 class LegJoined(Event, frozen=True, kw_only=True):
@@ -319,6 +342,65 @@ class LegJoined(Event, frozen=True, kw_only=True):
     side: Literal["agent", "customer", "guest"]
     agent: str | None = None
     answered_by: AnsweredBy | None = None
+
+
+class LineAnswered(Event, frozen=True, kw_only=True):
+    """A campaign's call was answered, by a person as far as we know, who must have reached an agent by `reach_by`."""
+
+    contact: str
+    leg: str
+    reach_by: float
+    answered_by: AnsweredBy | None = None
+
+
+class CampaignSet(Event, frozen=True, kw_only=True):
+    campaign: str
+    running: bool
+    by: str
+
+
+class CampaignRested(Event, frozen=True, kw_only=True):
+    """Nobody of its list may be called before then; without a time, until somebody says that there is one."""
+
+    campaign: str
+    reason: str
+    until: float | None = None
+
+
+class CampaignWoken(Event, frozen=True, kw_only=True):
+    campaign: str
+
+
+class AgentKept(Event, frozen=True, kw_only=True):
+    """The agent is kept free for a campaign whose lines ring, and open for nothing else."""
+
+    agent: str
+    campaign: str
+
+
+class AgentLetGo(Event, frozen=True, kw_only=True):
+    """Not kept any more, in the old place among the idle."""
+
+    agent: str
+    reason: str
+
+
+class AttemptAsked(Event, frozen=True, kw_only=True):
+    """A person to call is asked for. `agent` is for whom, where no line rings first; `contact` that of a person whom the
+    agent has looked at."""
+
+    campaign: str
+    attempt: str
+    agent: str | None = None
+    contact: str | None = None
+
+
+class AttemptDropped(Event, frozen=True, kw_only=True):
+    """Nobody is called by this attempt: there was nobody, or the answer came too late to be used."""
+
+    campaign: str
+    attempt: str
+    reason: str
 
 
 class AgentConnected(Event, frozen=True, kw_only=True):
@@ -422,6 +504,14 @@ AnyEvent = (
     | ContactWrapping
     | ContactCompleted
     | LegJoined
+    | LineAnswered
+    | CampaignSet
+    | CampaignRested
+    | CampaignWoken
+    | AgentKept
+    | AgentLetGo
+    | AttemptAsked
+    | AttemptDropped
     | AgentConnected
     | AgentDisconnected
     | PresenceChanged

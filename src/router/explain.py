@@ -8,7 +8,7 @@ The pool must stand just before the `OfferMade`: records folded up to its own, t
 by one, and `dirty_contacts`, `dirty_agents` being what these have touched (`naru.explain` does so).
 """
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from router.state import Pool
 
 MAX_AGENTS = 200
+BY_HAND: tuple[str, ...] = get_args(ByHand)
 
 # -- the questions
 
@@ -192,7 +193,7 @@ class _Judged:
         self, chosen: Chosen | None, left: Reason | None = None
     ) -> tuple[tuple[Passed, ...], dict[str, int]]:
         """Everybody but the chosen, with the first reason. `left` is said of those who have none."""
-        if chosen is not None and chosen.how in ("begun", "taken"):
+        if chosen is not None and chosen.how in BY_HAND:
             by_hand = because(chosen.how, agent=chosen.agent)
             found = [Passed(id_, by_hand) for id_ in self.pool.lookup.agents if id_ != chosen.agent]
         else:

@@ -148,6 +148,26 @@ class EndLeg(Input, frozen=True, kw_only=True):
     cause: Literal["completed", "busy", "no_answer", "failed", "canceled"]
 
 
+class Reserved(Value, frozen=True, kw_only=True):
+    """A person of a campaign's list, locked for one attempt, and what is known of them."""
+
+    person: str
+    identity: Identity
+    thread: Thread
+    language: str | None = None
+    attributes: dict[str, str] = {}
+
+
+class EndReserve(Input, frozen=True, kw_only=True):
+    """What came of an attempt that was asked for: a person, or why there is none, and when it is worth asking again."""
+
+    campaign: str
+    key: str
+    reserved: Reserved | None = None
+    reason: str = ""
+    again_at: float | None = None
+
+
 class ClaimSend(Input, frozen=True, kw_only=True):
     """A channel worker asks to be the one that executes an effect a provider cannot deduplicate."""
 
@@ -342,6 +362,20 @@ class StartContact(Input, frozen=True, kw_only=True):
 # -- from the house itself
 
 
+class SetCampaign(Input, frozen=True, kw_only=True):
+    """Somebody starts or stops a campaign. What rings goes on; nothing new is dialled."""
+
+    campaign: str
+    running: bool
+    by: str
+
+
+class WakeCampaign(Input, frozen=True, kw_only=True):
+    """There is somebody to call, where there was nobody: people were added, or may be called again."""
+
+    campaign: str
+
+
 class ApplyConfig(Input, frozen=True, kw_only=True):
     """`holidays` are the dates of the countries that its calendars name, as they were known when it was applied."""
 
@@ -392,6 +426,9 @@ AnyInput = (
     | MergeCustomer
     | SplitCustomer
     | StartContact
+    | EndReserve
+    | SetCampaign
+    | WakeCampaign
     | ApplyConfig
     | Tick
 )

@@ -257,25 +257,28 @@ def customer_left(turn: Turn, contact: Contact) -> None:
     if contact.id not in turn.pool.contacts:
         return  # an own call that still rang its agent was over with the offer
     if contact.status == "queued":
-        turn.emit(events.ContactCompleted(contact=contact.id, outcome="abandoned"))
+        was_called = contact.reach_by is not None
+        turn.emit(events.ContactCompleted(contact=contact.id, outcome="hung_up" if was_called else "abandoned"))
     elif contact.status in ("active", "held", "parked"):
         finish(turn, contact)
 
 
 def has_room_to_finish(turn: Turn, contact: Contact) -> bool:
     """Wrap-up holds units and cannot be interrupted: what is parked has none yet, and those of a mail may be promised
-    to a call that rings."""
+    to a call that rings, or to the next one that a campaign's agent is kept for."""
     agent = turn.pool.agents.get(contact.agent or "")
     if agent is None or turn.pool.queue(contact).wrap_up_s == 0:
         return True
     if contact.status == "parked":
         return fits(turn.pool, agent, contact.kind) == (True, 0)
     profile = turn.pool.profile(agent.id)
-    if profile is None or not has_offer(turn.pool, agent):
+    if profile is None or not (has_offer(turn.pool, agent) or agent.kept_for is not None):
         return True
     others = [other for other in turn.pool.assigned(agent) if other is not contact and other.status != "parked"]
     firm = (o for o in others if o.kind not in INTERRUPTIBLE or o.status not in ("active", "held"))
-    return cost(contact.kind) + sum(cost(other.kind) for other in firm) <= profile.units
+    promised = turn.pool.kind_kept_for(agent)
+    kinds = [contact.kind, *(other.kind for other in firm), *((promised,) if promised is not None else ())]
+    return sum(map(cost, kinds)) <= profile.units
 
 
 def finish(turn: Turn, contact: Contact) -> None:

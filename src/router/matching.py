@@ -7,7 +7,7 @@ the measure to beat. Nothing here knows contacts or agents otherwise than by num
 
 from collections.abc import Iterable
 
-from router.cells import Cell, Cells, Need, Profile
+from router.cells import Cell, Cells, Lanes, Need, Profile
 from router.line import Group, Line, Waiter
 from router.queueing import ARRIVAL, NOWHERE, TIER_SHIFT
 
@@ -83,9 +83,22 @@ class Matching:
     def _owed_inbound(self, number: int) -> bool:
         """Inbound work waits that this blended agent could take, so outbound work must wait."""
         profile = self.cells.refreshed(number)
+        return profile.blended and self.inbound_waits(profile, self.cells.lanes[number])
+
+    def inbound_waits(self, profile: Profile, lanes: Lanes) -> bool:
+        """Whether inbound work waits that somebody of this profile, open in these lanes, could take."""
         self.line.list_all()
-        cells = self._cells(number, profile)
-        return profile.blended and _anybody(cell for cell in cells if not cell.outbound)
+        return _anybody(cell for cell in self._cells(profile, lanes) if not cell.outbound)
+
+    def waits_in_person(self, number: int, lanes: Lanes) -> bool:
+        """Whether somebody waits for just this agent, who is open in these lanes."""
+        return any(self._personal(number, kind, queue) != NOWHERE for kind, queue in self._personal_rows(number, lanes))
+
+    def _personal_rows(self, number: int, lanes: Lanes) -> list[tuple[int, str]]:
+        return [(kind, queue) for kind, queue in self.line.personal_rows(number) if lanes[kind] >= 0]
+
+    def _personal(self, number: int, kind: int, queue: str) -> int:
+        return self.line.personal(number, (kind, queue), lambda waiter: not self._excludes(waiter, number))
 
     # -- the contact for an agent
 
@@ -105,7 +118,7 @@ class Matching:
         if line.unlisted:
             line.list_all()
         profile = cells.refreshed(number)
-        serves = self._cells(number, profile)
+        serves = self._cells(profile, cells.lanes[number])
         if profile.blended:
             inbound = [cell for cell in serves if not cell.outbound]
             if _anybody(inbound) or not cells.beyond_reserve(profile.reserves):
@@ -124,9 +137,8 @@ class Matching:
             return self._first_by_rank(number, serves)
         return arrival
 
-    def _cells(self, number: int, profile: Profile) -> list[Cell]:
+    def _cells(self, profile: Profile, lanes: Lanes) -> list[Cell]:
         """The cells in which an agent is open."""
-        lanes = self.cells.lanes[number]
         found: list[Cell] = []
         for slot in self.cells.slots:
             if lanes[slot.kind] >= 0:
@@ -135,16 +147,14 @@ class Matching:
 
     def _first_by_rank(self, number: int, serves: list[Cell]) -> int:
         """With everything that may turn the order of places: queues served first, exclusions, those who wait in person."""
-        line, lanes = self.line, self.cells.lanes[number]
+        lanes = self.cells.lanes[number]
         first = self.serves_first(number)
         best = NOBODY_WAITS
         for group in (group for cell in serves for group in cell.groups):
             if group.head != NOWHERE and self._rank(group.head, group.queue, first) < best:
                 best = min(best, self._rank(self._head_for(number, group), group.queue, first))
-        for kind, queue in line.personal_rows(number):
-            if lanes[kind] >= 0:
-                place = line.personal(number, (kind, queue), lambda waiter: not self._excludes(waiter, number))
-                best = min(best, self._rank(place, queue, first))
+        for kind, queue in self._personal_rows(number, lanes):
+            best = min(best, self._rank(self._personal(number, kind, queue), queue, first))
         return best[2] & ARRIVAL if best[2] != NOWHERE else -1
 
     def _head_for(self, number: int, group: Group) -> int:

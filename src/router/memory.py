@@ -9,7 +9,9 @@ from typing import Literal
 import msgspec
 
 from router.config import Config
+from router.dialing import Pace
 from router.effects import AnyEffect
+from router.forecast import Forecast
 from router.model import Identity, Kind, Manner, ReplyPolicy, Requirement, Role, SendStatus, Thread
 
 LOST_OFFER_S = 5.0
@@ -30,8 +32,11 @@ REMEMBER_OURS = 20
 REMEMBER_EXTERNALS = 20_000
 PARKED_RECEIPTS = 1_000
 
-Status = Literal["queued", "scheduled", "offered", "active", "held", "parked", "wrapping"]
-"""Scheduled: a callback whose time has not come."""
+Status = Literal["queued", "scheduled", "dialling", "offered", "active", "held", "parked", "wrapping"]
+"""Scheduled: a callback whose time has not come. Dialling: a campaign rings somebody, and no agent has it yet."""
+
+
+Direction = Literal["inbound", "outbound"]
 
 
 class Offer(msgspec.Struct, gc=False):
@@ -76,7 +81,7 @@ class Contact(msgspec.Struct, gc=False):
     brand: str
     kind: Kind
     queue: str
-    direction: Literal["inbound", "outbound"]
+    direction: Direction
     enqueued_at: float
     arrival: int
     since: float
@@ -116,6 +121,16 @@ class Contact(msgspec.Struct, gc=False):
     """It had been lying there before its channel was connected: no step and no `max_wait` hurries it."""
     callback: Callback | None = None
     """Until the customer has answered."""
+    foretold_s: float = 0
+    """Within how many seconds nine of ten were served who came into the line as it did (`forecast`)."""
+    campaign: str | None = None
+    attempt_id: str | None = None
+    """The campaign's attempt that it is: the key of its line, and of its row in the ledger."""
+    person: str | None = None
+    rings: bool = True
+    """False: a campaign's work for which nobody's phone rings, whatever its channel."""
+    reach_by: float | None = None
+    """Somebody has answered our call, and must have reached an agent by then."""
 
     @property
     def is_outbound(self) -> bool:
@@ -126,7 +141,7 @@ class Contact(msgspec.Struct, gc=False):
     def has_legs(self) -> bool:
         """A call that we carry. Where somebody else does (a company's own exchange), Naru only says whose it is."""
         return self.kind == "voice" and (
-            self.call is not None or self.callback is not None or self.direction == "outbound"
+            self.call is not None or self.callback is not None or (self.direction == "outbound" and self.rings)
         )
 
 
@@ -167,14 +182,17 @@ class Agent(msgspec.Struct, gc=False):
     attends: list[str] = []
     idle_stamp: int = 0
     cools_until: float | None = None
+    kept_for: str | None = None
+    """The campaign that keeps this agent free, because its lines ring."""
 
 
 class Send(msgspec.Struct, gc=False):
-    """An effect that awaits its worker, or its end."""
+    """An effect that awaits its worker, or its end, since `at`."""
 
     contact: str
     effect: AnyEffect
     worker: str | None = None
+    at: float = 0
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):
@@ -205,6 +223,52 @@ class Stats(msgspec.Struct, gc=False):
     wait_s: float = 0
 
 
+class Asked(msgspec.Struct, gc=False):
+    """A person to call, asked for from the dialler at `at`. `agent` is who looks before the call, or has the work without
+    one, and nobody where a line rings first; `contact` is that of a person whom the agent has looked at. `woken`: somebody
+    has said meanwhile that there is one."""
+
+    at: float
+    agent: str | None = None
+    contact: str | None = None
+    woken: bool = False
+
+
+class Campaign(msgspec.Struct):
+    """What a pool remembers of a campaign. `days` is [day since the epoch, live answers, abandoned ones], oldest first.
+
+    `asked` are attempts whose person has not come yet, `lines` the contacts that ring, both by attempt; `reaching` are
+    those that were answered and have not reached an agent; `busy` counts the contacts that agents have in hand, and
+    `wrapping` says since when those have been in wrap-up that are.
+    """
+
+    running: bool = False
+    rests_until: float | None = None
+    reason: str = ""
+    number: int = 0
+    busy: int = 0
+    wrapping: dict[str, float] = {}
+    asked: dict[str, Asked] = {}
+    lines: dict[str, str] = {}
+    reaching: list[str] = []
+    days: list[tuple[int, int, int]] = []
+    pace: Pace = msgspec.field(default_factory=Pace)
+
+    @property
+    def out(self) -> int:
+        """How many may yet be answered before an agent is there: lines that ring, and people asked for to ring."""
+        return len(self.lines) + sum([asked.agent is None and asked.contact is None for asked in self.asked.values()])
+
+
+class Steered(msgspec.Struct, gc=False):
+    """A reserve that follows a service level: `level` agents, and how many of the day's contacts were answered in time."""
+
+    level: float
+    day: int = 0
+    all: int = 0
+    in_time: int = 0
+
+
 class Memory(msgspec.Struct):
     """All that a snapshot holds of one pool."""
 
@@ -229,6 +293,11 @@ class Memory(msgspec.Struct):
     """Calls hung up lately, by caller and queue, oldest first (`redial`)."""
     callbacks: dict[str, str] = {}
     """The contacts of those who are to be called back, by caller and queue."""
+    forecasts: dict[str, Forecast] = {}
+    """By queue."""
+    campaigns: dict[str, Campaign] = {}
+    steered: dict[str, Steered] = {}
+    """By queue whose reserve follows its service level."""
 
 
 def external_key(channel: str, external: str) -> str:

@@ -26,8 +26,9 @@ Role = Literal["consulted", "joined", "monitoring"]
 and speaks as his manner says."""
 Manner = Literal["listen", "whisper", "barge"]
 """How somebody monitors. Listen: nobody hears him. Whisper: the owner does. Barge: everybody does."""
-ByHand = Literal["begun", "taken"]
-"""An offer that nobody else was asked about: its agent began the contact, or a supervisor took it over."""
+ByHand = Literal["begun", "taken", "kept"]
+"""An offer that nobody else was asked about: its agent began the contact, a supervisor took it over, or a campaign had kept
+its agent free for it."""
 AnsweredBy = Literal["human", "machine", "fax", "unknown"]
 """Who or what picked up a phone that we dialled, as its provider heard it; unknown: it listened and could not tell."""
 Author = Literal["customer", "agent", "bot", "system", "external_console"]

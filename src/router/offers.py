@@ -5,6 +5,7 @@ line is kept and nobody is blamed).
 """
 
 from router import capacity, events
+from router.config import Queue
 from router.effects import CancelLeg, JoinCaller, RingLeg
 from router.eligible import used_units
 from router.inputs import AcceptOffer, DeclineOffer
@@ -38,10 +39,18 @@ def make(turn: Turn, contact: Contact, agent: Agent, hand: ByHand | None = None)
             hand=hand,
         )
     )
-    if contact.has_legs and queue.leg == "ring":
+    if _rings_at_once(contact, queue):
         ring_agent(turn, contact, agent.id, offer)
     elif queue.auto_accept and not contact.has_legs:
         accepted(turn, contact)
+
+
+def _rings_at_once(contact: Contact, queue: Queue) -> bool:
+    """Whether the agent's phone rings with the offer. A campaign's person who is on the line waits for nothing else, and
+    before one is called the agent looks."""
+    if contact.campaign is not None:
+        return contact.call is not None
+    return contact.has_legs and queue.leg == "ring"
 
 
 def ring_agent(turn: Turn, contact: Contact, agent: str, key: str) -> None:
@@ -54,6 +63,7 @@ def ring_agent(turn: Turn, contact: Contact, agent: str, key: str) -> None:
             side="agent",
             address=(profile.phone if profile else None) or "",
             timeout_s=turn.pool.queue(contact).offer_timeout_s,
+            at_once=contact.reach_by is not None,
         )
     )
 
@@ -61,7 +71,7 @@ def ring_agent(turn: Turn, contact: Contact, agent: str, key: str) -> None:
 def accept(turn: Turn, wish: AcceptOffer) -> Answer:
     contact, _ = _open_offer(turn, wish.offer, wish.agent)
     queue = turn.pool.queue(contact)
-    if contact.has_legs and queue.leg == "ring":
+    if _rings_at_once(contact, queue):
         raise Refusal(409, "answer-the-phone")
     accepted(turn, contact)
     if contact.has_legs:
@@ -74,8 +84,12 @@ def accepted(turn: Turn, contact: Contact) -> None:
     offer = contact.offer
     assert offer is not None
     turn.emit(events.OfferAccepted(offer=offer.id, contact=contact.id, agent=offer.agent))
-    agent = turn.pool.agents[offer.agent]
-    profile = turn.pool.profile(offer.agent)
+    make_room(turn, turn.pool.agents[offer.agent])
+
+
+def make_room(turn: Turn, agent: Agent) -> None:
+    """Work that may be interrupted is put aside for what has come on top of it."""
+    profile = turn.pool.profile(agent.id)
     units = profile.units if profile else 0
     for other in turn.pool.assigned(agent):
         yields = other.kind in capacity.INTERRUPTIBLE and other.status in ("active", "held")

@@ -19,7 +19,7 @@ from router.inputs import (
 )
 from router.memory import Agent, Contact
 from router.model import Manner, Role, derive_id
-from router.offers import accepted, make, withdraw
+from router.offers import accepted, make, make_room, withdraw
 from router.presence import after_work
 from router.talks import give_back, put_on_hold, renew_manners, set_manner, take_up, to_the_room
 from router.turn import OK, Answer, Refusal, Turn
@@ -213,6 +213,7 @@ def _has_ears(turn: Turn, agent: Agent) -> bool:
 def _come_in(turn: Turn, contact: Contact, agent: Agent, role: Role, manner: Manner | None = None) -> None:
     key = derive_id("guest", contact.id, agent.id, turn.input) if contact.has_legs else None
     turn.emit(events.ParticipantJoined(contact=contact.id, agent=agent.id, role=role, key=key, manner=manner))
+    make_room(turn, turn.pool.agents[agent.id])
     profile = turn.pool.profile(agent.id)
     if key is not None and profile is not None:
         turn.request(

@@ -27,7 +27,7 @@ def connect(turn: Turn, wish: Connect) -> Answer:
 def disconnect(turn: Turn, wish: Disconnect) -> Answer:
     agent = turn.pool.agents.get(wish.agent)
     if agent is not None and wish.connection in agent.connections:
-        turn.emit(events.AgentDisconnected(agent=agent.id, connection=wish.connection))
+        _disconnected(turn, agent, wish.connection)
     return OK
 
 
@@ -36,8 +36,14 @@ def start_gateway(turn: Turn, wish: StartGateway) -> Answer:
     for agent in list(turn.pool.agents.values()):
         for connection in list(agent.connections):
             if connection.startswith(f"{wish.gateway}:"):
-                turn.emit(events.AgentDisconnected(agent=agent.id, connection=connection))
+                _disconnected(turn, agent, connection)
     return OK
+
+
+def _disconnected(turn: Turn, agent: Agent, connection: str) -> None:
+    turn.emit(events.AgentDisconnected(agent=agent.id, connection=connection))
+    if not agent.connections and agent.kept_for is not None:
+        turn.emit(events.AgentLetGo(agent=agent.id, reason="agent-lost"))
 
 
 def set_presence(turn: Turn, wish: SetPresence) -> Answer:
@@ -70,6 +76,9 @@ def change(turn: Turn, agent: str, presence: str, reason: str | None = None, by:
     if presence == "offline" and agent in turn.pool.agents:
         for attended in list(turn.pool.agents[agent].attends):
             turn.dismiss(turn.pool.contacts[attended], agent, "left")
+    kept = turn.pool.agents.get(agent)
+    if presence != "available" and kept is not None and kept.kept_for is not None:
+        turn.emit(events.AgentLetGo(agent=agent, reason="agent-left"))
     turn.emit(events.PresenceChanged(agent=agent, presence=presence, reason=reason, by=by))  # type: ignore[arg-type]
     free_those_who_wait_for(turn, agent)
 

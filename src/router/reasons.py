@@ -90,6 +90,8 @@ def _why_away(agent: Agent, profile: Profile | None) -> Reason | None:
         return because("not_connected")
     if agent.cools_until is not None:
         return because("cooling", until=agent.cools_until)
+    if agent.kept_for is not None:
+        return because("kept_for_campaign", campaign=agent.kept_for)
     return None
 
 
@@ -126,7 +128,7 @@ class Blending:
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
-        self._reserves = [(queue, to_serve(queue)) for queue in pool.memory.config.queues if queue.reserve]
+        self._reserves = [(queue, to_serve(queue)) for queue in pool.memory.config.queues if queue.has_reserve]
         self._idle: dict[str, int] | None = None
         self._asked: dict[tuple[Kind, Requirements], str] | None = None
 
@@ -135,8 +137,8 @@ class Blending:
         if profile.mode != "blended":
             return None
         for queue, requires in self._reserves:
-            if lacks(profile, requires) is None and self.idle(queue) <= queue.reserve:
-                return because("reserve", queue=queue.id, idle=self.idle(queue), kept=queue.reserve)
+            if lacks(profile, requires) is None and self.idle(queue) <= self._pool.reserve(queue):
+                return because("reserve", queue=queue.id, idle=self.idle(queue), kept=self._pool.reserve(queue))
         lanes = state_of(self._pool, agent)[2]
         for (kind, requires), queue_id in self.asked().items():
             if lanes[KIND_NUMBER[kind]] >= 0 and lacks(profile, requires) is None:

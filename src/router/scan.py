@@ -85,7 +85,7 @@ def _must_stay(matching: Matching, number: int) -> bool:
 
 
 def _beyond_reserve(cells: Cells, number: int) -> bool:
-    for requires, kept in cells.reserves:
+    for (requires, _), kept in zip(cells.reserves, cells.kept, strict=True):
         idle = 0
         mine = False
         wanted = tuple(requires.items())

@@ -11,13 +11,13 @@ import zoneinfo
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from router import calendar, events, redial
+from router import calendar, events, forecast, outbound, redial
 from router.calendar import Hours
-from router.cells import CLOSED, Lanes
-from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S, Brand, Channel, Lookup, Queue, kinds_of
+from router.cells import CLOSED, KIND_NUMBER, Lanes
+from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S, Brand, Campaign, Channel, Lookup, Queue, kinds_of
 from router.config import Agent as Profile
 from router.effects import Deliver, RingLeg
-from router.eligible import has_offer, lanes_of, room_of, state_of
+from router.eligible import has_offer, held_kinds, lanes_of, room_of, state_of
 from router.line import Group, Waiter
 from router.matching import Matching
 from router.memory import (
@@ -36,6 +36,7 @@ from router.memory import (
     Callback,
     Contact,
     Conversation,
+    Direction,
     Memory,
     Offer,
     Participant,
@@ -98,11 +99,19 @@ class Pool:
         self._today = (0.0, 0.0, "")
         self._inbound_went = False
         self._groups: dict[tuple[object, ...], tuple[Group, ...]] = {}
-        kept = [queue for queue in config.queues if queue.reserve]
-        self.matching = Matching(tuple((least_levels(to_serve(queue)), queue.reserve) for queue in kept))
+        with_reserve = [queue for queue in config.queues if queue.has_reserve]
+        self._reserves = {queue.id: number for number, queue in enumerate(with_reserve)}
+        self.matching = Matching(tuple((least_levels(to_serve(queue)), self.reserve(queue)) for queue in with_reserve))
+        self.kept: dict[str, dict[str, None]] = {}
+        """By campaign, the agents that it keeps."""
+        self._wishes: dict[str, Waiter] = {}
         self._foresee()
         for agent in sorted(self.agents.values(), key=lambda agent: (agent.idle_stamp, agent.id)):
+            if agent.kept_for is not None:
+                self.kept.setdefault(agent.kept_for, {})[agent.id] = None
             self.touch_agent(agent)
+        for campaign in self.memory.campaigns:
+            self.watch_campaign(campaign)
         for contact in self.contacts.values():
             self.touch(contact)
         for conversation in self.conversations.values():
@@ -216,6 +225,85 @@ class Pool:
         """The first of each group of outbound work, when what held it back may be gone: it looks again."""
         self._inbound_went = self.matching.cells.risen = False
         return [self.contacts[self.waiting[place & ARRIVAL]] for place in self.matching.outbound_heads()]
+
+    def foretell(self, queue: str, place: int) -> forecast.Wait | None:
+        """How long whoever has this place in a queue's line will wait, from now on; None when that cannot be said."""
+        return forecast.foretell(self.memory.forecasts.get(queue), place, self.t)
+
+    # -- campaigns
+
+    def agent_for_campaign(self, rules: Campaign) -> Agent | None:
+        """The agent who may have outbound work of this campaign now, longest idle; None when there is none."""
+        wish = self._wish(rules)
+        number = self.matching.agent_for(wish) if wish is not None else -1
+        return self.agents[self.matching.cells.ids[number]] if number >= 0 else None
+
+    def _wish(self, rules: Campaign) -> Waiter | None:
+        """What a campaign asks of its agents, as somebody who waits for one."""
+        channel = self.channel(rules.channel)
+        if channel is not None and rules.id not in self._wishes:
+            asks = _asks(self.lookup.queues[rules.queue], channel.brand, 0, channel.kind, None, (), "outbound")
+            self._wishes[rules.id] = Waiter(0, rules.queue, self._groups_of(asks))
+        return self._wishes.get(rules.id)
+
+    def could_have(self, agent: Agent, rules: Campaign | None) -> bool:
+        """Whether an agent who is kept for a campaign meets what it asks, and has room for it: for a call, where it is
+        configured no more and its lines ring."""
+        known = self.profile(agent.id)
+        if known is None:
+            return False
+        lanes = self.lanes(known, tuple(held_kinds(self, agent)))
+        if rules is None:
+            return lanes[KIND_NUMBER["voice"]] >= 0
+        wish = self._wish(rules)
+        if wish is None:
+            return False
+        can = self.matching.cells.profile_of[self.matching.cells.numbers[agent.id]]
+        return any(lanes[group.kind] >= 0 and can.meets(group.need) for group in wish.groups)
+
+    def inbound_presses(self) -> bool:
+        """Whether inbound work may want agents who are kept for campaigns: a cheap look before the exact one."""
+        cells = self.matching.cells
+        return bool(self.waiting) or cells.short_of_reserve(range(len(cells.kept)))
+
+    def owed_to_inbound(self, agent: Agent) -> str | None:
+        """Why an agent who is kept for a campaign should serve inbound work instead; None when there is no need."""
+        cells, number = self.matching.cells, self.matching.cells.numbers[agent.id]
+        profile, known = cells.refreshed(number), self.profile(agent.id)
+        if known is None or not profile.blended:
+            return None
+        if cells.short_of_reserve(profile.reserves):
+            return "reserve"
+        lanes = self.lanes(known, tuple(held_kinds(self, agent)))
+        waits = self.matching.inbound_waits(profile, lanes) or self.matching.waits_in_person(number, lanes)
+        return "inbound-first" if waits else None
+
+    def reserve(self, queue: Queue) -> int:
+        """How many idle agents are kept for a queue now."""
+        steered = self.memory.steered.get(queue.id) if queue.steer is not None else None
+        return queue.reserve if steered is None else max(queue.reserve, int(steered.level))
+
+    def keep_reserve(self, queue: Queue) -> None:
+        number = self._reserves.get(queue.id)
+        if number is not None and self.matching.cells.kept[number] != self.reserve(queue):
+            self.matching.cells.keep(number, self.reserve(queue))
+
+    def kind_kept_for(self, agent: Agent) -> Kind | None:
+        """Of what kind the work is for which an agent is kept: lines ring on after their campaign is configured no more."""
+        if agent.kept_for is None:
+            return None
+        rules = self.lookup.campaigns.get(agent.kept_for)
+        channel = self.channel(rules.channel) if rules is not None else None
+        return channel.kind if channel is not None else "voice"
+
+    def keep_no_more(self, agent: Agent) -> None:
+        """An agent is free of the campaign that kept him."""
+        if agent.kept_for is not None:
+            self.kept.get(agent.kept_for, {}).pop(agent.id, None)
+            agent.kept_for = None
+
+    def watch_campaign(self, campaign: str) -> None:
+        self.timers.watch("campaign", campaign, earliest(outbound.deadlines(self.memory.campaigns[campaign])))
 
     # -- what derives
 
@@ -332,6 +420,9 @@ class Pool:
         if entity == "agent":
             agent = self.agents.get(id_)
             return earliest(agent_deadlines(self, agent)) if agent else None
+        if entity == "campaign":
+            state = self.memory.campaigns.get(id_)
+            return earliest(outbound.deadlines(state)) if state else None
         conversation = self.conversations.get(id_)
         return earliest(conversation_deadlines(conversation)) if conversation else None
 
@@ -385,11 +476,17 @@ class Pool:
 
 
 def _asks(
-    queue: Queue, brand: str, step: int, kind: Kind, language: str | None, requires: tuple[Requirement, ...]
+    queue: Queue,
+    brand: str,
+    step: int,
+    kind: Kind,
+    language: str | None,
+    requires: tuple[Requirement, ...],
+    direction: Direction = "inbound",
 ) -> Contact:
     """A contact as one might come, of which only what it asks for matters."""
     return Contact(
-        id="", conversation="", channel="", brand=brand, kind=kind, queue=queue.id, direction="inbound", enqueued_at=0,
+        id="", conversation="", channel="", brand=brand, kind=kind, queue=queue.id, direction=direction, enqueued_at=0,
         arrival=0, since=0, step=step, language=language, requires=requires,
     )  # fmt: skip
 
@@ -423,8 +520,13 @@ def _after(hours: Hours | None, moment: float, seconds: float) -> float:
 
 def contact_deadlines(pool: Pool, contact: Contact) -> dict[str, float]:
     """Every timer out of a contact's state, by kind. Each non-final state that a person could forget has one."""
+    if contact.reach_by is not None:
+        return {"reach": contact.reach_by}
     if contact.status == "queued":
         return _waiting_deadlines(pool, contact, pool.queue(contact))
+    if contact.status == "dialling":
+        rules = pool.lookup.campaigns.get(contact.campaign or "")
+        return {"line": contact.since + (rules.ring_s if rules else 0) + outbound.LINE_LOST_S}
     if contact.status == "scheduled" and contact.callback is not None and contact.callback.at is not None:
         return {"callback": contact.callback.at}
     if contact.status == "offered" and contact.offer:
@@ -614,16 +716,25 @@ def _contact_opened(pool: Pool, event: events.ContactOpened) -> None:
         participants={},
         last_word_at=pool.t,
         follows=event.follows,
+        status="dialling" if event.dialling else "queued",
+        campaign=event.campaign,
+        attempt_id=event.attempt,
+        person=event.person,
+        rings=event.rings,
         call=conversation.thread.external
         if conversation.thread.kind == "call" and event.direction == "inbound"
         else None,
     )
     pool.contacts[contact.id] = contact
     conversation.contact = contact.id
+    if contact.campaign is not None:
+        outbound.opened(pool, contact)
     if event.direction == "inbound":
         pool._stats(contact).arrived += 1
         redial.used(pool.memory, conversation, event.queue)
     pool.touch(contact)
+    if event.direction == "inbound" and contact.kind in forecast.LIVE:
+        contact.foretold_s = forecast.promised(pool.memory.forecasts.get(contact.queue), pool.length(contact.queue))
 
 
 @_on(events.ContactStepped)
@@ -743,6 +854,7 @@ def _offer_made(pool: Pool, event: events.OfferMade) -> None:
     contact.attempt = event.attempt
     contact.offer = Offer(id=event.offer, agent=event.agent, shown_until=event.shown_until, made_at=pool.t)
     agent = pool._agent(event.agent)
+    pool.keep_no_more(agent)
     agent.contacts.append(contact.id)
     pool.offers[event.offer] = contact.id
     pool.touch(contact)
@@ -770,8 +882,21 @@ def _offer_accepted(pool: Pool, event: events.OfferAccepted) -> None:
         stats.answered += 1
         stats.wait_s += wait
         stats.answered_in_target += wait <= contact.target_s
+        outbound.steer(pool, contact, wait)
+        _foretold(pool, contact)
+    elif first and contact.campaign is not None:
+        outbound.reached(pool, contact)
     pool.touch(contact)
     pool.touch_agent(pool._agent(event.agent))
+
+
+def _foretold(pool: Pool, contact: Contact) -> None:
+    """Somebody has come to the end of the line, if he stood in one."""
+    if pool.t > contact.waits_from and contact.kind in forecast.LIVE:
+        known = pool.memory.forecasts.get(contact.queue)
+        if known is None:
+            known = pool.memory.forecasts[contact.queue] = forecast.Forecast()
+        forecast.taken(known, contact, pool.t)
 
 
 def _offer_back(pool: Pool, event: Any, excluded_until: float | None) -> Agent:
@@ -926,6 +1051,8 @@ def _contact_wrapping(pool: Pool, event: events.ContactWrapping) -> None:
         conversation.closed_at = pool.t
         pool._watch_conversation(conversation)
     contact.wrap_until = event.until
+    if contact.campaign is not None:
+        outbound.wrapping(pool, contact)
     pool.touch(contact)
     if contact.agent is not None:
         pool.touch_agent(pool._agent(contact.agent))
@@ -936,8 +1063,11 @@ def _contact_completed(pool: Pool, event: events.ContactCompleted) -> None:
     contact = pool.contacts[event.contact]
     if event.outcome == "abandoned" and not contact.answered and contact.direction == "inbound":
         pool._stats(contact).abandoned += 1
+        outbound.steer(pool, contact, None)
         redial.remember(pool.memory, contact, pool.conversations[contact.conversation])
     _no_callback(pool, contact)
+    if contact.campaign is not None:
+        outbound.ended(pool, contact, event.outcome)
     owned = contact.agent is not None
     agent = pool._release(contact)
     del pool.contacts[contact.id]
@@ -967,6 +1097,11 @@ def _leg_joined(pool: Pool, event: events.LegJoined) -> None:
     else:
         contact.call = event.leg
         _no_callback(pool, contact)
+        if contact.campaign is not None:
+            outbound.joined(pool, contact)
+
+
+_APPLY |= outbound.APPLY
 
 
 @_on(events.AgentConnected)
@@ -1026,7 +1161,7 @@ def _customer_split(pool: Pool, event: events.CustomerSplit) -> None:
 
 @_on(events.SendRequested)
 def _send_requested(pool: Pool, event: events.SendRequested) -> None:
-    pool.memory.sends[event.key] = Send(contact=event.contact, effect=event.effect)
+    pool.memory.sends[event.key] = Send(contact=event.contact, effect=event.effect, at=float(pool.t))
 
 
 @_on(events.SendClaimed)
@@ -1045,6 +1180,8 @@ def _send_ended(pool: Pool, event: events.SendEnded) -> None:
     leg = event.externals[0]
     if offered is not None and offered.offer is not None:
         offered.offer.leg = leg
+    elif contact is not None and contact.status == "dialling":
+        contact.ringing = leg
     elif contact is None or contact.agent is None:
         return
     elif (guest := next((g for g in contact.participants.values() if g.key == event.key), None)) is not None:

@@ -2,12 +2,22 @@
 moved as the contact is, between the room and the music; and who monitors it is heard as his manner says.
 """
 
+from typing import Literal
+
 from router import events
 from router.effects import CancelLeg, HoldCaller, JoinCaller, SetManner
 from router.memory import Contact
-from router.model import Manner
+from router.model import Manner, derive_id
 from router.presence import after_work
 from router.turn import Turn
+
+Side = Literal["agent", "customer"]
+LEG_NAMES: dict[Side, str] = {"agent": "leg", "customer": "customer-leg"}
+
+
+def leg_key(contact: Contact, side: Side) -> str:
+    """The key of a leg that is dialled for a contact in an agent's hands."""
+    return derive_id(LEG_NAMES[side], contact.id, str(contact.attempt))
 
 
 def put_on_hold(turn: Turn, contact: Contact) -> None:

@@ -62,8 +62,16 @@ class Turn:
     def emit(self, event: Event) -> None:
         if type(event) in ENDS_COMPANY:
             self._end_company(event)
+            event = self._of_its_attempt(event)
         apply(self.pool, event, self.now)
         self.events.append(event)
+
+    def _of_its_attempt(self, event: Event) -> Event:
+        """The end of a campaign's contact says whose, for the ledger."""
+        if not isinstance(event, ContactCompleted):
+            return event
+        attempt = self.pool.contacts[event.contact].attempt_id
+        return event if attempt is None else msgspec.structs.replace(event, attempt=attempt)
 
     def _end_company(self, event: Any) -> None:
         contact = self.pool.contacts[event.contact]

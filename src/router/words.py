@@ -33,6 +33,7 @@ TEMPLATES: dict[str, tuple[str, str]] = {
     "presence_for": ("{presence} ({reason})", "{presence} ({reason})"),
     "not_connected": ("not connected", "연결되어 있지 않음"),
     "cooling": ("cooling down until {until}", "{until}까지 배정 쉼"),
+    "kept_for_campaign": ("kept for campaign {campaign}", "캠페인 {campaign} 대기"),
     "no_phone": ("has no phone", "전화번호가 없음"),
     "open_offer": ("has an open offer", "다른 배정 요청에 응답하는 중"),
     "kind_full": ("{kind} {held} of {most}", "{kind} {most}건 중 {held}건"),
@@ -60,6 +61,7 @@ TEMPLATES: dict[str, tuple[str, str]] = {
     ),
     "begun": ("nobody was asked: {agent} began it", "배정 없음: {agent} 님이 직접 시작"),
     "taken": ("nobody was asked: {agent} took it over", "배정 없음: {agent} 님이 넘겨받음"),
+    "kept": ("nobody was asked: {agent} was kept for the campaign", "배정 없음: {agent} 님이 캠페인 대기 중이었음"),
     # By what a contact that the agent could take came later.
     "later_tier": ("tier {tier} after {best}", "{tier}등급, {best}등급 다음"),
     "served_later": ("{agent} serves {first} first", "{agent} 님은 {first} 큐를 먼저 처리"),
@@ -91,6 +93,10 @@ TEMPLATES: dict[str, tuple[str, str]] = {
     ),
     "chosen_begun": ("{agent} began it", "{agent} 님이 직접 시작"),
     "chosen_taken": ("{agent} took it over", "{agent} 님이 넘겨받음"),
+    "chosen_kept": (
+        "chosen: {agent}, kept for the campaign and idle longest of those who were",
+        "선택: {agent}, 캠페인 대기 상담원 중 가장 오래 유휴",
+    ),
     "interrupts": ("for it, other work of {agent} is parked", "이를 위해 {agent} 님의 다른 업무를 보류"),
     "differs": (
         "by the rules of this version of Naru it would have been another: an older version decided it",
@@ -167,6 +173,7 @@ IN_SHORT: dict[str, tuple[str, str]] = {
     "presence_for": ("not available", "자리에 없음"),
     "not_connected": ("not connected", "연결되어 있지 않음"),
     "cooling": ("cooling down", "배정 쉼"),
+    "kept_for_campaign": ("kept for a campaign", "캠페인 대기"),
     "no_phone": ("no phone", "전화번호 없음"),
     "open_offer": ("an open offer", "배정 요청 응답 중"),
     "kind_full": ("no more of the kind", "같은 종류 상한"),
@@ -189,6 +196,7 @@ IN_SHORT: dict[str, tuple[str, str]] = {
     "chose_after": ("chose later", "나중에 선택"),
     "begun": ("nobody was asked", "배정 없음"),
     "taken": ("nobody was asked", "배정 없음"),
+    "kept": ("nobody was asked", "배정 없음"),
 }
 """Reasons without their parameters, for those that are only counted."""
 
@@ -219,6 +227,17 @@ VALUES: dict[str, dict[str, tuple[str, str]]] = {
         "voicemail": ("the caller chose to leave a message", "고객이 음성 메시지를 선택"),
         "unreached": ("the customer could not be reached", "고객이 전화를 받지 않음"),
         "called_again": ("the customer called again first", "고객이 먼저 다시 전화함"),
+        "busy": ("busy", "통화 중"),
+        "no_answer": ("nobody answered", "받지 않음"),
+        "machine": ("an answering machine", "자동 응답기"),
+        "fax": ("a fax", "팩스"),
+        "invalid": ("a number that cannot be reached", "연결할 수 없는 번호"),
+        "hung_up": ("hung up before an agent was there", "상담원 연결 전 끊음"),
+        "nobody_free": ("answered, and no agent was free", "받았으나 상담원 없음"),
+        "cut_short": ("cut for lack of agents", "상담원 부족으로 발신 중단"),
+        "uncertain": ("nobody knows how it ended", "결과를 알 수 없음"),
+        "stale": ("not dialled in time", "제때 발신되지 않음"),
+        "refused": ("not allowed any more when it was dialled", "발신 시점에 허용되지 않음"),
     },
     "source": {
         "wall": ("wall", "기본 조건"),

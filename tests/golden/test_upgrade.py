@@ -52,7 +52,7 @@ async def from_snapshots(folder: Path) -> Fold:
         await database.close()
 
 
-SINCE = ("externals", "parked_receipts", "abandoned", "replies", "ours")
+SINCE = ("externals", "parked_receipts", "abandoned", "replies", "ours", "forecasts", "foretold_s")
 """What the first release did not remember: after an upgrade it is known of what has happened since its snapshot."""
 
 

@@ -18,7 +18,7 @@ from router import events, inputs, intake, offers, scan
 from router.config import Agent, Config, Outcome, Queue, Rule, Step
 from router.config import Condition as If
 from router.engine import Decision
-from router.explain import asked, explain_idle, explain_offer, explain_waiting, offer_id
+from router.explain import BY_HAND, asked, explain_idle, explain_offer, explain_waiting, offer_id
 from router.explained import Explanation
 from router.memory import Contact
 from router.model import KINDS, Identity, Requirement, Thread
@@ -27,6 +27,7 @@ from router.skills import requirement_sets
 from router.state import Pool, apply
 from router.turn import OK, Turn
 from router.words import IN_SHORT, LANGUAGES, TEMPLATES, VALUES, Words
+from support.dialler import Outreach
 from support.story import Story, agent, center
 
 LOST = {
@@ -82,6 +83,10 @@ class Told(Story):
         return self.pool.contacts[conversation.contact or ""]
 
 
+class Calling(Outreach, Told):
+    """A campaign's story whose offers are explained."""
+
+
 def check_offer(pool: Pool, event: events.OfferMade, found: Explanation) -> None:
     """The same agent, as the scan says; one reason for everybody else, and none for those the indexes call eligible."""
     assert found.chosen is not None
@@ -100,7 +105,7 @@ def check_offer(pool: Pool, event: events.OfferMade, found: Explanation) -> None
         assert scan.contact_for(matching, number) == contact.arrival
         assert found.contest is not None
         assert all(pool.contacts[other.contact].status == "queued" for other in found.contest.before)
-    if found.chosen.how not in ("begun", "taken"):
+    if found.chosen.how not in BY_HAND:
         lost = {passed.agent for passed in found.passed_over if passed.reason.code in LOST}
         assert lost | {event.agent} == eligible(pool, contact)
         stamps = {id_: pool.agents[id_].idle_stamp for id_ in lost | {event.agent}}
@@ -161,6 +166,7 @@ def routed(config: Config, **queues: str) -> Config:
     return msgspec.structs.replace(config, channels=channels)
 
 
+KEPT_QUEUES = (Queue(id="care", name="Care", reserve=1), Queue(id="out", name="Out"))
 BILLING = (Requirement(skill="billing", level=3),)
 
 
@@ -557,6 +563,28 @@ def test_what_a_supervisor_took_over_was_offered_to_nobody_else() -> None:
     assert why.chosen is not None
     assert why.chosen.reason == Reason("chosen_taken", {"agent": "boss"})
     assert reason(why, "mina") == Reason("taken", {"agent": "boss"})
+    in_words(story.past, why)
+
+
+@shows("kept_for_campaign")
+def test_whoever_is_kept_for_a_campaign_is_passed_over() -> None:
+    story = Calling(here=("mina", "jun"), mode="blended", queues=KEPT_QUEUES)
+    (kept,) = story.kept()
+    story.line()
+    contact = story.arrives("ann")
+    (passed,) = story.why(contact).passed_over
+    assert (passed.agent, passed.reason) == (kept, Reason("kept_for_campaign", {"campaign": "sales"}))
+    assert explain_idle(story.pool, kept).closed.keys() == set(KINDS)
+    in_words(story.past, story.why(contact))
+
+
+@shows("chosen_kept", "kept")
+def test_who_answers_a_campaigns_call_goes_to_whom_it_has_kept() -> None:
+    story = Calling(here=("mina", "jun"))
+    story.picks_up(story.line())
+    why = story.why()
+    assert why.chosen is not None and (why.chosen.how, why.chosen.agent, why.chosen.agrees) == ("kept", "mina", True)
+    assert [passed.reason.code for passed in why.passed_over] == ["kept"]
     in_words(story.past, why)
 
 

@@ -151,6 +151,17 @@ def test_the_customer_is_not_brought_back_while_a_colleague_is_asked() -> None:
     done(story, inputs.ResumeContact(agent="mina", contact=contact.id))
 
 
+def test_whoever_is_consulted_on_a_call_puts_a_mail_aside_and_takes_it_up_again() -> None:
+    story, contact = talk("voice")
+    mail = story.arrives("ben", "email")
+    while mail.agent != "jun":
+        story.accepts("jun")
+    done(story, inputs.ConsultAgent(agent="mina", contact=contact.id, to_agent="jun"))
+    assert (mail.status, mail.parked_for) == ("parked", "interrupted")
+    done(story, inputs.LeaveContact(agent="jun", contact=contact.id, by="mina"))
+    assert (mail.status, mail.agent) == ("active", "jun")
+
+
 def test_who_else_is_consulted_leaves_before_the_call_is_handed_over() -> None:
     story, contact = talk("voice")
     for who in ("jun", "sora"):

@@ -10,7 +10,22 @@ from pytest import MonkeyPatch
 from naru import center, fold, runtime, wire
 from naru.bus.base import DLQ, LogUnavailable
 from naru.sim.faults import run as core
-from router import calls, capacity, engine, events, inputs, intake, participants, state, turn
+from router import (
+    calls,
+    campaigns,
+    capacity,
+    dialing,
+    engine,
+    events,
+    inputs,
+    intake,
+    lines,
+    outbound,
+    participants,
+    presence,
+    state,
+    turn,
+)
 from router.cells import CLOSED, Cells
 from router.line import Group
 from router.matching import Matching
@@ -149,6 +164,24 @@ def _refusal_writes(patch: MonkeyPatch) -> None:
     patch.setitem(engine.HANDLERS, inputs.AcceptOffer, accept)
 
 
+def _nobody_gives_up(patch: MonkeyPatch) -> None:
+    whole = outbound.deadlines
+
+    def deadlines(known: Any) -> dict[str, float]:
+        return {what: due for what, due in whole(known).items() if what != "asked"}
+
+    patch.setattr(outbound, "deadlines", deadlines)
+
+
+def _one_too_many(patch: MonkeyPatch) -> None:
+    whole = dialing.spare
+    patch.setattr(dialing, "spare", lambda live, abandoned, ceiling: whole(live, abandoned, ceiling) + 1)
+
+
+def _only_who_is_lost(pool: Pool, rules: Any, known: Any, t: float) -> tuple[int, int]:
+    return outbound.in_window(known, t, rules.window_days)
+
+
 def _promotion_ignored(patch: MonkeyPatch) -> None:
     from router import queueing
 
@@ -166,7 +199,7 @@ def order_of_a_set(patch: MonkeyPatch) -> None:
         for agent in set(one.pool.agents):
             for connection in list(one.pool.agents[agent].connections):
                 if connection.startswith(f"{wish.gateway}:"):
-                    one.emit(events.AgentDisconnected(agent=agent, connection=connection))
+                    presence._disconnected(one, one.pool.agents[agent], connection)
         return turn.OK
 
     patch.setitem(engine.HANDLERS, inputs.StartGateway, start_gateway)
@@ -196,6 +229,12 @@ CORE: dict[str, Plant] = {
     "guests stay when the owner goes": lambda patch: patch.setattr(turn, "ENDS_COMPANY", ()),
     "whoever is to speak is not heard": _speaks_unheard,
     "nobody looks again when somebody leaves": lambda patch: patch.setattr(Pool, "somebody_left", lambda self: None),
+    "leave to call never grows old": lambda patch: patch.setattr(lines, "is_stale", lambda *_: False),
+    "a line more than the ceiling allows": _one_too_many,
+    "a line outlives its agent": lambda patch: patch.setattr(campaigns, "_cut_short", lambda *_: None),
+    "whoever may yet be lost is not counted": lambda patch: patch.setattr(outbound, "at_stake", _only_who_is_lost),
+    "nobody gives up a dialler that is silent": _nobody_gives_up,
+    "a second agent is kept in vain": lambda patch: patch.setattr(outbound, "unserved", lambda *_: []),
     "restoring looks at everybody again": lambda patch: patch.setattr(Pool, "settled", lambda self: None),
 }
 """Found by one process. `order_of_a_set` needs two, with different hash seeds."""

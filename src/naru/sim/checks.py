@@ -6,13 +6,13 @@ The indexes are held against memory, against `router.scan` and against `router.r
 
 from collections.abc import Iterable, Mapping
 
-from router import scan
+from router import dialing, outbound, scan
 from router.capacity import INTERRUPTIBLE, MAXIMUM
 from router.cells import CLOSED
 from router.config import COST_UNITS
 from router.config import Agent as Profile
-from router.eligible import signed_in, state_of
-from router.memory import LOST_OFFER_S, Agent, Contact
+from router.eligible import has_offer, signed_in, state_of
+from router.memory import LOST_OFFER_S, Agent, Campaign, Contact
 from router.model import KINDS
 from router.queueing import TIER_SHIFT, key_of
 from router.reasons import Blending, Case, why_closed, why_not_open
@@ -51,6 +51,7 @@ def consistent(pool: Pool) -> None:
     holders(pool)
     promised(pool)
     derived(pool)
+    campaigns(pool)
     waiting(pool, [contact for contact in pool.contacts.values() if contact.status == "queued"])
     openness(pool, pool.agents.values())
 
@@ -179,6 +180,7 @@ def timers(pool: Pool) -> None:
     """Each state that somebody could forget has a timer out of it, and the next one is the next of all."""
     due = [at for agent in pool.agents.values() for at in agent_deadlines(pool, agent).values()]
     due += [at for known in pool.conversations.values() for at in conversation_deadlines(known).values()]
+    due += [at for state in pool.memory.campaigns.values() for at in outbound.deadlines(state).values()]
     for contact in pool.contacts.values():
         mine = contact_deadlines(pool, contact)
         if not mine and contact.status != "queued":
@@ -200,6 +202,84 @@ def overdue(pool: Pool, now: float) -> None:
             lost_at = pool.agents[contact.offer.agent].lost_at
             if lost_at is not None and lost_at + LOST_OFFER_S <= now:
                 raise Fault("timers", f"{contact.id} is still offered to {contact.offer.agent}, lost at {lost_at}")
+
+
+# -- campaigns
+
+
+def campaigns(pool: Pool) -> None:
+    """Who is kept, what rings and what is counted is what the contacts and agents say; no line rings for nobody."""
+    kept: dict[str, set[str]] = {}
+    for agent in pool.agents.values():
+        if agent.kept_for is not None:
+            kept.setdefault(agent.kept_for, set()).add(agent.id)
+            if not signed_in(agent) or has_offer(pool, agent) or pool.profile(agent.id) is None:
+                raise Fault("kept", f"{agent} is kept, and is not there or has an offer")
+    if {id_: set(agents) for id_, agents in pool.kept.items() if agents} != kept:
+        raise Fault("kept", f"kept are {kept}, not {pool.kept}")
+    theirs: dict[str, list[Contact]] = {}
+    for contact in pool.contacts.values():
+        if contact.campaign is not None:
+            theirs.setdefault(contact.campaign, []).append(contact)
+    for id_ in [*theirs, *kept]:
+        if id_ not in pool.memory.campaigns:
+            raise Fault("counted", f"{id_} has contacts or agents, and is not known")
+    for id_, state in pool.memory.campaigns.items():
+        _counted(id_, state, theirs.get(id_, []))
+        _allowed(pool, id_, state, len(kept.get(id_, ())), theirs.get(id_, []))
+
+
+def _counted(id_: str, state: Campaign, contacts: list[Contact]) -> None:
+    attempts = [contact.attempt_id for contact in contacts]
+    if len(set(attempts)) != len(attempts):
+        raise Fault("one attempt", f"{id_} has {attempts}")
+    seen = {
+        "lines": {c.attempt_id: c.id for c in contacts if c.status == "dialling"},
+        "reaching": {c.id for c in contacts if c.reach_by is not None},
+        "busy": sum(contact.answered for contact in contacts),
+        "wrapping": {c.id for c in contacts if c.status == "wrapping"},
+    }
+    told = {"lines": state.lines, "reaching": set(state.reaching), "busy": state.busy, "wrapping": set(state.wrapping)}
+    if told != seen:
+        raise Fault("counted", f"{id_} has {seen}, and counts {told}")
+    twice = [key for key, asked in state.asked.items() if key in attempts and asked.contact is None]
+    if twice:
+        raise Fault("one attempt", f"{id_} asks for {twice}, which have somebody")
+    for contact in contacts:
+        if contact.reach_by is not None and (contact.call is None or contact.status not in ("queued", "offered")):
+            raise Fault("live answer", f"{contact.id} is {contact.status}, and somebody waits on {contact.call}")
+
+
+def _allowed(pool: Pool, id_: str, state: Campaign, kept: int, contacts: list[Contact]) -> None:
+    """Lines ring for agents who are kept, or within the ceiling; agents are kept for lines, or while it may dial."""
+    rules = pool.lookup.campaigns.get(id_)
+    if len(state.lines) > kept + spare(pool, id_):
+        raise Fault("ceiling", f"{id_} rings {len(state.lines)} lines, {kept} are kept and {spare(pool, id_)} to spare")
+    channel = pool.channel(rules.channel) if rules is not None else None
+    works = state.running and state.rests_until is None and channel is not None and channel.enabled
+    if kept and not works and not state.out:
+        raise Fault("kept", f"{id_} keeps {pool.kept.get(id_)}, does not work and has no lines")
+    waiting = [contact for contact in contacts if contact.status == "queued" and contact.reach_by is not None]
+    for contact in waiting:
+        able = [agent for agent in pool.kept.get(id_, ()) if agent not in contact.excluded]
+        if able:
+            raise Fault("live answer", f"{contact.id} waits beside {able}, who are kept for it")
+
+
+def spare(pool: Pool, id_: str) -> int:
+    """So many lines may ring beyond those kept: who has answered and waits for nobody yet counts as lost."""
+    rules, state = pool.lookup.campaigns.get(id_), pool.memory.campaigns[id_]
+    if rules is None or rules.mode not in ("power", "predictive"):
+        return 0
+    first = int(pool.t // 86_400) - rules.window_days + 1
+    live = sum(number for day, number, _ in state.days if day >= first)
+    lost = sum(number for day, _, number in state.days if day >= first)
+    lost += sum(c.status == "queued" for c in pool.contacts.values() if c.campaign == id_ and c.reach_by is not None)
+    return (
+        dialing.NO_LIMIT
+        if rules.ceiling >= 1
+        else max(0, int((rules.ceiling * live - lost) / (1 - rules.ceiling) + 1e-9))
+    )
 
 
 # -- nobody waits beside an open agent
@@ -238,7 +318,8 @@ def in_place(pool: Pool, contact: Contact, place: int) -> None:
     if place >> TIER_SHIFT != tier or abs(key_of(place) - max(0.0, due_at)) > 1e-3:
         raise Fault("place in line", f"{contact.id} stands in tier {place >> TIER_SHIFT} at {key_of(place)}")
     following = queue.steps[contact.step] if contact.step < len(queue.steps) else None
-    stays = contact.patient or (contact.callback is not None and following is not None and following.end is not None)
+    stays = contact.patient or contact.reach_by is not None
+    stays = stays or (contact.callback is not None and following is not None and following.end is not None)
     if contact.step > 0 and following is not None and queue.steps[contact.step - 1].skip_if_nobody and not stays:
         sets = requirement_sets(contact, pool.lookup)
         there = [pool.profile(agent.id) for agent in pool.agents.values() if signed_in(agent)]
@@ -295,8 +376,11 @@ def nothing_left(pool: Pool) -> None:
     for what, left in kept.items():
         if left:
             raise Fault("nothing left", f"{what}: {left}")
+    for id_, state in pool.memory.campaigns.items():
+        if state.asked or state.lines or state.reaching or state.wrapping or state.busy or state.running:
+            raise Fault("nothing left", f"of campaign {id_}: {state}")
     for agent in pool.agents.values():
-        if agent.contacts or agent.attends:
+        if agent.contacts or agent.attends or agent.kept_for is not None:
             raise Fault("nothing left", f"{agent.id} still has {agent.contacts} {agent.attends}")
     if pool.due_at() is not None or pool.timers._known or pool.timers._far or pool.timers._near:
         raise Fault("nothing left", f"timers: {pool.timers._known}")

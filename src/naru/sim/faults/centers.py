@@ -11,7 +11,8 @@ import msgspec
 
 from naru.sim.faults.dice import Dice
 from router.calendar import WEEKDAYS, Calendar
-from router.config import Agent, Brand, Channel, Condition, Config, Outcome, Queue, Rule, Skill, Step
+from router.config import Agent, Brand, Campaign, Channel, Condition, Config, Outcome, Queue, Rule, Skill, Steer, Step
+from router.dialing import Mode
 from router.model import KINDS, Kind, Requirement
 
 LANGUAGES = ("ko", "en", "ja")
@@ -19,6 +20,8 @@ SKILLS = ("billing", "claims", "sales", *(f"lang:{language}" for language in LAN
 BRANDS = ("shop", "club")
 QUEUES = tuple(f"q{number}" for number in range(6))
 AGENTS = tuple(f"a{number}" for number in range(12))
+CAMPAIGNS = tuple(f"p{number}" for number in range(4))
+MODES: tuple[Mode, ...] = ("preview", "progressive", "power", "power", "predictive", "direct")
 CALENDARS = ("office", "late")
 HOLIDAYS = {"KR": {"2026-03-01": "Independence Movement Day", "2026-03-30": "planted", "2026-10-26": "planted"}}
 ZONES = ("Asia/Seoul", "Europe/Berlin", "America/New_York")
@@ -30,8 +33,11 @@ GOES_ON = 0.8
 
 @dataclass
 class Draw:
+    """`dials`: a house that mostly calls others, so that its campaigns have agents and lines ring."""
+
     dice: Dice
     old: Config | None
+    dials: bool = False
 
     def config(self) -> Config:
         dice, old = self.dice, self.old
@@ -49,6 +55,7 @@ class Draw:
             skills=tuple(Skill(id=skill, name=skill) for skill in SKILLS),
             rules=tuple(self._rule(number, queues) for number in range(dice.count(0, 3))),
             agents=agents,
+            campaigns=self._several(CAMPAIGNS, 2 * self.dials, "campaigns", lambda id_: self._campaign(id_, queues)),
         )
         return mended(drawn)
 
@@ -66,16 +73,17 @@ class Draw:
         return Queue(
             id=id_,
             name=id_,
-            requires=self._requires(0.5),
+            requires=self._requires(0.15 if self.dials else 0.5),
             strategy=dice.pick(("longest_idle", "longest_idle", "best_skill", "least_loaded", "most_loaded")),
             tier=dice.pick((1, 5, 5, 5, 9)),
             target_s={kind: float(dice.pick((0, 10, 600))) for kind in dice.some(KINDS, 3)},
-            language_wall=dice.chance(0.2),
+            language_wall=dice.chance(0.05 if self.dials else 0.2),
             steps=self._steps(),
             max_wait_s=float(dice.pick((15, 60, 600))) if dice.chance(0.4) else None,
             max_length=dice.count(1, 4) if bounded else None,
             overflow_queue=dice.pick(QUEUES) if bounded and dice.chance(0.6) else None,
             reserve=dice.count(1, 2) if dice.chance(0.3) else 0,
+            steer=Steer(service_level=0.9, within_s=float(dice.pick((0, 5, 20)))) if dice.chance(0.15) else None,
             hours=dice.pick(CALENDARS) if dice.chance(0.3) else None,
             when_closed=dice.pick(("wait", "wait", "wait", "callback", "voicemail", "message", "close")),
             idle_after_s=float(dice.pick((10, 60))) if dice.chance(0.3) else None,
@@ -121,12 +129,12 @@ class Draw:
             name=id_,
             brands=BRANDS if dice.chance(0.7) else (dice.pick(BRANDS),),
             skills={skill: dice.count(1, 5) for skill in dice.some(SKILLS, 5)},
-            mode=dice.pick(("inbound", "inbound", "blended", "blended", "outbound")),
+            mode=dice.pick(("blended", "blended", "outbound", "inbound", *(() if self.dials else ("inbound",)))),
             units=dice.pick((100, 100, 100, 60, 150, 240)),
-            maximum={kind: dice.count(0, 4) for kind in dice.some(KINDS, 3)},
+            maximum={kind: dice.count(self.dials, 4) for kind in dice.some(KINDS, 3)},
             at_once=dice.count(1, 4) if dice.chance(0.25) else None,
             serves_first=tuple(dice.some(QUEUES, 3)) if dice.chance(0.3) else (),
-            phone=f"+82{id_}" if dice.chance(0.8) else None,
+            phone=f"+82{id_}" if self.dials or dice.chance(0.8) else None,
         )
 
     def _calendar(self, id_: str) -> Calendar:
@@ -165,6 +173,26 @@ class Draw:
                 enabled=not dice.chance(0.03),
             )
             for kind, brand in kinds
+        )
+
+    def _campaign(self, id_: str, queues: tuple[Queue, ...]) -> Campaign:
+        dice = self.dice
+        mode = dice.pick((*MODES, "power", "power", "power") if self.dials else MODES)
+        kind = "voice" if mode != "direct" else dice.pick(("email", "sms", "task", "social"))
+        return Campaign(
+            id=id_,
+            name=id_,
+            channel=f"{kind}-{BRANDS[0]}",
+            queue=dice.pick(queues).id,
+            mode=mode,
+            ratio=float(dice.pick((1, 1.5, 3, 3))),
+            ceiling=dice.pick((0.03, 0.3, 0.5, 0.8, 0.8)),
+            window_days=dice.pick((1, 30)),
+            connect_within_s=dice.pick((0.5, 2.0, 2.0)),
+            ring_s=float(dice.pick((10, 30))),
+            least_ring_s=15.0,
+            most_lines=dice.pick((1, 4, 4, 500)),
+            priority=dice.pick((1, 5, 5)),
         )
 
     def _rule(self, number: int, queues: tuple[Queue, ...]) -> Rule:
@@ -206,20 +234,24 @@ def mended(drawn: Config) -> Config:
     def agent(old: Agent) -> Agent:
         return msgspec.structs.replace(old, serves_first=tuple(q for q in old.serves_first if q in queues))
 
+    walled = {queue.id for queue in drawn.queues if queue.language_wall}
+    campaigns = tuple(c for c in drawn.campaigns if c.queue in queues - walled)
     return msgspec.structs.replace(
         drawn,
+        campaigns=campaigns if any(agent.mode != "inbound" for agent in drawn.agents) else (),
         queues=tuple(map(queue, drawn.queues)),
         rules=tuple(map(rule, drawn.rules)),
         agents=tuple(map(agent, drawn.agents)),
     )
 
 
-def draw(dice: Dice, old: Config | None = None) -> Config:
-    return Draw(dice, old).config()
+def draw(dice: Dice, old: Config | None = None, dials: bool = False) -> Config:
+    return Draw(dice, old, dials).config()
 
 
 def generous(old: Config) -> Config:
-    """The same house on its last day: everybody can do everything, nothing ends or refuses a contact by itself."""
+    """The same house on its last day: everybody can do everything, nothing ends or refuses a contact by itself, and
+    nobody is called any more."""
     queues = [Queue(id=queue.id, name=queue.name, wrap_up_s=queue.wrap_up_s) for queue in old.queues]
     agents = [
         Agent(
@@ -235,4 +267,5 @@ def generous(old: Config) -> Config:
         for agent in old.agents
     ]
     channels = [msgspec.structs.replace(channel, enabled=True) for channel in old.channels]
-    return msgspec.structs.replace(old, queues=tuple(queues), agents=tuple(agents), channels=tuple(channels), rules=())
+    last = {"queues": tuple(queues), "agents": tuple(agents), "channels": tuple(channels)}
+    return msgspec.structs.replace(old, **last, rules=(), campaigns=())

@@ -20,6 +20,8 @@ from naru.sim.faults.dice import Dice
 from naru.sim.faults.ledger import Ledger
 from naru.sim.faults.world import Told, World
 from router import events, inputs, scan
+from router.config import Campaign as Rules
+from router.effects import RingLeg
 from router.engine import Decision, decide, expire
 from router.memory import Agent, Contact, Memory, Seen
 from router.model import derive_id
@@ -135,11 +137,20 @@ class Run:
     # -- what the owner of a shard does
 
     def passes(self, seconds: float, awake: bool) -> None:
-        """Time passes. Whoever is awake lets each timer happen soon after it is due; after an outage all happen late."""
-        self.world.t += seconds
-        while (due := self.pool.due_at()) is not None and due <= self.world.t:
-            self._expire(min(self.world.t, due + self.dice.pick((0, 0.05, 0.9))) if awake else self.world.t)
+        """Time passes. Whoever is awake lets each timer happen soon after it is due, and what a campaign asks for then is
+        answered before more time passes; after an outage all happen late."""
+        until = self.world.t + seconds
+        while (due := self.pool.due_at()) is not None and due <= until:
+            if not awake:
+                self.world.t = until
+            elif self.world.t < due:
+                self.world.t = due
+            self._expire(min(until, due + self.dice.pick((0, 0.05, 0.9))) if awake else until)
+            if awake and self.world.comes_first(until):
+                until = self.world.t
+        self.world.t = until
         checks.overdue(self.pool, self.world.t)
+        self.ledger.waited(self.world.t)
 
     def _expire(self, until: float) -> None:
         decision = expire(self.pool, until)
@@ -210,12 +221,23 @@ class Run:
         self._fold(decision.events, t)
         for event in decision.events:
             self.ledger.note(event, t)
+        self._leave_was_given(told, decision)
         if any(isinstance(event, events.ConfigApplied) for event in decision.events):
             self.world.configured()
             self._more.clear()
             self._allow_what_is()
         self.world.hears(told.wish if told is not None else None, decision)
         self.check(decision)
+
+    def _leave_was_given(self, told: Told | None, decision: Decision) -> None:
+        """Nobody whom a campaign calls is rung but by the answer that says who it is."""
+        wish = told.wish if told is not None else None
+        leave = wish.key if isinstance(wish, inputs.EndReserve) and wish.reserved is not None else None
+        for effect in decision.effects:
+            if isinstance(effect, RingLeg) and effect.side == "customer":
+                attempt = self.ledger.attempt_of(effect.contact)
+                if attempt is not None and attempt != leave:
+                    raise Fault("leave", f"{effect} rings without leave")
 
     def _fold(self, happened: list[events.Event], t: float) -> None:
         copy = self.copy
@@ -236,6 +258,7 @@ class Run:
         self.ledger.agrees(pool)
         checks.holders(pool)
         checks.heard(pool, self.world.heard)
+        checks.campaigns(pool)
         self._capacity()
         if self.step % ALL_EVERY == 0:
             checks.consistent(pool)
@@ -351,9 +374,11 @@ def orders(memory: Memory) -> list[list[str]]:
         memory.seen,
         memory.numbers,
         memory.callbacks,
+        memory.campaigns,
     )
+    rung = [[*state.asked, *state.lines, *state.reaching, *state.wrapping] for state in memory.campaigns.values()]
     held = [[*contact.excluded, *contact.participants] for contact in memory.contacts.values()]
-    return [*(list(one) for one in kept), *held, *(list(known.keys) for known in memory.conversations.values())]
+    return [*(list(one) for one in kept), *rung, *held, *(list(known.keys) for known in memory.conversations.values())]
 
 
 def difference(one: Memory, other: Memory) -> str:
@@ -372,7 +397,7 @@ def difference(one: Memory, other: Memory) -> str:
 
 def decided_as_the_scan_would(pool: Pool) -> Pool:
     """Hold each choice of the indexes against a look at everybody, at the moment when it is made."""
-    agent_for, contact_for = pool.agent_for, pool.contact_for
+    agent_for, contact_for, for_campaign = pool.agent_for, pool.contact_for, pool.agent_for_campaign
 
     def checked_agent_for(contact: Contact) -> Agent | None:
         found = agent_for(contact)
@@ -391,7 +416,16 @@ def decided_as_the_scan_would(pool: Pool) -> Pool:
             raise Fault("index and scan", f"{agent.id} is given {found.id if found else None}, by scan {by_scan}")
         return found
 
+    def checked_for_campaign(rules: Rules) -> Agent | None:
+        found, wish = for_campaign(rules), pool._wish(rules)
+        number = scan.agent_for(pool.matching, wish) if wish is not None else -1
+        by_scan = pool.matching.cells.ids[number] if number >= 0 else None
+        if by_scan != (found.id if found is not None else None):
+            raise Fault("index and scan", f"{rules.id} keeps {found.id if found else None}, by scan {by_scan}")
+        return found
+
     pool.agent_for, pool.contact_for = checked_agent_for, checked_contact_for  # type: ignore[method-assign]
+    pool.agent_for_campaign = checked_for_campaign  # type: ignore[method-assign]
     return pool
 
 

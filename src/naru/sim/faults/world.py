@@ -56,12 +56,15 @@ class Leg:
 class World:
     def __init__(self, seed: int, pool: Pool) -> None:
         self.dice = Dice(seed, "world")
+        self.dials = seed % 3 == 0
         self.pool = pool
         self.t = self.dice.pick(centers.STARTS) + self.dice.seconds(0, 2 * 86400)
         self.config: Config = Config()
         self.legs: dict[str, Leg] = {}
         self.heard: dict[str, tuple[str, str]] = {}
         self.calls: dict[str, tuple[str, Thread]] = {}
+        self.found: dict[str, inputs.Reserved] = {}
+        """By attempt, the person for whom the dialler has given leave."""
         self._late: list[tuple[float, int, float, Told]] = []
         self._count = 0
         self._offers: list[str] = []
@@ -84,6 +87,9 @@ class World:
             (3, self._supervises),
             (20, self._monitors),
             (3, self._campaigns),
+            (5, self._sets_campaign),
+            (6, self._wakes_campaign),
+            (2, self._hangs_up_before_an_agent),
             (2, self._receipt),
             (1, self._revises),
             (0.5, self._gateway),
@@ -91,6 +97,10 @@ class World:
             (1, self._configures),
             (8, self._nonsense),
         )
+        if self.dials:
+            mostly = (self._sets_campaign, self._wakes_campaign, self._comes, self._hangs_up_before_an_agent)
+            self._acts = tuple((weight if act in mostly else weight / 4, act) for weight, act in self._acts)
+            self._acts += ((25, self._is_done),)
 
     # -- what comes next
 
@@ -99,7 +109,16 @@ class World:
         dice = self.dice
         spans = ((0, 0), (0.001, 1), (1, 10), (10, 70), (70, 900), (900, 30_000), (86_400, 800_000))
         least, most = spans[dice.weighted((25, 27, 35, 10.5, 1.7, 0.5, 0.3))]
+        if self.comes_first(self.t + most):
+            return round(max(0.0, self._late[0][0] - self.t), 3), True
         return dice.seconds(least, most), not dice.chance(0.15 if most <= 900 else 0.5 if most <= 30_000 else 1)
+
+    def comes_first(self, until: float) -> bool:
+        """A campaign counts in seconds: most of what is on its way to one comes before anything else does."""
+        dials = any(state.asked or state.lines or state.reaching for state in self.pool.memory.campaigns.values())
+        return (
+            dials and bool(self._late) and self._late[0][0] <= until and self.dice.chance(0.95 if self.dials else 0.8)
+        )
 
     def next(self) -> Told:
         """The next input: one that is late, or what somebody does now."""
@@ -176,7 +195,9 @@ class World:
             case effects.Deliver() | effects.RingLeg():
                 for worker in WORKERS[: 2 if dice.chance(0.15) else 1]:
                     if not dice.chance(0.08):
-                        self._soon(inputs.ClaimSend(key=effect.key, worker=worker), 3)
+                        self._soon(inputs.ClaimSend(key=effect.key, worker=worker), dice.pick((0.5, 0.5, 3)))
+            case effects.ReserveAttempt():
+                self._reserves(effect)
             case effects.CancelLeg():
                 self._leg_ends(effect.leg, "canceled")
             case effects.SetManner():
@@ -185,6 +206,8 @@ class World:
                 if effect.call in self.calls and dice.chance(0.9):
                     channel, thread = self.calls.pop(effect.call)
                     self._soon(inputs.EndCall(channel=channel, thread=thread), 3)
+                elif dice.chance(0.9):
+                    self._leg_ends(effect.call, "completed")
 
     def _does(self, key: str) -> None:
         """A worker does what it has claimed, and says so, or dies before it can."""
@@ -206,9 +229,11 @@ class World:
 
     def _rings(self, leg: str) -> None:
         dice, known = self.dice, self.legs[leg]
-        fate = dice.weighted((60, 8, 10, 7, 15))
+        fate = dice.weighted((90, 3, 3, 2, 2) if self.dials else (60, 8, 10, 7, 15))
         if fate == 0:
-            self._soon(inputs.AnswerLeg(channel=known.channel, key=known.key, leg=leg), 8)
+            by = dice.pick((None, *("human", "unknown") * 4, "machine", "fax")) if known.side == "customer" else None
+            wish = inputs.AnswerLeg(channel=known.channel, key=known.key, leg=leg, answered_by=by)  # type: ignore[arg-type]
+            self._soon(wish, dice.pick((0.8, 0.8, 8) if self.dials else (1.5, 8)))
         elif fate < 4:
             cause = ("", "busy", "no_answer", "failed")[fate]
             self._soon(inputs.EndLeg(channel=known.channel, key=known.key, leg=leg, cause=cause), 20)  # type: ignore[arg-type]
@@ -224,6 +249,60 @@ class World:
         told = self._told(wish)
         for _ in range(2 if self.dice.chance(0.1) else 1):
             self.later(told, self.dice.seconds(0, most_s))
+
+    # -- the dialler
+
+    def _reserves(self, effect: effects.ReserveAttempt) -> None:
+        """Somebody, or nobody; soon, late, twice, or never. One key has one person, however often it is asked."""
+        dice = self.dice
+        fate = dice.weighted((88, 8, 4))
+        if fate == 2:
+            return
+        reserved = self._person(effect) if fate == 0 else None
+        again_at = dice.pick((None, self.t - 5, self.t + 3, self.t + 60)) if reserved is None else None
+        wish = inputs.EndReserve(
+            campaign=effect.campaign, key=effect.key, reserved=reserved, reason="nobody", again_at=again_at
+        )
+        for _ in range(2 if dice.chance(0.1) else 1):
+            self._soon(wish, dice.pick((0.5, 0.5, 0.5, 2, 8)))
+
+    def _person(self, effect: effects.ReserveAttempt) -> inputs.Reserved:
+        dice = self.dice
+        if effect.key not in self.found:
+            kinds = {channel.id: channel.kind for channel in self.config.channels}
+            call = Thread(external=f"attempt:{effect.key}", kind="call")
+            who = Thread(external=dice.pick((*CUSTOMERS, effect.key)))
+            self.found[effect.key] = inputs.Reserved(
+                person=effect.person or f"person-{len(self.found)}",
+                identity=self._identity(effect.key),
+                thread=call if kinds.get(effect.channel) == "voice" else who,
+                language=dice.pick((None, *centers.LANGUAGES)),
+            )
+        return self.found[effect.key]
+
+    def _sets_campaign(self) -> inputs.Input | None:
+        one = self._one(list(self.config.campaigns))
+        if one is None:
+            return None
+        return inputs.SetCampaign(campaign=one.id, running=self.dice.chance(0.85), by=self._agent())
+
+    def _wakes_campaign(self) -> inputs.Input | None:
+        one = self._one(list(self.config.campaigns))
+        return None if one is None else inputs.WakeCampaign(campaign=one.id)
+
+    def _is_done(self) -> inputs.Input | None:
+        """An agent with what he has in hand: the next line can ring."""
+        contact = self._one([contact for contact in self.pool.contacts.values() if contact.agent is not None])
+        return None if contact is None else inputs.CompleteContact(agent=contact.agent, contact=contact.id)
+
+    def _hangs_up_before_an_agent(self) -> inputs.Input | None:
+        """Somebody who was called and has answered, and waits for an agent."""
+        contact = self._one([c for c in self.pool.contacts.values() if c.reach_by is not None])
+        known = self.legs.get(contact.call or "") if contact is not None else None
+        if contact is None or known is None or known.gone:
+            return None
+        known.gone = True
+        return inputs.EndLeg(channel=known.channel, key=known.key, leg=contact.call or "", cause="completed")
 
     # -- customers and their providers
 
@@ -490,18 +569,19 @@ class World:
         return inputs.Tick()
 
     def first_config(self) -> inputs.Input:
-        return self.new_config(centers.draw(self.dice))
+        return self.new_config(centers.draw(self.dice, None, self.dials))
 
     def opens(self) -> list[Told]:
         """The shift begins: most are there."""
-        there = [agent.id for agent in self.config.agents if self.dice.chance(0.7)]
-        begun = [inputs.Connect(agent=agent, connection=f"g:1:{agent}") for agent in there]
-        return [
-            self._told(wish) for wish in (*begun, *(inputs.SetPresence(agent=a, presence="available") for a in there))
-        ]
+        there = [agent.id for agent in self.config.agents if self.dials or self.dice.chance(0.7)]
+        begun: list[inputs.Input] = [inputs.Connect(agent=agent, connection=f"g:1:{agent}") for agent in there]
+        begun += [inputs.SetPresence(agent=agent, presence="available") for agent in there]
+        running = [campaign.id for campaign in self.config.campaigns if self.dice.chance(0.7)]
+        begun += [inputs.SetCampaign(campaign=id_, running=True, by="sue") for id_ in running]
+        return [self._told(wish) for wish in begun]
 
     def _configures(self) -> inputs.Input | None:
-        return self.new_config(centers.draw(self.dice, self.config))
+        return self.new_config(centers.draw(self.dice, self.config, self.dials))
 
     def new_config(self, config: Config) -> inputs.Input:
         return inputs.ApplyConfig(version=self.pool.memory.version + 1, config=config, holidays=centers.HOLIDAYS)
@@ -540,7 +620,8 @@ class World:
             "agent": self._some_agent, "to_agent": self._some_agent, "by": self._some_agent,
             "contact": lambda: dice.pick((*self.pool.contacts, *self._over[-5:], "nothing")),
             "offer": lambda: dice.pick((*self.pool.offers, *self._offers[-5:], "nothing")),
-            "key": lambda: dice.pick((*self.pool.offers, *self._offers[-3:], *self.pool.memory.sends, "nothing")),
+            "key": lambda: dice.pick((*self.pool.offers, *self._offers[-3:], *self.pool.memory.sends, *self._attempts())),
+            "campaign": lambda: dice.pick((*centers.CAMPAIGNS, "nothing")),
             "leg": lambda: dice.pick((*list(self.legs)[-5:], "nothing")),
             "queue": lambda: dice.pick((*(queue.id for queue in self.config.queues), "nowhere")),
             "channel": lambda: dice.pick((self._channel(), "nowhere")),
@@ -556,13 +637,19 @@ class World:
             "head_start_s": lambda: float(dice.pick((0, 1000))),
             "result": lambda: dice.pick(("accepted", "rejected", "uncertain")),
             "externals": lambda: dice.pick(((), tuple(list(self.legs)[-1:]), ("other",))),
-            "private": lambda: dice.chance(0.5),
         }  # fmt: skip
         if name in sources:
             return sources[name]()
         if hint is str:
             return "nothing"
+        if hint is bool:
+            return dice.chance(0.5)
         return None if typing.get_origin(hint) in (types.UnionType, typing.Union) else ...
+
+    def _attempts(self) -> list[str]:
+        """Asked for, or rung, or over."""
+        asked = [key for state in self.pool.memory.campaigns.values() for key in (*state.asked, *state.lines)]
+        return [*asked, *list(self.found)[-2:], "nothing"]
 
     def _some_agent(self) -> str:
         return self.dice.pick((*centers.AGENTS, "nobody"))
