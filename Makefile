@@ -52,7 +52,7 @@ test-vectors: dev
 
 # Every case of queueing theory, the dear ones too, each figure printed.
 theory: dev
-	$(BIN)/pytest -q -s -m "slow or thorough" tests/simulation/test_theory.py
+	$(BIN)/pytest -q -s -m "slow or thorough" tests/simulation/test_theory.py tests/simulation/test_theory_outbound.py
 
 # A whole center on three Kafka nodes and PostgreSQL under load while everything fails, for ten minutes. Needs root.
 chaos: dev

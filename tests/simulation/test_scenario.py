@@ -65,6 +65,20 @@ def changed(*places: Any) -> dict[str, Any]:
     return scenario
 
 
+def outbound(agents: str = "outbound", **fields: Any) -> Any:
+    """A scenario with a campaign, some fields of which are otherwise, or (None) not there."""
+    campaign = {
+        "name": "renewals",
+        "mode": "predictive",
+        "ring": {"exponential": "20s"},
+        "live_answer": 0.3,
+        "handling": {"exponential": "2m"},
+        **fields,
+    }
+    given = {name: value for name, value in campaign.items() if value is not None}
+    return changed((("outbound",), [given]), ((*TEAM, "mode"), agents))
+
+
 def said(data: Any) -> list[str]:
     with pytest.raises(BadScenario) as refused:
         check(data)
@@ -102,13 +116,29 @@ def test_what_is_no_duration_is_refused(written: Any) -> None:
         ([], "the scenario: is not a mapping of fields"),
         (changed((("version",), 2)), "version: Invalid enum value 2"),
         (changed((("duration",), "0s")), "duration: must be more than nothing"),
-        (changed((("queues",), [])), "queues: Expected `array` of length >= 1"),
+        (changed((("queues",), [])), "queues: there is none, and no outbound work either"),
         (changed((("queues",), {})), "queues: Expected `array`, got `object`"),
         (changed((("queues",), ["care"])), "queues[0]: is not a mapping of fields"),
         (changed((("agents",), [])), "agents: Expected `array` of length >= 1"),
         (changed((("replications",), 10_001)), "replications: Expected `int` <= 10000"),
         (changed((("lines",), 0)), "lines: Expected `int` >= 1"),
-        (changed((("outbound",), [])), "outbound: there is no such field; known: version, duration, queues"),
+        (changed((("inbound",), [])), "inbound: there is no such field; known: version, duration, agents"),
+        (outbound("inbound"), "outbound[0]: no agent is outbound or blended"),
+        (outbound(mode="fast"), "outbound[0].mode: Invalid enum value 'fast'"),
+        (outbound(ring=None), "outbound[0].ring: is missing"),
+        (outbound(mode="direct"), "outbound[0].ring: direct work rings nobody"),
+        (outbound(ratio=2), "outbound[0].ratio: is for power only"),
+        (outbound(live_answer=1.5), "outbound[0].live_answer: Expected `float` <= 1.0"),
+        (outbound(backlog="some"), "outbound[0].backlog: Invalid enum value 'some'"),
+        (outbound(least_ring="5s"), "outbound[0].least_ring: is shorter than 15s"),
+        (
+            outbound(reserve={"steer": {"queue": "sales", "service_level": 0.8}}),
+            "outbound[0].reserve.steer.queue: there is no queue",
+        ),
+        (
+            outbound(reserve={"steer": {"queue": "care", "service_level": 0.8}}),
+            "outbound[0].reserve.steer: queue 'care' has no",
+        ),
         (changed(((*QUEUE, "callback"), {})), "queues[0].callback: there is no such field"),
         (changed(((*QUEUE, "handling"), "foo")), "queues[0].handling: Expected `object`, got `str`"),
         (changed(((*QUEUE, "handling"), {"exponential": "foo"})), "queues[0].handling.exponential: 'foo' is not a dur"),

@@ -7,8 +7,9 @@ production core does the rest.
 import math
 from typing import Any
 
-from naru.sim.scenario import Line, Need, Scenario, Team
-from router.config import COST_UNITS, MAX_WRAP_UP_S, Agent, Brand, Channel, Config, Queue, Skill, Step
+from naru.sim.scenario import Line, Need, Outreach, Scenario, Steered, Team
+from router.config import COST_UNITS, MAX_WRAP_UP_S, Agent, Brand, Campaign, Channel, Config, Queue, Skill, Steer, Step
+from router.dialing import CEILING
 from router.model import KINDS, Kind, Requirement
 
 BRAND = "sim"
@@ -16,7 +17,10 @@ UNITS = 100
 
 
 def configuration(scenario: Scenario) -> Config:
-    queues = tuple(_queue(number, line) for number, line in enumerate(scenario.queues))
+    inbound = tuple(_queue(number, line, scenario) for number, line in enumerate(scenario.queues))
+    outbound = tuple(_outbound_queue(number, outreach) for number, outreach in enumerate(scenario.outbound))
+    queues = inbound + outbound
+    work: tuple[Line | Outreach, ...] = (*scenario.queues, *scenario.outbound)
     return Config(
         name="Simulation",
         timezone="UTC",
@@ -30,8 +34,9 @@ def configuration(scenario: Scenario) -> Config:
                 kind=line.channel,
                 queue=queues[n].id,
             )
-            for n, line in enumerate(scenario.queues)
+            for n, line in enumerate(work)
         ),
+        campaigns=tuple(_campaign(number, outreach) for number, outreach in enumerate(scenario.outbound)),
         queues=queues,
         skills=tuple(Skill(id=skill, name=skill) for skill in sorted(_skills(scenario))),
         agents=tuple(agent for number, team in enumerate(scenario.agents) for agent in _agents(number, team, scenario)),
@@ -49,13 +54,64 @@ def agent_ids(number: int, team: Team) -> list[str]:
 
 def _skills(scenario: Scenario) -> set[str]:
     found = {skill for team in scenario.agents for skill in team.skills}
+    for outreach in scenario.outbound:
+        found |= {need.skill for need in outreach.requires}
     for line in scenario.queues:
         found |= {need.skill for need in line.requires}
         found |= {need.skill for step in line.steps for need in step.requires or ()}
     return found
 
 
-def _queue(number: int, line: Line) -> Queue:
+def campaign_id(number: int) -> str:
+    return f"o{number}"
+
+
+def _campaign(number: int, outreach: Outreach) -> Campaign:
+    fixed = outreach.mode == "power"
+    within, ceiling = outreach.answer_within, outreach.abandonment_ceiling
+    return Campaign(
+        id=campaign_id(number),
+        name=outreach.name,
+        channel=campaign_id(number),
+        queue=campaign_id(number),
+        mode=outreach.mode,
+        ratio=outreach.ratio or 1.0,
+        ceiling=ceiling if ceiling is not None else 1.0 if fixed else CEILING,
+        connect_within_s=float(within) if within is not None else 0.0 if fixed else 2.0,
+        window_days=366,
+        ring_s=600.0,
+        least_ring_s=float(outreach.least_ring),
+        most_lines=1_000_000,
+        priority=outreach.priority,
+    )
+
+
+def _outbound_queue(number: int, outreach: Outreach) -> Queue:
+    wrap_up = outreach.wrap_up.constant if outreach.wrap_up is not None else None
+    return Queue(
+        id=campaign_id(number),
+        name=outreach.name,
+        requires=_requires(outreach.requires),
+        strategy=outreach.strategy,
+        wrap_up_s=float(wrap_up or 0),
+        auto_accept=True,
+    )
+
+
+def _reserve(scenario: Scenario) -> int:
+    """The greatest that a campaign leaves to every queue."""
+    return max((outreach.reserve for outreach in scenario.outbound if isinstance(outreach.reserve, int)), default=0)
+
+
+def _steer(line: Line, scenario: Scenario) -> Steer | None:
+    for outreach in scenario.outbound:
+        if isinstance(outreach.reserve, Steered) and outreach.reserve.steer.queue == line.name:
+            within = line.service_level.within if line.service_level is not None else 0.0
+            return Steer(service_level=outreach.reserve.steer.service_level, within_s=float(within))
+    return None
+
+
+def _queue(number: int, line: Line, scenario: Scenario) -> Queue:
     return Queue(
         id=queue_id(number),
         name=line.name,
@@ -68,6 +124,8 @@ def _queue(number: int, line: Line) -> Queue:
             for step in line.steps
         ),
         max_wait_s=None if line.max_wait is None else float(line.max_wait),
+        reserve=_reserve(scenario),
+        steer=_steer(line, scenario),
         wrap_up_s=_wrap_up_s(line),
         auto_accept=True,
     )
@@ -91,7 +149,7 @@ def _agents(number: int, team: Team, scenario: Scenario) -> list[Agent]:
         "name": team.name,
         "brands": (BRAND,),
         "skills": dict(team.skills),
-        "mode": "inbound",
+        "mode": team.mode,
         "phone": "simulated",
         **_capacity(team),
         "serves_first": tuple(ids[name] for name in team.serves_first),

@@ -35,7 +35,26 @@ def report(scenario: Scenario, tallies: Sequence[Tally]) -> dict[str, Any]:
             team.name: {"occupancy": _occupancy(scenario, tallies, n)} for n, team in enumerate(scenario.agents)
         },
         "total": _line(tallies, list(every), asked),
+        **({"outbound": _outbound(scenario, tallies)} if scenario.outbound else {}),
     }
+
+
+def _outbound(scenario: Scenario, tallies: Sequence[Tally]) -> dict[str, Any]:
+    """Each campaign's figures. `occupancy_contribution` is its share of all agents' capacity."""
+    hours = scenario.duration / 3600
+    capacity_s = sum(team.count for team in scenario.agents) * scenario.duration
+    found = {}
+    for number, outreach in enumerate(scenario.outbound):
+        ones = [tally.outbound[number] for tally in tallies]
+        found[outreach.name] = {
+            "dials": sum(one.dials for one in ones),
+            "live_answers": sum(one.live for one in ones),
+            "dials_per_hour": estimate([one.dials / hours for one in ones]),
+            "live_connects_per_hour": estimate([one.connected / hours for one in ones]),
+            "abandonment": estimate([one.abandoned / one.live for one in ones if one.live]),
+            "occupancy_contribution": estimate([one.busy_s / capacity_s for one in ones] if capacity_s else []),
+        }
+    return found
 
 
 def _line(tallies: Sequence[Tally], numbers: list[int], asked: list[int]) -> dict[str, Any]:
@@ -58,6 +77,12 @@ def _line(tallies: Sequence[Tally], numbers: list[int], asked: list[int]) -> dic
     if asked:
         levels = [_sum([tally.lines[number] for number in asked]) for tally in tallies]
         found["service_level"] = estimate([one.in_time / _served(one) for one in levels if _served(one)])
+    if any(one.told for one in sums):
+        found["foretold"] = {
+            "told": figure(lambda one: one.told, lambda one: one.waited),
+            "within_half": figure(lambda one: one.in_half, lambda one: one.told),
+            "within_most": figure(lambda one: one.in_most, lambda one: one.told),
+        }
     unfinished = sum(one.unfinished for one in sums)
     return {**found, "unfinished": unfinished} if unfinished else found
 

@@ -12,6 +12,7 @@ import yaml
 from msgspec import Meta
 
 from router.config import MAX_WRAP_UP_S, Level, Strategy
+from router.dialing import Mode
 from router.model import Kind, Value
 
 MAX_DOCUMENT_BYTES = 1_000_000
@@ -108,6 +109,42 @@ class Line(Value, frozen=True, kw_only=True):
     wrap_up: Distribution | None = None
 
 
+class Steering(Value, frozen=True, kw_only=True):
+    queue: Name
+    service_level: Annotated[float, Meta(gt=0, lt=1)]
+
+
+class Steered(Value, frozen=True, kw_only=True):
+    steer: Steering
+
+
+class Outreach(Value, frozen=True, kw_only=True):
+    """A campaign that runs from the beginning. `backlog` people are called once each, or there is always another.
+
+    `live_answer` of those who are rung answer after `ring`; of the others nobody does, after as long. `predictive` may cut a
+    line that has rung for `least_ring`. `reserve` agents are kept idle for every queue, or as many as that queue needs
+    which is named. Without `abandonment_ceiling` it is 3 %, and none
+    for `power`, which is the textbook's fixed ratio; likewise `answer_within` is 2 s, and for `power` nothing.
+    """
+
+    name: Name
+    mode: Mode
+    handling: Distribution
+    channel: Kind = "voice"
+    ratio: Annotated[float, Meta(ge=1, le=10)] | None = None
+    backlog: Literal["infinite"] | Annotated[int, Meta(ge=0)] = "infinite"
+    ring: Distribution | None = None
+    least_ring: Seconds = Seconds(15)
+    live_answer: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    requires: Needs = ()
+    abandonment_ceiling: Annotated[float, Meta(gt=0, le=1)] | None = None
+    answer_within: Seconds | None = None
+    reserve: Annotated[int, Meta(ge=0, le=MAX_AGENTS)] | Steered = 0
+    priority: Annotated[int, Meta(ge=1, le=9)] = 5
+    strategy: Strategy = "longest_idle"
+    wrap_up: Distribution | None = None
+
+
 class Team(Value, frozen=True, kw_only=True):
     """So many agents alike. `handling` overrides the queues'. Without `capacity`, one contact at once of any kind."""
 
@@ -116,6 +153,7 @@ class Team(Value, frozen=True, kw_only=True):
     skills: Annotated[dict[SkillName, Level], Meta(max_length=100)] = {}
     handling: Distribution | None = None
     serves_first: Annotated[tuple[Name, ...], Meta(max_length=4)] = ()
+    mode: Literal["inbound", "outbound", "blended"] = "inbound"
     capacity: dict[Kind, Annotated[int, Meta(ge=0, le=100)]] | None = None
 
 
@@ -124,8 +162,9 @@ class Scenario(Value, frozen=True, kw_only=True):
 
     version: Literal[1]
     duration: Seconds
-    queues: Annotated[tuple[Line, ...], Meta(min_length=1, max_length=1000)]
     agents: Annotated[tuple[Team, ...], Meta(min_length=1, max_length=10_000)]
+    queues: Annotated[tuple[Line, ...], Meta(max_length=1000)] = ()
+    outbound: Annotated[tuple[Outreach, ...], Meta(max_length=100)] = ()
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
     replications: Annotated[int, Meta(ge=1, le=10_000)] = 1
     warm_up: Seconds = Seconds(0)
@@ -180,6 +219,9 @@ def _read(kind: type, value: Any) -> Any:
     raise NotImplementedError(kind)
 
 
+PARTS: dict[str, type[msgspec.Struct]] = {"queues": Line, "agents": Team, "outbound": Outreach}
+
+
 def _shape(data: Any, kind: type[msgspec.Struct], where: str, found: list[str]) -> None:
     if not isinstance(data, dict):
         found.append(f"{where or 'the scenario'}: is not a mapping of fields")
@@ -192,9 +234,9 @@ def _shape(data: Any, kind: type[msgspec.Struct], where: str, found: list[str]) 
         if name not in data:
             if field.required:
                 found.append(f"{_at(where, name)}: is missing")
-        elif name in ("queues", "agents") and isinstance(data[name], list):
+        elif name in PARTS and isinstance(data[name], list):
             for number, item in enumerate(data[name]):
-                _shape(item, Line if name == "queues" else Team, f"{name}[{number}]", found)
+                _shape(item, PARTS[name], f"{name}[{number}]", found)
         else:
             _field(data[name], field.type, _at(where, name), found)
 
@@ -224,6 +266,8 @@ def faults(scenario: Scenario) -> list[str]:
     found: list[str] = []
     if scenario.duration <= 0:
         found.append("duration: must be more than nothing")
+    if not scenario.queues and not scenario.outbound:
+        found.append("queues: there is none, and no outbound work either")
     if sum(team.count for team in scenario.agents) > MAX_AGENTS:
         found.append(f"agents: are more than {MAX_AGENTS} in all")
     found += _twice("queues[{}].name", [line.name for line in scenario.queues])
@@ -231,8 +275,35 @@ def faults(scenario: Scenario) -> list[str]:
     for number, line in enumerate(scenario.queues):
         found += _line_faults(line, f"queues[{number}]")
     queues = {line.name for line in scenario.queues}
+    found += _twice("outbound[{}].name", [outreach.name for outreach in scenario.outbound])
+    for number, outreach in enumerate(scenario.outbound):
+        found += _outreach_faults(outreach, f"outbound[{number}]", scenario)
     for number, team in enumerate(scenario.agents):
         found += _team_faults(team, f"agents[{number}]", queues)
+    return found
+
+
+def _outreach_faults(outreach: Outreach, where: str, scenario: Scenario) -> list[str]:
+    found = _distribution_faults(outreach.handling, f"{where}.handling")
+    found += _distribution_faults(outreach.ring, f"{where}.ring")
+    found += _distribution_faults(outreach.wrap_up, f"{where}.wrap_up")
+    if outreach.wrap_up is not None and outreach.wrap_up.constant is None:
+        found.append(f"{where}.wrap_up: is constant, or there is none")
+    if (outreach.mode == "direct") != (outreach.ring is None):
+        found.append(f"{where}.ring: {'direct work rings nobody' if outreach.ring else 'is missing'}")
+    if outreach.least_ring < 15:
+        found.append(f"{where}.least_ring: is shorter than 15s")
+    if outreach.ratio is not None and outreach.mode != "power":
+        found.append(f"{where}.ratio: is for power only")
+    if isinstance(outreach.reserve, Steered):
+        goal = outreach.reserve.steer
+        queue = next((line for line in scenario.queues if line.name == goal.queue), None)
+        if queue is None:
+            found.append(f"{where}.reserve.steer.queue: there is no queue '{goal.queue}'")
+        elif queue.service_level is None:
+            found.append(f"{where}.reserve.steer: queue '{goal.queue}' has no service_level to steer by")
+    if not any(team.mode != "inbound" and team.count for team in scenario.agents):
+        found.append(f"{where}: no agent is outbound or blended")
     return found
 
 

@@ -12,13 +12,15 @@ from typing import Any
 import msgspec
 
 from naru.sim import center
+from naru.sim.called import Campaign, OutboundTally, Outside
 from naru.sim.chance import Draws, Poisson, Sampler, sampler, stream
 from naru.sim.clock import Clock
 from naru.sim.scenario import Line, Scenario
 from router import events, inputs
 from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S
 from router.engine import decide, expire
-from router.model import Identity, Thread
+from router.forecast import Wait
+from router.model import Identity, Kind, Thread
 from router.state import Pool
 
 CHUNK = 4096
@@ -35,7 +37,8 @@ Note = Callable[[float, list[events.Event]], None]
 
 
 class LineTally(msgspec.Struct):
-    """What became of those who came to one queue in the window. `at_once` were answered without waiting."""
+    """What became of those who came to one queue in the window. `at_once` were answered without waiting; of those who
+    `waited` and were answered some had been `told` how long, and it was so."""
 
     offered: int = 0
     blocked: int = 0
@@ -46,6 +49,10 @@ class LineTally(msgspec.Struct):
     in_time: int = 0
     wait_answered_s: float = 0
     wait_abandoned_s: float = 0
+    waited: int = 0
+    told: int = 0
+    in_half: int = 0
+    in_most: int = 0
 
 
 class Tally(msgspec.Struct):
@@ -54,6 +61,7 @@ class Tally(msgspec.Struct):
     lines: list[LineTally]
     busy_s: list[float]
     contacts: int = 0
+    outbound: list[OutboundTally] = []
 
 
 class Customer:
@@ -111,6 +119,7 @@ class Visit:
         "counted",
         "customer",
         "ends_at",
+        "foretold",
         "handling",
         "inside",
         "left_s",
@@ -134,6 +143,7 @@ class Visit:
         self.busy_from = math.inf
         self.ends_at = math.inf
         self.left_s = 0.0
+        self.foretold: Wait | None = None
 
 
 class World:
@@ -144,8 +154,14 @@ class World:
         self.begins = float(scenario.warm_up)
         self.ends = self.begins + float(scenario.duration)
         self.sources = [Source(number, line, uniforms) for number, line in enumerate(scenario.queues)]
-        self.tally = Tally([LineTally() for _ in self.sources], [0.0] * len(scenario.agents))
-        self.clock = Clock(per_second=3 * sum(_busiest(line) for line in scenario.queues) / 3600)
+        self.outside = Outside(
+            self, [Campaign(number, given, uniforms) for number, given in enumerate(scenario.outbound)]
+        )
+        self.tally = Tally(
+            [LineTally() for _ in self.sources], [0.0] * len(scenario.agents), outbound=self.outside.tallies
+        )
+        called = 0.1 * sum(team.count for team in scenario.agents) if scenario.outbound else 0.0
+        self.clock = Clock(per_second=called + 3 * sum(_busiest(line) for line in scenario.queues) / 3600)
         self.pool = Pool()
         self.t = 0.0
         self._note = note
@@ -156,7 +172,7 @@ class World:
         self._limit = math.inf
         self._visits: dict[str, Visit] = {}
         self._arriving: Visit | None = None
-        self._team_of = {id_: n for n, team in enumerate(scenario.agents) for id_ in center.agent_ids(n, team)}
+        self.team_of = {id_: n for n, team in enumerate(scenario.agents) for id_ in center.agent_ids(n, team)}
         self._shares = [center.shares(team) for team in scenario.agents]
         self._handling: list[Sampler | None] = [
             None if team.handling is None else sampler(team.handling) for team in scenario.agents
@@ -171,10 +187,11 @@ class World:
         self._start(scenario)
 
     def _start(self, scenario: Scenario) -> None:
-        self._tell(0.0, inputs.ApplyConfig(version=1, config=center.configuration(scenario)))
-        for agent in self._team_of:
-            self._tell(0.0, inputs.Connect(agent=agent, connection=agent))
-            self._tell(0.0, inputs.SetPresence(agent=agent, presence="available"))
+        self.tell(0.0, inputs.ApplyConfig(version=1, config=center.configuration(scenario)))
+        for agent in self.team_of:
+            self.tell(0.0, inputs.Connect(agent=agent, connection=agent))
+            self.tell(0.0, inputs.SetPresence(agent=agent, presence="available"))
+        self.outside.start(0.0)
         for source in self.sources:
             self._expect(source)
 
@@ -218,19 +235,39 @@ class World:
             if visit.counted and visit.team < 0:
                 self.tally.lines[visit.source.number].unfinished += 1
         self._visits.clear()
+        self.outside.finish()
         return False
 
     def _expire(self, due: float) -> None:
         decision = expire(self.pool, due)
         if decision is not None:
             self._read(self.pool.t, decision.events)
+            self.outside.do(self.pool.t, decision.effects)
 
-    def _tell(self, t: float, wish: inputs.Input) -> None:
+    def tell(self, t: float, wish: inputs.Input) -> None:
         self._inputs += 1
         decision = decide(self.pool, wish, t, f"i{self._inputs}")
         if decision.answer.status >= 400:
             raise RuntimeError(f"the router refused {wish}: {decision.answer.code}")
         self._read(t, decision.events)
+        if decision.effects:
+            self.outside.do(t, decision.effects)
+
+    # -- what the people who are called have to know
+
+    def counts(self, t: float) -> bool:
+        """Whether what happens now is in the window."""
+        return self.begins <= t < self.ends
+
+    def in_window(self, begins: float, ends: float) -> float:
+        """Seconds of a span that are in the window, less than nothing when none is."""
+        return min(ends, self.ends) - max(begins, self.begins)
+
+    def handling_of(self, team: int) -> Sampler | None:
+        return self._handling[team]
+
+    def share_of(self, team: int, kind: Kind) -> float:
+        return self._shares[team][kind]
 
     def _read(self, t: float, happened: list[events.Event]) -> None:
         follow = self._follow.get
@@ -264,13 +301,15 @@ class World:
         self._awaited += counted
         self._arriving = visit
         self._say(t, visit)
+        if counted and visit.team < 0:
+            visit.foretold = self.pool.foretell(source.channel, self.pool.length(source.channel))
         if source.patience is not None and visit.team < 0:
             self.clock.add(t + source.patience(patience), self._lose_patience, visit)
 
     def _say(self, t: float, visit: Visit) -> None:
         customer = visit.customer
         customer.words += 1
-        self._tell(
+        self.tell(
             t,
             inputs.ReceiveMessage(
                 channel=visit.source.channel,
@@ -293,13 +332,13 @@ class World:
 
     def _end_work(self, t: float, visit: Visit) -> None:
         if visit.contact in self._visits:  # else an hour was over before
-            self._tell(t, inputs.CompleteContact(agent=visit.agent, contact=visit.contact))
+            self.tell(t, inputs.CompleteContact(agent=visit.agent, contact=visit.contact))
 
     def _leave(self, t: float, visit: Visit) -> None:
         visit.inside = False
         self._inside -= 1
         visit.source.gone(visit.customer, t)
-        self._tell(t, visit.customer.hangs_up)
+        self.tell(t, visit.customer.hangs_up)
 
     def _still_there(self, t: float, visit: Visit) -> None:
         if visit.inside and visit.ends_at > t and visit.busy_from < math.inf:
@@ -309,15 +348,20 @@ class World:
     # -- what has happened
 
     def _opened(self, event: events.ContactOpened, t: float) -> None:
+        if event.campaign is not None:
+            self.outside.opened(event, t)
+            return
         visit = self._arriving
         assert visit is not None
         visit.contact = event.contact
         self._visits[event.contact] = visit
 
     def _accepted(self, event: events.OfferAccepted, t: float) -> None:
+        if self.outside.accepted(event, t):
+            return
         visit = self._visits[event.contact]
         visit.agent = event.agent
-        visit.team = team = self._team_of[event.agent]
+        visit.team = team = self.team_of[event.agent]
         if visit.counted:
             self._count_answer(visit, t)
         handling = self._handling[team] or visit.source.handling
@@ -332,6 +376,11 @@ class World:
         tally.at_once += wait_s == 0
         tally.in_time += wait_s <= visit.source.within_s
         tally.wait_answered_s += wait_s
+        tally.waited += wait_s > 0
+        if visit.foretold is not None:
+            tally.told += 1
+            tally.in_half += wait_s <= visit.foretold.half_s
+            tally.in_most += wait_s <= visit.foretold.most_s
 
     def _work(self, visit: Visit, t: float) -> None:
         visit.busy_from = t
@@ -354,6 +403,8 @@ class World:
         self._work(self._visits[event.contact], t)
 
     def _completed(self, event: events.ContactCompleted, t: float) -> None:
+        if self.outside.completed(event, t):
+            return
         visit = self._visits.pop(event.contact)
         if visit.team >= 0:
             self._rested(visit, t)
@@ -369,7 +420,7 @@ class World:
 
     def _rested(self, visit: Visit, t: float) -> None:
         """The agent is no longer busy with it: what of that was in the window counts."""
-        busy_s = min(t, self.ends) - max(visit.busy_from, self.begins)
+        busy_s = self.in_window(visit.busy_from, t)
         if busy_s > 0:
             self.tally.busy_s[visit.team] += busy_s * self._shares[visit.team][visit.source.kind]
         visit.busy_from = math.inf
