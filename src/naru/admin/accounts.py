@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, insert, select, update
 from agents.auth import Principal
 from naru.store import tables as db
 from naru.store.database import HOUSE, Database
-from naru.store.projector import put_if_absent
+from naru.store.rows import put_if_absent
 from router.config import Config
 
 SESSION_S = 14 * 86400.0

@@ -24,7 +24,7 @@ from naru.fold import Entry
 from naru.outgoing import cloudevents
 from naru.outgoing.cloudevents import Book, CloudEvent, Facts
 from naru.store import tables as db
-from naru.store.projector import put_all_if_absent
+from naru.store.rows import put_all_if_absent
 from router import events
 from router.config import Config, Webhook
 

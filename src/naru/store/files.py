@@ -16,7 +16,7 @@ from sqlalchemy import select
 from naru.keyring import Keyring
 from naru.store import tables as db
 from naru.store.database import Database
-from naru.store.projector import put_if_absent
+from naru.store.rows import put_if_absent
 from router.model import Media
 
 

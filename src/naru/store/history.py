@@ -20,7 +20,7 @@ from naru.store import people
 from naru.store import tables as db
 from naru.store.database import Database, StoreUnavailable
 from naru.store.files import StoredFiles
-from naru.store.projector import put_if_absent
+from naru.store.rows import put_if_absent
 from naru.wire import decode_content
 from router.model import Content, Media
 

@@ -19,7 +19,7 @@ from naru.fold import SCHEMA, Cursor, Snapshot
 from naru.store import tables as db
 from naru.store.database import HOUSE, Database
 from naru.store.files import Bodies
-from naru.store.projector import clean
+from naru.store.rows import clean
 from router.memory import Memory
 
 ROWS = 500

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Table, case, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naru.bus.base import JOURNAL, Log
 from naru.fold import Cursor, Entry, Journal
-from naru.store import people
+from naru.store import ledger, people
 from naru.store import tables as db
 from naru.store.database import HOUSE, Database, enter
+from naru.store.rows import clean, insert_into, put_if_absent
 from router import events
 from router.model import RECEIPT_RANK
 
@@ -53,25 +53,6 @@ async def move_cursor(connection: AsyncConnection, reader: str, was: Cursor, now
     moved = await connection.execute(update(table).where(where).values(**values))
     if moved.rowcount != 1:
         raise Overtaken(f"{reader} of shard {now.shard} is not at {was.offset}")
-
-
-async def put_if_absent(connection: AsyncConnection, table: Table, **values: Any) -> None:
-    await put_all_if_absent(connection, table, [values])
-
-
-async def put_all_if_absent(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        await connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
-
-
-def _insert(connection: AsyncConnection, table: Table) -> Any:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
-
-
-def clean(values: dict[str, Any]) -> dict[str, Any]:
-    """PostgreSQL's texts know no NUL, and no name is better for having one."""
-    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in values.items()}
 
 
 class Outbox(Protocol):
@@ -225,6 +206,24 @@ async def _contact_opened(row: _Row, event: events.ContactOpened) -> None:
         offers=0,
         rule=event.rule,
     )
+    if event.attempt is not None:
+        await ledger.opened(row.connection, row.workspace, event.attempt, event.contact, row.t)
+
+
+@_on(events.AttemptDropped)
+async def _attempt_dropped(row: _Row, event: events.AttemptDropped) -> None:
+    await ledger.dropped(row.connection, row.workspace, event.attempt, event.reason, row.t)
+
+
+@_on(events.LineAnswered)
+async def _line_answered(row: _Row, event: events.LineAnswered) -> None:
+    await ledger.answered(row.connection, row.workspace, event.contact, event.answered_by, row.t)
+
+
+@_on(events.LegJoined)
+async def _leg_joined(row: _Row, event: events.LegJoined) -> None:
+    if event.side == "customer":
+        await ledger.answered(row.connection, row.workspace, event.contact, event.answered_by, row.t)
 
 
 @_on(events.OfferMade)
@@ -278,6 +277,8 @@ async def _contact_completed(row: _Row, event: events.ContactCompleted) -> None:
         disposition=event.disposition,
         note=event.note,
     )
+    if event.attempt is not None:
+        await ledger.ended(row.connection, row.workspace, event, row.t)
 
 
 @_on(events.MessageAdded)
@@ -350,7 +351,7 @@ async def _status(row: _Row, message: str, status: str, detail: str | None) -> N
 async def _presence_changed(row: _Row, event: events.PresenceChanged) -> None:
     """Of two changes in one moment the last stands."""
     now = clean({"presence": event.presence, "reason": event.reason})
-    statement = _insert(row.connection, db.presence_log).values(
+    statement = insert_into(row.connection, db.presence_log).values(
         workspace=row.workspace, agent=event.agent, at=row.t, **now
     )
     await row.connection.execute(statement.on_conflict_do_update(index_elements=["workspace", "agent", "at"], set_=now))
