@@ -22,6 +22,8 @@ from support.tansu import Tansu
 CHROMIUM = "/usr/bin/chromium"
 LONGEST = (
     "test_kill.py",
+    "test_campaign_kill.py",
+    "test_campaign_path.py",
     "test_smpp.py",
     "test_scaled.py",
     "test_wall.py",

@@ -17,6 +17,9 @@ from router.reasons import Reason, why_closed
 from router.state import Pool
 from router.words import Words
 
+MAX_SCRIPT = 20_000
+"""Characters of a campaign's script that a desk is shown."""
+
 
 class Customer(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
@@ -33,7 +36,10 @@ class CallbackView(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class OfferView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an agent is asked to take. `answer` says how: at the desk, or by picking up the phone that rings."""
+    """What an agent is asked to take. `answer` says how: at the desk, or by picking up the phone that rings.
+
+    Of a campaign that shows its people first, accepting is what has the customer called.
+    """
 
     id: str
     contact: str
@@ -51,6 +57,7 @@ class OfferView(msgspec.Struct, frozen=True, omit_defaults=True):
     attributes: dict[str, str] = {}
     direction: str = "inbound"
     callback: CallbackView | None = None
+    campaign: str | None = None
 
 
 class ParticipantView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -68,7 +75,7 @@ class ContactView(msgspec.Struct, frozen=True, omit_defaults=True):
     """`role` is the part that whoever looks has in it: owner, consulted, joined, monitoring; null: none.
 
     `reply` says what may be answered, where the channel sets limits; `replies` counts our answers since the customer's
-    last word (of a `one_shot` there is but one).
+    last word (of a `one_shot` there is but one). `script` is what the campaign it belongs to has to be said.
     """
 
     id: str
@@ -96,6 +103,8 @@ class ContactView(msgspec.Struct, frozen=True, omit_defaults=True):
     reply: ReplyPolicy | None = None
     replies: int = 0
     callback: CallbackView | None = None
+    campaign: str | None = None
+    script: str = ""
 
 
 class AgentView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -262,7 +271,6 @@ def customer_view(conversation: Conversation) -> Customer:
 def offer_view(pool: Pool, contact: Contact) -> OfferView:
     offer = contact.offer
     assert offer is not None
-    queue = pool.queue(contact)
     return OfferView(
         id=offer.id,
         contact=contact.id,
@@ -275,12 +283,25 @@ def offer_view(pool: Pool, contact: Contact) -> OfferView:
         made_at=offer.made_at,
         expires_at=offer.shown_until,
         waiting_since=contact.enqueued_at,
-        answer="phone" if contact.has_legs and queue.leg == "ring" else "desk",
+        answer="phone" if _is_answered_by_phone(pool, contact) else "desk",
         language=contact.language,
         attributes=contact.attributes,
         direction=contact.direction,
         callback=callback_view(contact),
+        campaign=contact.campaign,
     )
+
+
+def _is_answered_by_phone(pool: Pool, contact: Contact) -> bool:
+    """As the router rings (`router.offers`): with a campaign's offer only once its person is on the line."""
+    if contact.campaign is not None:
+        return contact.call is not None
+    return contact.has_legs and pool.queue(contact).leg == "ring"
+
+
+def script_of(pool: Pool, contact: Contact) -> str:
+    campaign = pool.lookup.campaigns.get(contact.campaign or "")
+    return "" if campaign is None else campaign.script[:MAX_SCRIPT]
 
 
 def callback_view(contact: Contact) -> CallbackView | None:
@@ -328,6 +349,8 @@ def contact_view(pool: Pool, contact: Contact, viewer: str | None = None) -> Con
         reply=conversation.policy,
         replies=conversation.replies,
         callback=callback_view(contact),
+        campaign=contact.campaign,
+        script=script_of(pool, contact),
     )
 
 

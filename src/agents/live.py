@@ -41,8 +41,16 @@ def queue_view(pool: Pool, queue: Queue, now: float) -> dict[str, Any]:
         "abandoned_today": stats.abandoned,
         "service_level": stats.answered_in_target / ended if ended else None,
         "service_level_target": queue.service_level,
+        "next_wait": _wait(pool, queue.id),
         "asa_s": stats.wait_s / stats.answered if stats.answered else None,
     }
+
+
+def _wait(pool: Pool, queue: str) -> dict[str, float] | None:
+    """How long whoever comes now would wait; None while nobody waits, or that cannot be said."""
+    place = pool.length(queue) + 1
+    found = pool.foretell(queue, place) if place > 1 else None
+    return {"half_s": found.half_s, "most_s": found.most_s} if found is not None else None
 
 
 def today(pool: Pool, queue: str, now: float) -> Stats:

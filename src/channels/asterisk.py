@@ -17,7 +17,7 @@ import msgspec
 from channels import farewells, menus
 from channels.base import Account, Call, Item, Step, Steps
 from channels.menus import Chosen, Menu
-from router.effects import EndCaller
+from router.effects import EndCaller, RingLeg
 from router.inputs import AnswerLeg, EndCall, EndLeg, ReceiveCall
 from router.model import AnsweredBy, Identity, Manner, Thread
 
@@ -309,18 +309,19 @@ def hold(account: Account, contact: str, call: str) -> Steps:
     return Steps((out, *pause, music(account, call)), caller=call)
 
 
-def ring(account: Account, key: str, contact: str, side: str, address: str, timeout_s: float) -> Steps:
+def ring(account: Account, effect: RingLeg) -> Steps:
     """Dial a phone. `agent_endpoint` and `trunk_endpoint` say how: `PJSIP/{address}`, `PJSIP/{address}@trunk`.
 
     A customer's is first listened to, where `amd_context` names the part of the dialplan that does so and then hands it to
     us. What is dialled into a dialplan tells us of nothing, so its events are asked for.
     """
+    key, contact, side, address = effect.key, effect.contact, effect.side, effect.address
     is_outside = side == "customer" or address.startswith("+")
     form = account.setting("trunk_endpoint" if is_outside else "agent_endpoint", "PJSIP/{address}")
-    caller, leg = account.setting("number"), f"{LEG}{key}"
+    caller, leg = effect.caller_id or account.setting("number"), f"{LEG}{key}"
     dialled = (
         ("endpoint", form.replace("{address}", address)),
-        ("timeout", str(max(RING_LEAST_S, int(timeout_s)))),
+        ("timeout", str(max(RING_LEAST_S, int(effect.timeout_s)))),
         *((("callerId", caller),) if caller else ()),
     )
     context, path = account.setting("amd_context"), f"channels/{quote(leg, safe='')}"
@@ -331,15 +332,23 @@ def ring(account: Account, key: str, contact: str, side: str, address: str, time
         listens = Step(method="POST", path=events, query=(("eventSource", f"channel:{leg}"),))
         return Steps((Step(method="POST", path=path, query=query, body=body, fine=(409,)), listens), leg)
     query = (*dialled, ("app", app(account)), ("appArgs", f"leg,{contact},{side}"))
-    told = None if is_outside else _told(account, form, contact)
+    told = None if is_outside else _told(account, form, effect)
     return Steps((Step(method="POST", path=path, query=query, body=told, fine=(409,)),), leg)
 
 
-def _told(account: Account, form: str, contact: str) -> bytes | None:
-    """A desk that is a phone is told which contact rings it, or one click could not answer both."""
-    if not account.settings.get("webrtc") or not form.startswith("PJSIP/"):
+def _told(account: Account, form: str, effect: RingLeg) -> bytes | None:
+    """What a SIP phone is told besides: which contact rings it, or one click at a desk could not answer both; and to pick
+    up by itself where somebody waits on the line already (most desk phones know `answer-after`)."""
+    if not form.startswith("PJSIP/"):
         return None
-    return msgspec.json.encode({"variables": {f"PJSIP_HEADER(add,{CONTACT_HEADER})": contact}})
+    told = {CONTACT_HEADER: effect.contact} if account.settings.get("webrtc") else {}
+    if effect.at_once:
+        told["Call-Info"] = "<sip:naru>;answer-after=0"
+    return (
+        msgspec.json.encode({"variables": {f"PJSIP_HEADER(add,{name})": value for name, value in told.items()}})
+        if told
+        else None
+    )
 
 
 # -- supervisors who speak

@@ -64,12 +64,14 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallView(msgspec.Struct, frozen=True):
-    """What the engine knows of a customer's call: `position` is 0 unless it waits and its place is known."""
+    """What the engine knows of a customer's call: `position` is 0 unless it waits and its place is known. `wait_s` is the time
+    within which nine of ten in its place are served, where that can be said."""
 
     contact: str
     status: str
     position: int
     language: str | None = None
+    wait_s: float | None = None
 
 
 Look = Callable[[str], CallView | None]

@@ -40,6 +40,10 @@ WORDS: dict[str, dict[str, str]] = {
         "ko": "순서가 되면 이 번호로 전화드리겠습니다. 끊으셔도 됩니다.",
         "en": "We will call you back when it is your turn. You may hang up now.",
     },
+    "nobody_free": {
+        "ko": "전화드렸으나 지금은 상담원을 연결할 수 없어 통화를 마칩니다. 불편을 드려 죄송합니다.",
+        "en": "We have called you, but nobody is free to speak to you now, and we end this call. We are sorry.",
+    },
     "voicemail": {
         "ko": "삐 소리가 나면 메시지를 남겨 주세요.",
         "en": "Please leave a message after the tone.",
@@ -50,6 +54,7 @@ SOUNDS: dict[str, str] = {
     "after_hours": "sound:vm-nobodyavail",
     "overflowed": "sound:vm-nobodyavail",
     "callback": "sound:vm-goodbye",
+    "nobody_free": "sound:sorry",
     "voicemail": "sound:vm-intro",
 }
 """Of Asterisk's core sounds."""

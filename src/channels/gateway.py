@@ -122,7 +122,9 @@ def look_into(bus: Bus, workspace: str, channel: str, places: Places) -> Look:
         contact = pool.contacts.get(conversation.contact or "") if conversation else None
         if contact is None or contact.call != call:
             return None
-        return CallView(contact.id, contact.status, places.of(workspace, pool, contact), contact.language)
+        place = places.of(workspace, pool, contact)
+        wait = pool.foretell(contact.queue, place)
+        return CallView(contact.id, contact.status, place, contact.language, wait.most_s if wait is not None else None)
 
     return look
 

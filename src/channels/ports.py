@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from channels.base import File, Outgoing
 from router import inputs
+from router.effects import ReserveAttempt
 from router.model import Content, Media
 from router.state import Pool
 from router.turn import Answer
@@ -54,6 +55,14 @@ class Contents(Protocol):
     async def cursor(self, workspace: str, channel: str) -> dict[str, Any]: ...
 
     async def move_cursor(self, workspace: str, channel: str, cursor: dict[str, Any]) -> None: ...
+
+
+class Leave(Protocol):
+    """Who may be called by a campaign."""
+
+    async def reserve(self, workspace: str, wish: ReserveAttempt) -> inputs.EndReserve:
+        """A person, locked and in the ledger, or why there is none. Raises Unavailable."""
+        ...
 
 
 class Files(Protocol):

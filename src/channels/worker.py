@@ -32,10 +32,20 @@ from channels.base import (
 from channels.connections import Connections
 from channels.copying import Copying
 from channels.http import request
-from channels.ports import Bus, Contents, Unavailable
+from channels.ports import Bus, Contents, Leave, Unavailable
 from channels.tokens import Tokens
-from router.effects import AnyEffect, CopyFiles, Deliver, Effect, HoldCaller, JoinCaller, RingLeg, SetManner
-from router.inputs import ClaimSend, EndCall, EndSend
+from router.effects import (
+    AnyEffect,
+    CopyFiles,
+    Deliver,
+    Effect,
+    HoldCaller,
+    JoinCaller,
+    ReserveAttempt,
+    RingLeg,
+    SetManner,
+)
+from router.inputs import ClaimSend, EndCall, EndReserve, EndSend
 from router.model import Thread
 from router.state import Pool
 
@@ -45,6 +55,8 @@ LANES = 4
 LANE_JOBS = 10_000
 TRIES = 5
 BACKOFF_S = (1.0, 5.0, 30.0, 120.0)
+ABOUT = ("contact", "call", "leg", "key")
+"""What effects are about: those about one thing are done in their order."""
 MOVES = (JoinCaller, HoldCaller, SetManner)
 MOVE_AGAIN_S = 1.0
 """When a leg that could not be moved is tried again: perhaps the provider was still answering the call, or ending what
@@ -75,6 +87,7 @@ class Worker:
         name: str,
         boot: str,
         clock: Callable[[], float],
+        leave: Leave,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         holds: Callable[[str, str], bool] = lambda workspace, channel: True,
         lives: Callable[[str], bool] = lambda name: False,
@@ -91,6 +104,7 @@ class Worker:
         self._name = name
         self._me = f"{name}:{boot}"
         self._clock = clock
+        self._leave = leave
         self._sleep = sleep
         self._lanes: dict[tuple[str, str, int], asyncio.Queue[Job]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -133,12 +147,14 @@ class Worker:
         job = Job(workspace, effect, self.ordered)
         key = getattr(job.effect, "key", None)
         if key is not None:
+            if isinstance(effect, ReserveAttempt):  # asked once before the agent looks, and once before the call
+                key = f"leave:{key}:{effect.person or ''}"
             if key in self._taken:
                 return
             self._taken[key] = None
             while len(self._taken) > LANE_JOBS:
                 del self._taken[next(iter(self._taken))]
-        about = next(filter(None, (getattr(job.effect, name, "") for name in ("contact", "call", "leg"))), "")
+        about = next(filter(None, (getattr(job.effect, name, "") for name in ABOUT)), "")
         lane = (job.workspace, job.effect.channel, sum(about.encode()) % LANES)
         if lane not in self._lanes:
             self._lanes[lane] = asyncio.Queue(LANE_JOBS)
@@ -165,7 +181,21 @@ class Worker:
             finally:
                 self._open.pop(job.number, None)
 
+    async def _ask_leave(self, job: Job, wish: ReserveAttempt) -> None:
+        """Find somebody to call. Until it is known who, nobody has been called: so it is asked until there is an answer,
+        and one that comes too late is refused by the router."""
+        while True:
+            try:
+                answer = await self._leave.reserve(job.workspace, wish)
+                break
+            except Unavailable:
+                await self._sleep(1.0)
+        await self._tell(job.workspace, f"leave:{wish.key}:{wish.person or ''}", answer)
+
     async def _do(self, job: Job) -> None:
+        if isinstance(job.effect, ReserveAttempt):
+            await self._ask_leave(job, job.effect)
+            return
         account = self._accounts.of(job.workspace, job.effect.channel)
         if isinstance(job.effect, (Deliver, RingLeg)):
             message = await self._message(job)  # before the claim: until then nothing can have been sent
@@ -225,7 +255,7 @@ class Worker:
         self.observe(key, kind)
         await self._tell(workspace, f"end:{key}", body)
 
-    async def _tell(self, workspace: str, key: str, body: EndSend | EndCall) -> None:
+    async def _tell(self, workspace: str, key: str, body: EndSend | EndCall | EndReserve) -> None:
         while True:
             try:
                 await self._bus.take(workspace, self._me, key, body)

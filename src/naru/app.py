@@ -22,6 +22,7 @@ import channels.devices
 import channels.ports
 import naru.admin.channels
 import naru.admin.routes
+import naru.campaigns.routes
 import naru.live
 import naru.outgoing.routes
 import naru.reports.routes
@@ -53,6 +54,9 @@ from naru.bus import topics
 from naru.bus.base import EVENTS, IN, JOURNAL, LogUnavailable
 from naru.bus.kafka import KafkaLog, KafkaTopic
 from naru.bus.sqlite import SqliteLog
+from naru.campaigns.lists import Lists
+from naru.campaigns.numbers import country_of_zone
+from naru.campaigns.reserving import Reserving
 from naru.center import SPOOL, Center, TooLarge
 from naru.explain import Pasts
 from naru.feed import Feed
@@ -77,6 +81,7 @@ from naru.store.projector import Overtaken, Projector, load_cursor
 from naru.store.snapshots import Remembered, StoredSnapshots
 from router import events, inputs
 from router.config import Config, Webhook
+from router.memory import Memory
 from router.model import Content, ReplyPolicy
 from router.state import Pool
 from router.turn import Answer
@@ -316,9 +321,11 @@ class Naru:
             self.name,
             self.boot,
             self.clock,
+            Reserving(self.database, self.memory_of, self.clock),
             holds=self._holds,
             lives=lambda name: name in self.members.living("channels"),
         )
+        self.lists = Lists(self.database, self.clock)
         self.checkup = Checkup(self.channels, tokens, self.connections, self.history, self.client, self.clock)
         self.looking = Looking(
             self.clock, lambda conversation: self.members.mine("gateway", conversation), self.hints.tell_pages
@@ -365,6 +372,15 @@ class Naru:
         self.deliverer = Deliverer(self.database, self.sender, webhooks, self.secrets.resolve, self.clock, chance)
         self.deliverer.observe = lambda result, count: self.metrics.webhooks.labels(result).inc(count)
         self.deliverer.tell_backlog = self.metrics.backlog
+
+    def memory_of(self, workspace: str) -> Memory | None:
+        pool = self.center.pool(workspace)
+        return pool.memory if pool is not None else None
+
+    def country_of(self, workspace: str) -> str:
+        """The country of numbers that name none: that of the workspace's time zone."""
+        memory = self.memory_of(workspace)
+        return country_of_zone(memory.config.timezone if memory is not None else "") or "KR"
 
     def policy_of(self, account: Account) -> ReplyPolicy:
         """What may be answered where a message says nothing of its own."""
@@ -420,6 +436,11 @@ class Naru:
                 naru.admin.channels.routes(self.accounts, self.configurations, self.channels, self.checkup, base)
             )
             app.include_router(naru.reports.routes.routes(self.accounts, self.history, self.clock))
+            app.include_router(
+                naru.campaigns.routes.routes(
+                    self.accounts, self.center, self.database, self.lists, self.clock, new_token, self.country_of
+                )
+            )
             app.include_router(naru.outgoing.routes.routes(self.accounts, self.configurations, self.deliverer))
             app.include_router(naru.live.routes(self.accounts, self.configurations, self.rooms, self._holds))
             app.include_router(self.chats.routes())
@@ -544,6 +565,8 @@ class Naru:
     async def _run_gateway(self) -> None:
         self._supervise("spool", self.center.drain, LogUnavailable)
         await self._patiently("log", self._begin_anew)
+        for workspace in [workspace for workspace in self.fold.pools if workspace]:
+            await self.lists.mend(workspace)
         self._supervise("seconds", self._seconds, LogUnavailable)
         self._supervise("history", self._watch_history, LogUnavailable)
 

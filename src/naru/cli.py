@@ -9,58 +9,39 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import quote
 
 import typer
+
+from naru.campaigns.commands import campaigns_app, refusals_app
+from naru.terminal import AsJson, Data, Remote, Workspace, fail, group, settings_of, show
 
 if TYPE_CHECKING:
     from naru.app import Naru
     from naru.settings import Settings
 
 
-def _commands(help_: str) -> typer.Typer:
-    # Without rich, whose import takes longer than everything else that `--help` does.
-    return typer.Typer(
-        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=help_
-    )
+T = TypeVar("T")
+PLAN_HAS_CHANGES = 3
 
-
-app = _commands("Naru, a contact center.")
-keys_app = _commands("API keys.")
-db_app = _commands("The database.")
-channels_app = _commands("Channels.")
-bench_app = _commands("Measurements.")
-ops_app = _commands("What Prometheus and Grafana need.")
+app = group("Naru, a contact center.")
+keys_app = group("API keys.")
+db_app = group("The database.")
+channels_app = group("Channels.")
+bench_app = group("Measurements.")
+ops_app = group("What Prometheus and Grafana need.")
 app.add_typer(keys_app, name="keys")
 app.add_typer(db_app, name="db")
 app.add_typer(channels_app, name="channels")
 app.add_typer(bench_app, name="bench")
 app.add_typer(ops_app, name="ops")
-
-T = TypeVar("T")
-Data = Annotated[str | None, typer.Option("--data", help="The data folder (NARU_DATA).")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
-Workspace = Annotated[str, typer.Option("--workspace", "-w", help="The workspace.")]
-PLAN_HAS_CHANGES = 3
+app.add_typer(campaigns_app, name="campaigns")
+app.add_typer(refusals_app, name="do-not-call")
 
 
 def main() -> None:
     app()
-
-
-def fail(message: str, code: int = 1) -> NoReturn:
-    print(f"naru: {message}", file=sys.stderr)
-    raise typer.Exit(code)
-
-
-def settings_of(data: str | None, **given: Any) -> "Settings":
-    from naru.settings import BadSettings, load
-
-    try:
-        return load(data=data, **given)
-    except BadSettings as error:
-        fail(str(error), 2)
 
 
 def _writable(settings: "Settings") -> None:
@@ -68,10 +49,6 @@ def _writable(settings: "Settings") -> None:
         settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         fail(f"{settings.folder} cannot be the data folder: {error.strerror}; name another with --data")
-
-
-def show(as_json: bool, value: Any, text: str) -> None:
-    print(json.dumps(value, ensure_ascii=False) if as_json else text)
 
 
 # -- running
@@ -201,38 +178,6 @@ def _offline(settings: "Settings", work: Callable[["Naru"], Awaitable[T]]) -> T:
         fail(f"{error}; stop the server for this, or use its REST API")
     except Unfit as error:
         fail(str(error))
-
-
-class Remote:
-    """The server that runs on a data folder, spoken to with its local key."""
-
-    def __init__(self, settings: "Settings", workspace: str) -> None:
-        import httpx2
-
-        url, _, key = (settings.folder / f"local-{workspace}.key").read_text().strip().partition(" ")
-        self.client = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
-
-    def request(self, method: str, path: str, **more: Any) -> Any:
-        response = self.client.request(method, path, **more)
-        if response.status_code >= 400:
-            said = response.json()
-            fail(
-                f"{said.get('title')}: {said.get('detail') or said.get('code')}",
-                2 if response.status_code == 422 else 1,
-            )
-        return response
-
-    @classmethod
-    def running(cls, settings: "Settings", workspace: str) -> "Remote | None":
-        """The server, if one is there and answers."""
-        import httpx2
-
-        try:
-            remote = cls(settings, workspace)
-            remote.client.get("/livez")
-        except (OSError, httpx2.HTTPError, httpx2.InvalidURL, ValueError):
-            return None
-        return remote
 
 
 def _text(file: Path) -> str:
@@ -600,6 +545,45 @@ def bench_live(
 
     found = _run(live(minutes, calls, comments, shared))
     show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
+
+
+@bench_app.command("dialer")
+def bench_dialer(
+    worlds: Annotated[str, typer.Option(help="Seeds, with commas; nothing: 1 to 20.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Predictive beside power dialling at equal abandonment, in twenty worlds that change while they run."""
+    from naru.bench.dialer import HEADER, dialer, line
+
+    try:
+        numbers = [int(number) for number in worlds.split(",")] if worlds else list(range(1, 21))
+    except ValueError:
+        fail(f"'{worlds}' is no list of seeds", 2)
+    _table(as_json, HEADER, lambda tell: dialer(numbers, tell), line)
+
+
+@bench_app.command("blending")
+def bench_blending(as_json: AsJson = False) -> None:
+    """A reserve that follows the service level beside the best fixed one, through simulated days with peaks."""
+    from naru.bench.blending import HEADER, blending, line
+
+    _table(as_json, HEADER, blending, line)
+
+
+def _table(
+    as_json: bool,
+    header: str,
+    rows: Callable[[Callable[[Any], None]], list[Any]],
+    line: Callable[[Any], str],
+) -> None:
+    """Rows as they come, or all of them as JSON."""
+    import msgspec
+
+    if not as_json:
+        print(header)
+    found = rows((lambda row: None) if as_json else (lambda row: print(line(row), flush=True)))
+    if as_json:
+        show(True, {"runs": msgspec.to_builtins(found)}, "")
 
 
 @bench_app.command("router")

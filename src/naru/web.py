@@ -1,6 +1,7 @@
 """HTTP around the routes: problem details everywhere, bounds on bodies, security headers, request ids, pages, probes."""
 
 import errno
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,14 @@ from naru.store.database import NotText, StoreUnavailable
 STATIC = Path(__file__).parent / "static"
 MAX_BODY_BYTES = 1_000_000
 MAX_FILE_BODY_BYTES = 26_000_000
-FILE_PATHS = ("/v1/files", "/chat/files")
+FILE_PATH = re.compile(r"/v1/files|/chat/files|/v1/campaigns/[^/]+/lists|/v1/do-not-call/import")
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
-PAGES = {"/desk": "desk.html", "/wallboard": "wallboard.html", "/shop": "customer.html"}
+PAGES = {
+    "/desk": "desk.html",
+    "/wallboard": "wallboard.html",
+    "/campaigns": "campaigns.html",
+    "/shop": "customer.html",
+}
 CSP = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; frame-src 'self'; "
     "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -139,7 +145,7 @@ class Bounds:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        most = MAX_FILE_BODY_BYTES if scope["path"] in FILE_PATHS else MAX_BODY_BYTES
+        most = MAX_FILE_BODY_BYTES if FILE_PATH.fullmatch(scope["path"]) else MAX_BODY_BYTES
         told = dict(scope["headers"]).get(b"content-length", b"0")
         if told.isdigit() and int(told) > most:
             await problem(413, "too-large")(scope, receive, send)

@@ -30,6 +30,7 @@ from asterisk.desk import desk_of
 from asterisk.pbx import CALLER, MENU_HZ, MUSIC_HZ, NUMBER_HZ, PASSWORD, PLACE_HZ, WORDS_HZ, Pbx, free_port
 from asterisk.phone import HEARD, Call, Phones, strength
 from support.center import AgentDesk, Center
+from support.outreach import zone_now
 
 TONES = {"caller": 440, "agent1": 880, "agent2": 1320, "agent3": 1000, "fallback": 700}
 SUPERVISOR = "agent3"
@@ -71,6 +72,8 @@ rules: [{{id: orders, when: {{field: attributes.intent, op: eq, value: order}}, 
 queues:
 - {{id: orders, name: Orders, wrap_up_s: {wrap_up_s}, offer_timeout_s: 3}}
 - {{id: care, name: Care, wrap_up_s: {wrap_up_s}, offer_timeout_s: 3}}
+campaigns:
+- {{id: renewals, name: Renewals, channel: phone, queue: care, mode: progressive, most_attempts: 1}}
 agents:
 - {{id: owner, name: Owner, role: owner}}
 - {{id: mina, name: Mina, brands: [shop], email: mina@shop.test, phone: mina, softphone: 'secret:softphone-mina'}}
@@ -80,7 +83,8 @@ agents:
 
 def config(url: str, phones_url: str, agents: int, wrap_up_s: int) -> str:
     each = "\n".join(
-        f"- {{id: agent{n}, name: Agent {n}, brands: [shop], phone: agent{n}}}" for n in range(1, agents + 1)
+        f"- {{id: agent{n}, name: Agent {n}, brands: [shop], mode: blended, phone: agent{n}}}"
+        for n in range(1, agents + 1)
     )
     return CONFIG.format(url=url, phones_url=phones_url, agents=each, wrap_up_s=wrap_up_s)
 
@@ -760,6 +764,68 @@ async def customer_busy(it: House) -> None:
     await it.finish("agent1", contact)
 
 
+async def _campaign(it: House, number: str) -> None:
+    """One person is on the list, and the campaign begins."""
+    head = "phone,consent,timezone"
+    body = f"{head}\n{number},express,{zone_now()}\n".encode()
+    made = it.center.request(
+        "POST", "/v1/campaigns/renewals/lists", files={"file": ("one.csv", body)}, params={"country": "US"}
+    ).json()
+    path = f"/v1/campaigns/renewals/lists/{made['list']}"
+    await until(lambda: it.center.request("GET", path).json()["state"] == "done", "the list is not taken")
+    assert it.center.request("POST", "/v1/campaigns/renewals/start").status_code == 200
+
+
+async def _ends_as(it: House, number: str, outcome: str) -> None:
+    """The ledger's row of this number; and the campaign is over."""
+
+    def so() -> bool:
+        rows = it.center.request("GET", "/v1/campaigns/renewals/attempts").json()["items"]
+        return [row["outcome"] for row in rows if row["value"] == number] == [outcome]
+
+    await until(so, f"{number} does not end as {outcome}")
+    assert it.center.request("POST", "/v1/campaigns/renewals/stop").status_code == 200
+
+
+async def campaign_reaches_somebody(it: House) -> None:
+    """A campaign keeps an agent, rings its person, and joins both when that is picked up; the ledger says so."""
+    await it.do("agent1", "status", presence="available")
+    await _campaign(it, "+12127360001")
+    called = await it.leg("caller")
+    leg = await it.leg("agent1")
+    await it.hears(called, TONES["agent1"])
+    await it.hears(leg, TONES["caller"])
+    live = it.center.request("GET", "/v1/live").json()["agents"]
+    (contact,) = (each["id"] for agent in live if agent["id"] == "agent1" for each in agent["contacts"])
+    await it.phones.hang_up(called)
+    await it.is_over(leg)
+    await it.contact_is(contact, status="wrapping", agent="agent1")
+    await it.finish("agent1", contact)
+    await _ends_as(it, "+12127360001", "handled")
+
+
+async def campaign_has_nobody(it: House) -> None:
+    """Somebody answers and the agent's phone is not picked up: within two seconds he is told, and let go."""
+    it.phones.answers = lambda user: "ring" if user == "agent1" else "answer"
+    await it.do("agent1", "status", presence="available")
+    await _campaign(it, "+12127360002")
+    called = await it.leg("caller")
+    await it.hears(called, WORDS_HZ)
+    await it.is_over(called)
+    await _ends_as(it, "+12127360002", "nobody_free")
+    await it.nobody_works()
+
+
+async def campaign_finds_a_line_busy(it: House) -> None:
+    """The person's phone is busy: the agent has heard nothing of it and is free."""
+    it.phones.answers = lambda user: "busy" if user == "caller" else "answer"
+    await it.do("agent1", "status", presence="available")
+    await _campaign(it, "+12127360003")
+    await _ends_as(it, "+12127360003", "busy")
+    assert it.phones.of("agent1") == []
+    await it.nobody_works()
+
+
 Scene = Callable[[House], Coroutine[Any, Any, None]]
 WALK: tuple[Scene, ...] = (
     queue_hold_transfer,
@@ -783,6 +849,9 @@ WALK: tuple[Scene, ...] = (
     place_said,
     machine_answers,
     customer_busy,
+    campaign_reaches_somebody,
+    campaign_has_nobody,
+    campaign_finds_a_line_busy,
 )
 
 

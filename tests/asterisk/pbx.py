@@ -20,6 +20,7 @@ SOUNDS = {
     "custom/place": (PLACE_HZ, 6),
     "digits/1": (NUMBER_HZ, 1),
     "beep": (WORDS_HZ, 1),
+    "sorry": (WORDS_HZ, 1),
     "vm-intro": (WORDS_HZ, 1),
     "vm-goodbye": (WORDS_HZ, 1),
 }

@@ -172,7 +172,7 @@ async def test_what_prepares_is_made_first_and_only_the_end_counts(take: int, sa
         return httpx2.Response(take if request.url.path == "/take" else say)
 
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
-        worker = Worker(*([None] * 4), Tokens(), None, client, "w", "1", lambda: 0.0)  # type: ignore[arg-type]
+        worker = Worker(*([None] * 4), Tokens(), None, client, "w", "1", lambda: 0.0, None)  # type: ignore[arg-type]
         result = await worker._once(PLAIN, Takes(), deliver("u"), saying("x"))  # type: ignore[arg-type]
     assert (asked, result.kind) == (["/take", "/say"], kind)
 
@@ -195,7 +195,7 @@ async def test_what_is_not_there_to_go_on_with_is_begun_and_only_then(resume: in
         return httpx2.Response(resume if request.url.path == "/resume" else 200)
 
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
-        worker = Worker(*([None] * 4), Tokens(), None, client, "w", "1", lambda: 0.0)  # type: ignore[arg-type]
+        worker = Worker(*([None] * 4), Tokens(), None, client, "w", "1", lambda: 0.0, None)  # type: ignore[arg-type]
         result = await worker._once(PLAIN, Resumes(), deliver("u"), saying("x"))  # type: ignore[arg-type]
     assert result.kind == "accepted"
     assert asked == ["/resume", *(["/begin"] if begins else []), "/say"]

@@ -28,6 +28,9 @@ class Line:
         self.conversations[conversation] = SimpleNamespace(contact=id_)
         return made
 
+    def foretell(self, queue: str, place: int) -> None:
+        """Too little is known."""
+
     def in_line(self, queue: str) -> list[Any]:
         self.looks.append(queue)
         return [each for each in self.contacts.values() if each.queue == queue and each.status == "queued"]

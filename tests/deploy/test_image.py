@@ -185,7 +185,17 @@ def test_the_server_runs_from_the_wheel_alone(installed: Path) -> None:
         if os.geteuid() == 0:
             status = Path(f"/proc/{server.pid}/status").read_text()
             assert f"Uid:\t{UID}\t{UID}\t{UID}\t{UID}" in status and "CapEff:\t0000000000000000" in status
-        for path in ("/livez", "/startupz", "/metrics", "/desk", "/wallboard", "/shop", "/widget.js", "/openapi.json"):
+        for path in (
+            "/livez",
+            "/startupz",
+            "/metrics",
+            "/desk",
+            "/wallboard",
+            "/campaigns",
+            "/shop",
+            "/widget.js",
+            "/openapi.json",
+        ):
             assert httpx2.get(url + path).status_code == 200, path
         page = httpx2.get(f"{url}/desk").text
         scripts = re.findall(r'(?:src|href)="(/[^"]+)"', page)

@@ -57,9 +57,12 @@ agents:
   units: 40
   phone: b-1001
   softphone: secret:softphone-b-mina
+- {id: b-out, name: B Out, brands: [b-shop], mode: outbound}
 sign_in: {issuer: 'http://127.0.0.1:9', client_id: b-client, label: House ID}
 webhooks:
 - {id: b-crm, url: 'https://127.0.0.1:9/', secret: 'secret:b-secret', types: [naru.participant]}
+campaigns:
+- {id: b-campaign, name: B Campaign, channel: b-hook, queue: b-spare, mode: direct}
 """
 
 # Every path with a parameter: which of B's ids stand in it.
@@ -80,6 +83,13 @@ PATHS = {
     "/v1/webhooks/{id_}": ("webhook",),
     "/v1/webhooks/{id_}/deliveries": ("webhook",),
     "/v1/webhooks/{id_}/ping": ("webhook",),
+    "/v1/campaigns/{id_}": ("campaign",),
+    "/v1/campaigns/{id_}/start": ("campaign",),
+    "/v1/campaigns/{id_}/stop": ("campaign",),
+    "/v1/campaigns/{id_}/status": ("campaign",),
+    "/v1/campaigns/{id_}/lists": ("campaign",),
+    "/v1/campaigns/{id_}/lists/{list_}": ("campaign",),
+    "/v1/campaigns/{id_}/attempts": ("campaign",),
     "/v1/offers/{id_}/accept": ("offer",),
     "/v1/offers/{id_}/decline": ("offer",),
     "/v1/contacts/{id_}": ("waiting", "offered", "active", "ended"),
@@ -114,6 +124,7 @@ CAPABILITIES = {
     "/chat/files/{sha256}",
     "/chat/devices/{device}",
     "/v1/secrets/{name}",
+    "/v1/do-not-call/{value}",
 }
 
 BODIES: dict[str, Any] = {
@@ -131,6 +142,9 @@ BODIES: dict[str, Any] = {
     "put_skill": {"name": "x"},
     "put_rule": {"when": {"field": "text", "op": "eq", "value": "x"}, "then": {}},
     "put_agent": {"name": "x"},
+    "put_campaign": {"name": "x", "channel": "hook", "queue": "care"},
+    "create_campaign": {},
+    "add_do_not_call": {"value": "nobody@a.test"},
     "put_webhook": {"url": "https://127.0.0.1:9/", "secret": "secret:x"},
     "put_secret": {"value": "x"},
     "create_brand": {"id": "new", "name": "x", "default_queue": "nowhere"},
@@ -183,6 +197,12 @@ ROLES = {
     **dict.fromkeys(("move_contact", "reprioritise_contact", "take_over_contact", "monitor_contact"), "supervisor"),
     "set_status_agent": "supervisor",
     **dict.fromkeys(("list_webhooks", "get_webhook"), "supervisor"),
+    **dict.fromkeys(("list_campaigns", "get_campaign", "list_dialing_rules"), "any"),
+    **dict.fromkeys(("start_campaign", "stop_campaign", "get_campaign_status", "list_campaign_status"), "supervisor"),
+    **dict.fromkeys(("list_campaign_lists", "get_campaign_list", "list_campaign_attempts"), "supervisor"),
+    "list_do_not_call": "supervisor",
+    "add_do_not_call": "agent",
+    **dict.fromkeys(("import_campaign_list", "remove_do_not_call", "import_do_not_call"), "admin"),
     **dict.fromkeys(("get_webhook_deliveries", "ping_webhook"), "admin"),
     **dict.fromkeys(
         ("get_live", "get_agent_why_idle", "report_intervals", "get_config", "get_channel_connection"), "supervisor"
@@ -194,7 +214,7 @@ ROLES = {
         (
             f"{verb}_{name}"
             for verb in ("create", "put", "delete")
-            for name in ("brand", "channel", "queue", "skill", "rule", "agent", "webhook")
+            for name in ("brand", "channel", "queue", "skill", "rule", "agent", "webhook", "campaign")
         ),
         "admin",
     ),
@@ -206,6 +226,8 @@ ASKED_OF_B: dict[str, tuple[dict[str, str], int]] = {
     "/v1/login/oidc/callback": ({"state": "never-was", "code": "x"}, 302),
 }
 RANK = {"open": -1, "any": 0, "app": 0, "agent": 1, "supervisor": 2, "admin": 3, "owner": 4}
+FILES = ("create_file", "create_chat_file", "import_campaign_list", "import_do_not_call")
+"""Operations whose body is a file."""
 METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH")
 
 
@@ -292,12 +314,22 @@ class House:
         ids["waiting"] = waiting[0]["id"]
         file = {"file": ("b.txt", b"only b has this", "text/plain")}
         ids["file"] = mine("POST", "/v1/files", files=file)["id"]
+        ids["campaign"] = "b-campaign"
+        people = {"file": ("people.csv", b"handle,consent\nperson-b,yes\n", "text/csv")}
+        ids["list"] = self.b("POST", "/v1/campaigns/b-campaign/lists", files=people).json()["list"]
+        path = f"/v1/campaigns/b-campaign/lists/{ids['list']}"
+        assert until(lambda: [found for found in [self.b("GET", path).json()] if found["state"] == "done"])
+        assert self.b("POST", "/v1/do-not-call", json={"value": "b-refuses@b.test"}).status_code == 201
         return key, ids
 
     def everything_of_b(self) -> dict[str, Any]:
         """All that B can see of itself, without what moves by the clock."""
         paths = [path for method, path, _ in self.operations() if method == "GET" and "{" not in path]
-        paths += [path.replace("{id_}", self.ids[name]) for path, names in PATHS.items() for name in names]
+        paths += [
+            path.replace("{id_}", self.ids[name]).replace("{list_}", self.ids["list"])
+            for path, names in PATHS.items()
+            for name in names
+        ]
         found: dict[str, Any] = {}
         for path in paths:
             if path.startswith("/v1/") and "/why" not in path:
@@ -355,7 +387,7 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def body_of(operation: dict[str, Any]) -> dict[str, Any]:
     name = operation["operationId"]
-    if name in ("create_file", "create_chat_file"):
+    if name in FILES:
         return {"files": {"file": ("x.txt", b"x", "text/plain")}}
     if name in ("plan_config", "put_config"):
         return {"content": b"name: {}"}  # refused by whoever may ask at all
@@ -370,7 +402,7 @@ def test_the_tables_know_every_route_of_the_document(house: House) -> None:
     assert with_parameter == set(PATHS) | CAPABILITIES
     assert {operation["operationId"] for _, _, operation in house.operations()} == set(ROLES)
     needs_body = {o["operationId"] for _, _, o in house.operations() if o.get("requestBody", {}).get("required")}
-    assert needs_body - set(BODIES) == {"create_file", "create_chat_file"}
+    assert needs_body - set(BODIES) == set(FILES)
 
 
 def test_every_route_with_a_token_of_a_and_ids_of_b_is_404(house: House) -> None:
@@ -387,7 +419,7 @@ def test_every_route_with_a_token_of_a_and_ids_of_b_is_404(house: House) -> None
             for method in METHODS:
                 target = path.replace("{sha256}", house.ids["file"])
                 nothing = path.replace("{sha256}", "0" * 64)
-                target = target.replace("{id_}", house.ids[name])
+                target = target.replace("{id_}", house.ids[name]).replace("{list_}", house.ids["list"])
                 nothing = nothing.replace("{id_}", "never-was")
                 body = body_of(listed[method]) if method in listed else {}
                 answer = house.a(method, target, **body)
@@ -432,6 +464,16 @@ def test_a_secret_of_the_same_name_is_another_secret(house: House) -> None:
     assert {"name": "b-secret"} not in house.a("GET", "/v1/secrets").json()["items"]
 
 
+def test_who_wants_no_calls_of_b_may_be_called_by_a(house: House) -> None:
+    """An address is chosen by whoever lists it, as a secret's name is: each house has its own list."""
+    value = "b-refuses@b.test"
+    assert value not in house.a("GET", "/v1/do-not-call").text
+    assert house.a("DELETE", f"/v1/do-not-call/{value}").status_code == 404
+    assert house.a("POST", "/v1/do-not-call", json={"value": value}).status_code == 201
+    assert house.a("DELETE", f"/v1/do-not-call/{value}").status_code == 204
+    assert [row["value"] for row in house.b("GET", "/v1/do-not-call").json()["items"]] == [value]
+
+
 def test_hooks_and_chat_files_open_to_their_own_token_only(house: House) -> None:
     b_hook = house.b("GET", "/v1/channels/b-web/connection").json()["hook"]
     a_hook = house.center.hook("web")
@@ -453,6 +495,7 @@ def test_lists_of_a_never_hold_ids_of_b(house: House) -> None:
         "person-t",
         "b-secret",
         "b-mina's",
+        "b-refuses",
     ]
     lists = [path for method, path, _ in house.operations() if method == "GET" and "{" not in path]
     assert len(lists) >= 15

@@ -47,7 +47,7 @@ def worker(carrier: Callable[[httpx2.Request], httpx2.Response]) -> Worker:
     house = Accounts(registry(), lambda *parts: "x", lambda workspace, reference: "s", "https://naru.test")
     tokens = Tokens(registry(), cast(Any, None), client, lambda: NOW)
     nothing = cast(Any, None)
-    return Worker(house, nothing, nothing, nothing, tokens, nothing, client, "w", "1", lambda: NOW)
+    return Worker(house, nothing, nothing, nothing, tokens, nothing, client, "w", "1", lambda: NOW, nothing)
 
 
 OURS = account(Solapi(), {"number": "0215880000"})

@@ -61,7 +61,7 @@ class Asterisk:
             case RingLeg(address=""):
                 raise Unsendable("the agent has no phone")
             case RingLeg():
-                return asterisk.ring(account, effect.key, effect.contact, effect.side, effect.address, effect.timeout_s)
+                return asterisk.ring(account, effect)
             case JoinCaller():
                 return asterisk.join(account, effect.contact, effect.call)
             case HoldCaller():

@@ -9,6 +9,7 @@ dialled answered, or ended), `room` and `hold` (where a caller is sent), `said` 
 and the message that was left after them).
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -49,6 +50,12 @@ SAY = {
     "ko": ("ko-KR", "잠시만 기다려 주세요. 대기 순서는 {position}번입니다."),
     "en": ("en-US", "Please hold. You are number {position} in line."),
 }
+WAIT = {
+    "ko": ("1분 안에 연결될 예정입니다.", "{minutes}분 안에 연결될 예정입니다."),
+    "en": ("We expect to answer within one minute.", "We expect to answer within {minutes} minutes."),
+}
+LONGEST_TOLD_S = 1800.0
+"""Nobody is told of a longer wait: it would be of no use."""
 SPOKEN = {"ko": "ko-KR", "en": "en-US", "ja": "ja-JP", "zh": "zh-CN", "fr": "fr-FR", "de": "de-DE", "es": "es-ES"}
 """A language as `<Say>` wants it; one that names its country already (`en-GB`) goes as it is."""
 UNHEARD_S = 3
@@ -200,7 +207,11 @@ def _place(account: Account, call: CallView | None) -> str:
         return ""
     spoken = call.language or account.setting("language", "ko")
     language, words = SAY.get(spoken.partition("-")[0], SAY["en"])
-    return _say(language, words.format(position=call.position))
+    said = words.format(position=call.position)
+    if call.wait_s is not None and call.wait_s <= LONGEST_TOLD_S:
+        minutes = max(1, math.ceil(call.wait_s / 60))
+        said += " " + WAIT.get(spoken.partition("-")[0], WAIT["en"])[minutes > 1].format(minutes=minutes)
+    return _say(language, said)
 
 
 def _say(language: str, words: str) -> str:
@@ -347,7 +358,7 @@ def _ring(account: Account, effect: RingLeg) -> Call:
         account,
         "Calls",
         ("To", effect.address),
-        ("From", account.setting("number")),
+        ("From", effect.caller_id or account.setting("number")),
         ("Url", _url(account, "leg", key=effect.key, contact=effect.contact, side=effect.side)),
         ("StatusCallback", _url(account, "leg-status", key=effect.key)),
         ("StatusCallbackEvent", "completed"),

@@ -17,7 +17,7 @@ from naru.admin.secrets import Secrets
 from naru.admin.sign_in import Door, sign_in_routes
 from router.config import Config
 
-COLLECTIONS = ("brands", "channels", "queues", "skills", "rules", "agents", "webhooks")
+COLLECTIONS = ("brands", "channels", "queues", "skills", "rules", "agents", "webhooks", "campaigns")
 READ_BY = {"webhooks": "supervisor"}
 """The least role that may read what not everybody may: a receiver's address may be all that keeps strangers from it."""
 

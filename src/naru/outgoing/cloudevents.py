@@ -53,6 +53,7 @@ PUBLIC: dict[type[events.Event], Public] = {
     events.ContactOpened: Public(
         "naru.contact.queued",
         (
+            *("campaign", "attempt"),
             *("direction", "queue", "enqueued_at", "target_s", "tier", "head_start_s", "requires", "language"),
             *("prefers", "follows", "rule"),
         ),
@@ -80,8 +81,12 @@ PUBLIC: dict[type[events.Event], Public] = {
     events.ParticipantJoined: Public("naru.participant.joined", ("role", "manner")),
     events.ParticipantLeft: Public("naru.participant.left", ("reason", "by")),
     events.ContactWrapping: Public("naru.contact.wrapping", ("until",)),
-    events.ContactCompleted: Public("naru.contact.completed", ("outcome", "disposition", "by")),
+    events.ContactCompleted: Public("naru.contact.completed", ("outcome", "disposition", "by", "attempt")),
     events.LegJoined: Public("naru.leg.joined", ("side",)),
+    events.LineAnswered: Public("naru.line.answered", ("reach_by", "answered_by")),
+    events.CampaignSet: Public("naru.campaign.set", ("campaign", "running", "by")),
+    events.CampaignRested: Public("naru.campaign.rested", ("campaign", "reason", "until")),
+    events.CampaignWoken: Public("naru.campaign.woken", ("campaign",)),
     events.MessageAdded: Public("naru.message.added", ("message", "number", "author", "private", "occurred_at")),
     events.MessageRevised: Public("naru.message.revised", ("message", "change")),
     events.ReceiptRecorded: Public("naru.message.receipted", ("message", "status")),
@@ -95,12 +100,16 @@ PUBLIC: dict[type[events.Event], Public] = {
     events.CustomerSplit: Public("naru.customer.split", ("customer", "other", "by")),
 }
 
-SUBJECTS = ("agent", "message", "customer")
+SUBJECTS = ("agent", "message", "customer", "campaign")
 """What an event is about that is about no contact."""
 
 INTERNAL: dict[type[events.Event], str] = {
     events.ConfigApplied: "the configuration has versions and an API of its own",
     events.ConversationOpened: "it carries addresses and names; its contact says what others may know",
+    events.AgentKept: "how a campaign dials: its contacts say what came of it",
+    events.AgentLetGo: "how a campaign dials: its contacts say what came of it",
+    events.AttemptAsked: "how a campaign dials: the ledger has every attempt",
+    events.AttemptDropped: "how a campaign dials: the ledger has every attempt",
     events.ConversationForgotten: "the router's memory, nothing that happened to anybody",
     events.ReplyPolicyChanged: "what a provider allows now, for desks and the engine",
     events.ReceiptParked: "whose message it is about will be known with the next",
