@@ -12,6 +12,6 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
-    rolldownOptions: { input: ["desk.html", "wallboard.html", "customer.html"] },
+    rolldownOptions: { input: ["desk.html", "wallboard.html", "campaigns.html", "customer.html"] },
   },
 });

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../shared/api";
 import { moment, span, t, word } from "../shared/i18n";
 import { Icon } from "../shared/icons";
-import type { ContactView, Kind } from "../shared/views";
+import { type ContactView, detailsOf, type Kind } from "../shared/views";
 import { dialog } from "./dialogs";
 import { type Person, SamePerson } from "./person";
 import { kindKey, nameOf } from "./store";
@@ -50,10 +50,11 @@ export function Customer({ contact }: { contact: ContactView }) {
     [t("customer.channel"), `${t(kindKey(contact.kind))} · ${contact.channel}`],
     [t("customer.queue"), contact.queue],
     [t("customer.brand"), contact.brand],
+    [t("customer.campaign"), contact.campaign],
     [t("customer.direction"), t(`customer.${contact.direction}`)],
     [t("customer.waited"), contact.accepted_at === null ? null : span(contact.accepted_at - contact.enqueued_at)],
     [t("customer.callback"), contact.callback && contact.callback.number],
-    ...Object.entries(contact.attributes),
+    ...detailsOf(contact),
   ];
   const before = (past ?? []).filter((other) => other.contact !== contact.id);
   return (
@@ -68,6 +69,14 @@ export function Customer({ contact }: { contact: ContactView }) {
         <button type="button" class="why-button" data-test="why" onClick={() => (dialog.value = { what: "why", contact })}>
           <Icon name="help" size={18} /> {t("do.why")}
         </button>
+      )}
+      {contact.script && (
+        <details class="script" open data-test="script">
+          <summary>{t("script")}</summary>
+          <div class="script-words" tabIndex={0}>
+            {contact.script}
+          </div>
+        </details>
       )}
       <dl class="facts">
         {facts

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { span, t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
-import type { OfferView } from "../shared/views";
+import { detailsOf, type OfferView } from "../shared/views";
 import { call, canAccept, take, state, wished } from "./softphone";
 import { commands, kindKey, live, nameOf, now, offers } from "./store";
 
@@ -41,6 +41,9 @@ function Offer({ offer }: { offer: OfferView }) {
   );
   const taken = wished.value.includes(offer.contact) && !call.value?.failed;
   const over = now.value > offer.expires_at + 1;
+  // Of a campaign that shows its people first: nobody has been called yet.
+  const preview = offer.campaign !== null && offer.kind === "voice" && offer.answer === "desk";
+  const details = detailsOf(offer);
   const label = t("offer.new", { kind: t(kindKey(offer.kind)), customer: nameOf(offer.customer) });
   return (
     <div
@@ -60,9 +63,11 @@ function Offer({ offer }: { offer: OfferView }) {
             <Icon name={offer.kind} size={16} /> {t(kindKey(offer.kind))} · {offer.queue}
           </span>
           <span class="soft">
-            {offer.direction === "outbound"
-              ? t("offer.outbound")
-              : t("offer.waited", { time: span(now.value - offer.waiting_since) })}
+            {offer.campaign !== null
+              ? t("offer.campaign", { campaign: offer.campaign })
+              : offer.direction === "outbound"
+                ? t("offer.outbound")
+                : t("offer.waited", { time: span(now.value - offer.waiting_since) })}
             {offer.language && ` · ${offer.language}`}
           </span>
           {offer.callback && (
@@ -73,17 +78,20 @@ function Offer({ offer }: { offer: OfferView }) {
           )}
         </div>
       </div>
-      {Object.keys(offer.attributes).length > 0 && (
+      {details.length > 0 && (
         <p class="soft small">
-          {Object.entries(offer.attributes)
-            .map(([name, value]) => `${name}: ${value}`)
-            .join(" · ")}
+          {details.map(([name, value]) => `${name}: ${value}`).join(" · ")}
         </p>
       )}
       {over ? (
         <p class="soft">{t("offer.expired")}</p>
       ) : (
         <>
+          {preview && (
+            <p class="small" data-test="offer-preview">
+              <Icon name="voice" size={16} /> {offer.customer.address} · {t("offer.preview")}
+            </p>
+          )}
           {!canAccept(offer) && (
             <p class="phone-rings" data-test="offer-phone">
               <Icon name="voice" size={18} /> {t(state.value === "taken" ? "offer.phone-elsewhere" : "offer.phone")}
@@ -98,7 +106,7 @@ function Offer({ offer }: { offer: OfferView }) {
                 disabled={asked || taken}
                 onClick={() => take(offer)}
               >
-                <Icon name="check" size={18} /> {t("offer.accept")}
+                <Icon name={preview ? "voice" : "check"} size={18} /> {t(preview ? "offer.dial" : "offer.accept")}
               </button>
             )}
             <button

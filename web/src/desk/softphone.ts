@@ -171,8 +171,13 @@ export function take(offer: OfferView): void {
   }
 }
 
+/** A campaign's person who has answered waits for nobody's click, and has been told to this agent by keeping him free. */
+const waitsForUs = (contact: string): boolean =>
+  offers.value.some((offer) => offer.contact === contact && offer.campaign !== null && offer.answer === "phone");
+
 const isAskedFor = (contact: string): boolean =>
   wished.value.includes(contact) ||
+  waitsForUs(contact) ||
   contacts.value.some(({ id, role }) => id === contact && (role === "owner" || role === "monitoring"));
 
 effect(() => {

@@ -53,6 +53,7 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
 
 export const get = <T>(path: string): Promise<T> => call<T>("GET", path);
 export const post = <T>(path: string, body?: unknown): Promise<T> => call<T>("POST", path, body);
+export const del = (path: string): Promise<void> => call<void>("DELETE", path);
 
 const known = (me: Me): Me => {
   csrf = me.csrf ?? "1";

@@ -52,10 +52,16 @@ export const clock = (seconds: number): string => format(seconds, { hour: "2-dig
 export const day = (seconds: number): string => format(seconds, { month: "short", day: "numeric", weekday: "short" });
 export const moment = (seconds: number): string =>
   format(seconds, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+/** To the second, for axes of a few minutes. */
+export const exactClock = (seconds: number): string =>
+  format(seconds, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+export const exactMoment = (seconds: number): string =>
+  format(seconds, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 export const shortDay = (seconds: number): string => format(seconds, { month: "numeric", day: "numeric" });
 /** 24 hours, short enough for an axis. */
 export const shortClock = (seconds: number): string => format(seconds, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-export const percent = (part: number): string =>
-  new Intl.NumberFormat(locale.value, { style: "percent", maximumFractionDigits: 0 }).format(part);
+export const percent = (part: number, digits = 0): string =>
+  new Intl.NumberFormat(locale.value, { style: "percent", maximumFractionDigits: digits }).format(part);
+export const count = (n: number): string => new Intl.NumberFormat(locale.value, { maximumFractionDigits: 1 }).format(n);
 export const bytes = (n: number): string =>
   n < 1024 ? `${n} B` : n < 1048576 ? `${(n / 1024).toFixed(0)} kB` : `${(n / 1048576).toFixed(1)} MB`;

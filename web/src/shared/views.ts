@@ -36,6 +36,7 @@ export interface OfferView {
   attributes: Record<string, string>;
   direction: "inbound" | "outbound";
   callback: Callback | null;
+  campaign: string | null;
 }
 
 /** What somebody is in a contact: whose it is, or whom its owner asks, or lets speak, or a supervisor who monitors. */
@@ -98,6 +99,9 @@ export interface ContactView {
   reply: ReplyPolicy | null;
   replies: number;
   callback: Callback | null;
+  campaign: string | null;
+  /** What the campaign has to be said. */
+  script: string;
 }
 
 export interface AgentView {
@@ -177,6 +181,7 @@ export const offerView = (raw: Raw<OfferView>): OfferView => ({
   attributes: raw.attributes ?? {},
   direction: raw.direction ?? "inbound",
   callback: callback(raw.callback as Raw<Callback> | undefined),
+  campaign: raw.campaign ?? null,
 });
 
 const replyPolicy = (raw: Raw<ReplyPolicy>): ReplyPolicy => ({
@@ -223,7 +228,13 @@ export const contactView = (raw: Raw<ContactView>): ContactView => ({
   reply: raw.reply ? replyPolicy(raw.reply as Raw<ReplyPolicy>) : null,
   replies: raw.replies ?? 0,
   callback: callback(raw.callback as Raw<Callback> | undefined),
+  campaign: raw.campaign ?? null,
+  script: raw.script ?? "",
 });
+
+/** What is known of a customer, without what the contact's own fields say. */
+export const detailsOf = (it: OfferView | ContactView): [string, string][] =>
+  Object.entries(it.attributes).filter(([name]) => name !== "campaign" || it.campaign === null);
 
 export const agentView = (raw: Raw<AgentView>): AgentView => ({
   id: raw.id ?? "",

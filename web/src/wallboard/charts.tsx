@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { get } from "../shared/api";
+import { axes, colour, type Drawing, Plot } from "../shared/plot";
 import { clock, day, locale, percent, shortClock, shortDay, t } from "../shared/i18n";
 
 interface Interval {
@@ -70,53 +71,6 @@ async function lastDays(now: number): Promise<Point[]> {
   });
   return sum(await ask(starts[0] ?? 0, Math.ceil(now / 3600) * 3600, 60), midnight, starts);
 }
-
-/** A colour of the page, whatever the scheme (a canvas knows no light-dark()). */
-function colour(name: string): string {
-  const probe = document.createElement("i");
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const found = getComputedStyle(probe).color;
-  probe.remove();
-  return found;
-}
-
-interface Drawing {
-  options: (size: { width: number; height: number }) => uPlot.Options;
-  data: uPlot.AlignedData;
-}
-
-function Plot({ drawing, label }: { drawing: Drawing; label: string }) {
-  const place = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    const it = place.current;
-    if (!it) return;
-    const size = (): { width: number; height: number } => ({ width: it.clientWidth, height: it.clientHeight });
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    let plot = new uPlot(drawing.options(size()), drawing.data, it);
-    const redraw = (): void => {
-      plot.destroy();
-      plot = new uPlot(drawing.options(size()), drawing.data, it);
-    };
-    const watch = new ResizeObserver(() => plot.setSize(size()));
-    watch.observe(it);
-    dark.addEventListener("change", redraw);
-    return () => {
-      watch.disconnect();
-      dark.removeEventListener("change", redraw);
-      plot.destroy();
-    };
-  }, [drawing]);
-  return <div class="plot" ref={place} role="img" aria-label={label} />;
-}
-
-const axes = (format: (at: number) => string, values: (n: number) => string): uPlot.Axis[] => {
-  const style = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "13px system-ui, sans-serif" };
-  return [
-    { ...style, grid: { show: false }, values: (_, splits) => splits.map(format) },
-    { ...style, size: 52, values: (_, splits) => splits.map(values) },
-  ];
-};
 
 function volume(points: Point[]): Drawing {
   const steps = uPlot.paths.stepped?.({ align: 1 });

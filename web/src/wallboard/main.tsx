@@ -274,6 +274,9 @@ function Board() {
         </span>
         {!tv && (
           <span class="tools">
+            <a href="/campaigns" data-test="to-campaigns">
+              {t("app.campaigns")}
+            </a>
             <a href="?tv=1" data-test="tv">
               {t("board.tv")}
             </a>
