@@ -18,6 +18,7 @@ from rich.panel import Panel
 from channels.twilio import signature
 from naru.admin.config import parse
 from naru.app import Naru
+from naru.demo import outreach
 from naru.demo.carrier import Carrier
 from naru.demo.past import write_past
 from naru.demo.people import ARRIVALS, SimulatedAgent, World, arrivals, broadcasts, new_secret
@@ -25,7 +26,7 @@ from naru.server import serve
 from naru.settings import load
 
 WORKSPACE = "demo"
-SEATS = ("mina", "jun", "sora", "hana", "minh", "alex", "yuna", "dohyun")
+SEATS = ("mina", "jun", "sora", "hana", "minh", "alex", "yuna", "dohyun", "haneul", "bomi")
 
 
 def free_port(wanted: int) -> int:
@@ -91,11 +92,13 @@ class Demo:
         )
         for agent in config.agents:
             if agent.phone:
-                self._carrier.phone(agent.phone, answer_after_s=2.5)
+                self._carrier.phone(agent.phone, answer_after_s=1.0)
         await self._serve_aux(aux_port)
         hooks = {c.id: f"{self._url}/hooks/{house.channels.hook(WORKSPACE, c.id)}" for c in config.channels}
         self._world = World(self._url, hooks, secret, self._carrier, self._chance, self._speed, house.clock)
         await self._people(house, self._world)
+        if first:
+            await outreach.begin(house, WORKSPACE, self._carrier, self._chance)
         await self._tell(house, hooks)
 
     async def _carrier_sleep(self, seconds: float) -> None:
@@ -129,10 +132,12 @@ class Demo:
         accounts = house.accounts
         desk = await accounts.login_token(WORKSPACE, "you")
         board = await accounts.login_token(WORKSPACE, "boss")
+        calls = await accounts.login_token(WORKSPACE, "boss")
         channel = hooks["bada-chat"].rsplit("/", 1)[-1]
         lines = [
             f"[bold]Agent's desk[/]     {self._url}/desk#token={desk}",
             f"[bold]Wallboard[/]        {self._url}/wallboard#token={board}",
+            f"[bold]Campaigns[/]        {self._url}/campaigns#token={calls}",
             f"[bold]Customer's page[/]  {self._url}/shop?channel={channel}&phone=1588-0001&mail=help@bada.example",
             "",
             "Demo data: simulated customers and agents use the public API. Go available at the desk to join them.",
