@@ -46,7 +46,8 @@ async def test_five_hundred_attempts_with_every_outcome(tmp_path: Path) -> None:
                 assert row["checks"]["workspace_list"] == "not listed"
                 assert row["reserved_at"] <= row["dialled_at"] <= row["ended_at"]
             talked = [row for row in dialled if row["outcome"] == "handled"]
-            assert len(talked) > PEOPLE / len(DEEDS) * 0.9
+            lost = [row for row in dialled if row["outcome"] == "nobody_free"]
+            assert len(talked) + len(lost) >= PEOPLE // len(DEEDS) and len(talked) > len(lost)
             assert status["answers"]["live"] == sum(row["answered_at"] is not None for row in dialled)
         _agrees(tmp_path / "data", rows)
 
