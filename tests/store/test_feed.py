@@ -1,7 +1,7 @@
 """A channel changes hands and none of its effects is left out: told with a journal written by hand and two workers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,7 @@ class House:
         self.owners = dict.fromkeys(CHANNELS, "a")
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.seconds = asyncio.Condition()
+        self.waiting: set[str] = set()
         self._seq = -1
 
     async def start(self) -> None:
@@ -92,6 +93,7 @@ class House:
 
         async def a_second(seconds: float) -> None:
             async with self.seconds:
+                self.waiting.add(name)
                 await self.seconds.wait()
 
         feed = Feed(
@@ -110,13 +112,19 @@ class House:
         return hands
 
     async def a_second_passes(self) -> None:
+        """Everybody goes once more round: looks whose each channel is, and saves its place."""
+        await self.everybody_waits()
         async with self.seconds:
+            self.waiting.clear()
             self.seconds.notify_all()
-        for _ in range(5):
-            await asyncio.sleep(0.02)  # real threads read the database
+        await self.everybody_waits()
+
+    async def everybody_waits(self) -> None:
+        await holds(lambda: self.waiting == self.tasks.keys() - {"fold"})
 
     async def dies(self, name: str) -> None:
         task = self.tasks.pop(name)
+        self.waiting.discard(name)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -137,8 +145,12 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def given(hands: Hands, *legs: str) -> None:
+    await holds(lambda: hands.given == list(legs))
+
+
+async def holds(predicate: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while hands.given != list(legs):
+        while not predicate():
             await asyncio.sleep(0)
 
 
@@ -184,7 +196,7 @@ async def test_a_channel_that_moves_between_two_who_live_is_done_at_least_once_t
         if number % 3 == 0:
             await house.a_second_passes()
     await house.a_second_passes()
-    assert set(first.given) | set(second.given) == set(ordered)
+    await holds(lambda: set(first.given) | set(second.given) == set(ordered))
     assert second.given[-1] == "11" and "11" not in first.given
 
 
