@@ -283,20 +283,13 @@ def offer_view(pool: Pool, contact: Contact) -> OfferView:
         made_at=offer.made_at,
         expires_at=offer.shown_until,
         waiting_since=contact.enqueued_at,
-        answer="phone" if _is_answered_by_phone(pool, contact) else "desk",
+        answer="phone" if pool.rings_at_once(contact) else "desk",
         language=contact.language,
         attributes=contact.attributes,
         direction=contact.direction,
         callback=callback_view(contact),
         campaign=contact.campaign,
     )
-
-
-def _is_answered_by_phone(pool: Pool, contact: Contact) -> bool:
-    """As the router rings (`router.offers`): with a campaign's offer only once its person is on the line."""
-    if contact.campaign is not None:
-        return contact.call is not None
-    return contact.has_legs and pool.queue(contact).leg == "ring"
 
 
 def script_of(pool: Pool, contact: Contact) -> str:

@@ -49,8 +49,8 @@ def queue_view(pool: Pool, queue: Queue, now: float) -> dict[str, Any]:
 def _wait(pool: Pool, queue: str) -> dict[str, float] | None:
     """How long whoever comes now would wait; None while nobody waits, or that cannot be said."""
     place = pool.length(queue) + 1
-    found = pool.foretell(queue, place) if place > 1 else None
-    return {"half_s": found.half_s, "most_s": found.most_s} if found is not None else None
+    found: dict[str, float] | None = msgspec.to_builtins(pool.foretell(queue, place) if place > 1 else None)
+    return found
 
 
 def today(pool: Pool, queue: str, now: float) -> Stats:

@@ -459,9 +459,8 @@ def state_of(pool: Pool, conversation_id: str, positions: dict[str, int] | None 
         return {"status": "ended", "position": None, "agent": None}
     if contact.status in ("queued", "offered"):
         position = max(1, pool.position(contact) if positions is None else positions.get(contact.id, 1))
-        wait = pool.foretell(contact.queue, position)
-        told = {"half_s": wait.half_s, "most_s": wait.most_s} if wait is not None else None
-        return {"status": "waiting", "position": position, "agent": None, "wait": told}
+        wait = msgspec.to_builtins(pool.foretell(contact.queue, position))
+        return {"status": "waiting", "position": position, "agent": None, "wait": wait}
     profile = pool.profile(contact.agent or "")
     return {"status": "talking", "position": None, "agent": profile.name if profile else None}
 

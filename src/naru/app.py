@@ -80,8 +80,7 @@ from naru.store.history import StoredHistory
 from naru.store.projector import Overtaken, Projector, load_cursor
 from naru.store.snapshots import Remembered, StoredSnapshots
 from router import events, inputs
-from router.config import Config, Webhook
-from router.memory import Memory
+from router.config import Config, Lookup, Webhook
 from router.model import Content, ReplyPolicy
 from router.state import Pool
 from router.turn import Answer
@@ -321,11 +320,11 @@ class Naru:
             self.name,
             self.boot,
             self.clock,
-            Reserving(self.database, self.memory_of, self.clock),
+            Reserving(self.database, self.lookup_of, self.clock),
             holds=self._holds,
             lives=lambda name: name in self.members.living("channels"),
         )
-        self.lists = Lists(self.database, self.clock)
+        self.lists = Lists(self.database, self.clock, self.name)
         self.checkup = Checkup(self.channels, tokens, self.connections, self.history, self.client, self.clock)
         self.looking = Looking(
             self.clock, lambda conversation: self.members.mine("gateway", conversation), self.hints.tell_pages
@@ -373,14 +372,14 @@ class Naru:
         self.deliverer.observe = lambda result, count: self.metrics.webhooks.labels(result).inc(count)
         self.deliverer.tell_backlog = self.metrics.backlog
 
-    def memory_of(self, workspace: str) -> Memory | None:
+    def lookup_of(self, workspace: str) -> Lookup | None:
         pool = self.center.pool(workspace)
-        return pool.memory if pool is not None else None
+        return pool.lookup if pool is not None else None
 
     def country_of(self, workspace: str) -> str:
         """The country of numbers that name none: that of the workspace's time zone."""
-        memory = self.memory_of(workspace)
-        return country_of_zone(memory.config.timezone if memory is not None else "") or "KR"
+        lookup = self.lookup_of(workspace)
+        return country_of_zone(lookup.config.timezone if lookup is not None else "") or "KR"
 
     def policy_of(self, account: Account) -> ReplyPolicy:
         """What may be answered where a message says nothing of its own."""

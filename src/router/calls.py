@@ -15,12 +15,9 @@ from router.model import conversation_id
 from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, decline_open, joined, over
 from router.presence import after_work
 from router.replies import overtook
-from router.talks import Side, leg_key, set_manner
+from router.talks import Side, leg_key, ring_customer, set_manner
 from router.turn import OK, Answer, Refusal, Turn
 from router.waits import end
-
-CUSTOMER_RINGS_S = 45.0
-"""How long a customer's phone rings when an agent calls."""
 
 
 def receive_call(turn: Turn, wish: ReceiveCall) -> Answer:
@@ -83,7 +80,7 @@ def _contact_of_call(turn: Turn, channel: str, call: str) -> Contact | None:
     return None
 
 
-# -- legs: an offer's own has the offer's id as key; those of a contact that an agent holds are named by `_leg_key`
+# -- legs: an offer's own has the offer's id as key; those of a contact that an agent holds are named by `talks.leg_key`
 
 
 def _talks(turn: Turn, channel: str) -> Iterator[Contact]:
@@ -142,17 +139,7 @@ def _agent_answered(turn: Turn, contact: Contact, leg: str) -> Answer:
         if contact.campaign is not None:
             campaigns.ask_again(turn, contact)
             return Answer(contact=contact.id)
-        callback = contact.callback
-        turn.request(
-            RingLeg(
-                channel=contact.channel,
-                key=leg_key(contact, "customer"),
-                contact=contact.id,
-                side="customer",
-                address=callback.number if callback else turn.pool.conversations[contact.conversation].identity.value,
-                timeout_s=CUSTOMER_RINGS_S,
-            )
-        )
+        ring_customer(turn, contact, leg_key(contact, "customer"))
     return Answer(contact=contact.id)
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from router import dialing, events, outbound
 from router.config import Campaign as Rules
-from router.effects import ReserveAttempt, RingLeg
+from router.effects import ReserveAttempt
 from router.inputs import EndReserve, Reserved, SetCampaign, WakeCampaign
 from router.intake import open_conversation
 from router.lines import connect, give_up, longest_idle
@@ -20,14 +20,13 @@ from router.memory import Agent, Asked, Campaign, Contact, Conversation
 from router.model import conversation_id, derive_id
 from router.offers import make
 from router.state import Pool
-from router.talks import leg_key
+from router.talks import leg_key, ring_customer
 from router.turn import OK, Answer, Refusal, Turn
 
 SILENT_S = 3.0
 """How long a campaign rests whose dialler does not answer."""
 LEAST_REST_S = 1.0
 """So long it rests at least when there is nobody to call, whatever the dialler's clock says."""
-CUSTOMER_RINGS_S = 45.0
 
 
 # -- by hand
@@ -144,7 +143,7 @@ class Pacing(msgspec.Struct, frozen=True):
 def pacing(pool: Pool, rules: Rules, state: Campaign, now: float) -> Pacing:
     kept = len(pool.kept.get(rules.id, ()))
     live, abandoned = outbound.at_stake(pool, rules, state, now)
-    spare = _spare(pool, rules, state, now)
+    spare = dialing.spare(live, abandoned, rules.ceiling) if rules.mode in dialing.BEYOND else 0
     wrapping = state.wrapping.values()
     freed = 0.0
     if rules.mode == "predictive":
@@ -294,7 +293,7 @@ def _begin(turn: Turn, wish: EndReserve, rules: Rules, reserved: Reserved, agent
     )
     contact = turn.pool.contacts[contact_id]
     if agent is None:
-        _ring(turn, contact, wish.key, rules.ring_s)
+        ring_customer(turn, contact, wish.key, rules.ring_s)
     else:
         make(turn, contact, agent, "kept")
     return Answer(contact=contact_id)
@@ -303,22 +302,6 @@ def _begin(turn: Turn, wish: EndReserve, rules: Rules, reserved: Reserved, agent
 def _drop(turn: Turn, wish: EndReserve, reason: str) -> Answer:
     turn.emit(events.AttemptDropped(campaign=wish.campaign, attempt=wish.key, reason=reason))
     return Answer(code=reason or "nobody")
-
-
-def _ring(turn: Turn, contact: Contact, key: str, timeout_s: float) -> None:
-    identity = turn.pool.conversations[contact.conversation].identity
-    rules = turn.pool.lookup.campaigns.get(contact.campaign or "")
-    turn.request(
-        RingLeg(
-            channel=contact.channel,
-            key=key,
-            contact=contact.id,
-            side="customer",
-            address=identity.value,
-            timeout_s=timeout_s,
-            caller_id=rules.caller_id if rules is not None else None,
-        )
-    )
 
 
 def ask_again(turn: Turn, contact: Contact) -> None:
@@ -341,7 +324,7 @@ def _looked_at(turn: Turn, wish: EndReserve, contact: Contact | None, dials: boo
         give_up(turn, contact, "refused")
         return Answer(code=reason or "nobody", contact=contact.id)
     _drop(turn, wish, "answered")
-    _ring(turn, contact, leg_key(contact, "customer"), CUSTOMER_RINGS_S)
+    ring_customer(turn, contact, leg_key(contact, "customer"))
     return Answer(contact=contact.id)
 
 

@@ -81,8 +81,8 @@ class Pace(msgspec.Struct, gc=False):
 
     def freed(self, talking: int, wrapping_for: Iterable[float]) -> float:
         """How many of the busy will be free when a line that is dialled now is answered; some have been in wrap-up for so
-        many seconds. The answer is taken to come at a rate, so that by then whatever takes s seconds is over with
-        probability exp(-s / answer_s), and a talk, which ends at a rate too, with answer_s / (answer_s + talk_s)."""
+        many seconds. When that is, is taken for normal with the measured mean and spread; a talk ends at a rate, and
+        counts for what is left of that time when its wrap-up is taken off."""
         mean, spread = self.answer_s, max(self.spread_s, 0.001)
         wrapping = sum(_above((self.wrap_s - since - mean) / spread) for since in wrapping_for)
         beyond = (self.wrap_s - mean) / spread
@@ -134,9 +134,8 @@ def wanted(mode: Mode, ratio: float, pace: Pace, held: int, freed: float) -> int
         return math.floor(ratio * held + 1e-9)
     if mode != "predictive" or pace.lines < FIRST_CALLS:
         return held
-    return max(
-        held, _foreseen(pace, held, 0.0), _foreseen(pace, held, freed)
-    )  # a chance of more is no reason for fewer
+    # A chance of more agents is no reason for fewer lines.
+    return max(held, _foreseen(pace, held, 0.0), _foreseen(pace, held, freed))
 
 
 def _foreseen(pace: Pace, held: int, freed: float) -> int:

@@ -5,7 +5,6 @@ line is kept and nobody is blamed).
 """
 
 from router import capacity, events
-from router.config import Queue
 from router.effects import CancelLeg, JoinCaller, RingLeg
 from router.eligible import used_units
 from router.inputs import AcceptOffer, DeclineOffer
@@ -39,18 +38,10 @@ def make(turn: Turn, contact: Contact, agent: Agent, hand: ByHand | None = None)
             hand=hand,
         )
     )
-    if _rings_at_once(contact, queue):
+    if turn.pool.rings_at_once(contact):
         ring_agent(turn, contact, agent.id, offer)
     elif queue.auto_accept and not contact.has_legs:
         accepted(turn, contact)
-
-
-def _rings_at_once(contact: Contact, queue: Queue) -> bool:
-    """Whether the agent's phone rings with the offer. A campaign's person who is on the line waits for nothing else, and
-    before one is called the agent looks."""
-    if contact.campaign is not None:
-        return contact.call is not None
-    return contact.has_legs and queue.leg == "ring"
 
 
 def ring_agent(turn: Turn, contact: Contact, agent: str, key: str) -> None:
@@ -70,8 +61,7 @@ def ring_agent(turn: Turn, contact: Contact, agent: str, key: str) -> None:
 
 def accept(turn: Turn, wish: AcceptOffer) -> Answer:
     contact, _ = _open_offer(turn, wish.offer, wish.agent)
-    queue = turn.pool.queue(contact)
-    if _rings_at_once(contact, queue):
+    if turn.pool.rings_at_once(contact):
         raise Refusal(409, "answer-the-phone")
     accepted(turn, contact)
     if contact.has_legs:

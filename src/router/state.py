@@ -230,6 +230,13 @@ class Pool:
         """How long whoever has this place in a queue's line will wait, from now on; None when that cannot be said."""
         return forecast.foretell(self.memory.forecasts.get(queue), place, self.t)
 
+    def rings_at_once(self, contact: Contact) -> bool:
+        """Whether the agent's phone rings with an offer of this contact. A campaign's person who is on the line waits for
+        nothing else, and before one is called the agent looks."""
+        if contact.campaign is not None:
+            return contact.call is not None
+        return contact.has_legs and self.queue(contact).leg == "ring"
+
     # -- campaigns
 
     def agent_for_campaign(self, rules: Campaign) -> Agent | None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import csv
-import datetime as dt
 import io
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +17,7 @@ from twilio.request_validator import RequestValidator
 from naru.demo.carrier import Carrier
 from support.carrier import TOKEN, Rest, _served
 from support.center import AgentDesk, Center, free_port
+from support.outreach import agent_phone, phone_of, sheet_of
 from support.pages import WAIT_MS, at, available, picture, sign_in_by, unexpected
 
 pytestmark = pytest.mark.browser
@@ -72,30 +72,6 @@ campaigns:
    purpose: service, ceiling: 0.1}}
 - {{id: looking, name: VIP, channel: phone, queue: looked, mode: preview, purpose: service, script: "{SCRIPT}"}}
 """
-
-
-def agent_phone(n: int) -> str:
-    return f"+1212736{9000 + n:04d}"
-
-
-def phone_of(n: int) -> str:
-    return f"+1646555{n:04d}"
-
-
-def zone_now(hour: int = 13) -> str:
-    """A zone of a fixed offset where it is this hour now, so that the law allows calls whenever the test runs."""
-    now = dt.datetime.now(dt.UTC).hour  # noqa: TID251 - the law goes by the real clock, as the center does
-    offset = (hour - now + 12) % 24 - 12
-    return f"Etc/GMT{-offset:+d}" if offset else "Etc/GMT"
-
-
-def sheet(numbers: list[str]) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["phone", "name", "product", "timezone", "consent"])
-    for n, number in enumerate(numbers):
-        writer.writerow([number, f"Person {n}", f"plan {n % 7}", zone_now(), "express"])
-    return out.getvalue().encode()
 
 
 @dataclass(frozen=True)
@@ -198,7 +174,7 @@ async def test_a_list_is_imported_a_campaign_started_watched_and_stopped(browser
 
     # a row that is none refuses the list, or is left out
     numbers = [phone_of(n) for n in range(PEOPLE)]
-    body = sheet([*numbers[:7], "12", *numbers[7:]])
+    body = sheet_of([*numbers[:7], "12", *numbers[7:]])
     refused = await import_list(page, "autumn.csv", body)
     await expect(refused).to_have_attribute("data-state", "refused")
     await expect(at(refused, "list-fault")).to_contain_text("row 9", timeout=WAIT_MS)
@@ -267,7 +243,7 @@ async def test_a_supervisor_imports_nothing_and_an_agent_does_not_come_in(browse
 
 async def test_a_person_is_looked_at_and_dialled_from_the_desk(browser: Browser, place: Place) -> None:
     pages, center = Pages(browser, place.center), place.center
-    body = sheet([phone_of(0)])
+    body = sheet_of([phone_of(0)])
     answer = center.request(
         "POST", "/v1/campaigns/looking/lists", files={"file": ("vip.csv", body)}, params={"country": "US"}
     )

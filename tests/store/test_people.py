@@ -3,7 +3,6 @@
 import asyncio
 import random  # noqa: TID251 - seeded
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,19 +13,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from naru.fold import Entry
 from naru.store import migrate, people
 from naru.store import tables as db
-from naru.store.database import HOUSE, Database, async_url, enter, sqlite_url
+from naru.store.database import HOUSE, Database, async_url, enter
 from naru.store.projector import project
 from naru.wire import Record
 from router import events
 from router.model import Identity, Thread
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path / "store.sqlite")
-    made: str = await asyncio.to_thread(request.getfixturevalue("postgres").database)
-    return made
 
 
 @pytest.fixture

@@ -17,26 +17,21 @@ from naru.campaigns.reserving import Reserving
 from naru.fold import Entry
 from naru.store import migrate
 from naru.store import tables as db
-from naru.store.database import Database, sqlite_url
+from naru.store.database import Database
 from naru.store.projector import project
 from naru.wire import Record
 from router import events
-from router.config import Campaign, Channel, Condition, Config
+from router.config import Campaign, Channel, Condition, Config, Lookup
 from router.effects import ReserveAttempt
 from router.inputs import EndReserve
-from router.memory import Memory
 from router.model import Identity, Thread
 
 NOON = dt.datetime(2026, 7, 7, 12, tzinfo=zoneinfo.ZoneInfo("Asia/Seoul")).timestamp()
 HOUR = 3600.0
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator["House"]:
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "store.sqlite")
-    else:
-        url = await asyncio.to_thread(request.getfixturevalue("postgres").database)
+@pytest.fixture
+async def house(url: str) -> AsyncIterator["House"]:
     await asyncio.to_thread(migrate.upgrade, url)
     made = House(Database(url))
     yield made
@@ -50,14 +45,14 @@ class House:
         self.database = database
         self.now = NOON
         self.campaign = Campaign(id="renewals", name="Renewals", channel="phone", queue="out", mode="predictive")
-        self.reserving = Reserving(database, lambda workspace: self.memory, lambda: self.now)
-        self.lists = Lists(database, lambda: self.now)
+        self.reserving = Reserving(database, lambda workspace: self.lookup, lambda: self.now)
+        self.lists = Lists(database, lambda: self.now, "gateway-1")
         self.count = 0
 
     @property
-    def memory(self) -> Memory:
+    def lookup(self) -> Lookup:
         phone = Channel(id="phone", name="Phone", brand="shop", provider="twilio_voice", kind="voice")
-        return Memory(config=Config(channels=(phone,), campaigns=(self.campaign,)))
+        return Lookup(Config(channels=(phone,), campaigns=(self.campaign,)))
 
     def rules(self, **changes: Any) -> None:
         self.campaign = msgspec.structs.replace(self.campaign, **changes)
@@ -299,3 +294,14 @@ async def test_who_was_taken_for_a_machine_is_not_rung_without_an_agent_for_a_da
     assert (await house.row(db.prospects, value="+821012340000")).outcome == "locked-out"
     house.now += 23 * HOUR
     assert (await house.leave("a3")).reserved is not None
+
+
+async def test_a_gateway_that_comes_back_refuses_what_it_was_reading_and_nobody_elses(
+    house: House, tmp_path: Path
+) -> None:
+    other = Lists(house.database, lambda: house.now, "gateway-2")
+    await house.lists.begin("ws", "renewals", "mine.csv", "owner", "mine")
+    await other.begin("ws", "renewals", "theirs.csv", "owner", "theirs")
+    await house.lists.mend("ws")
+    assert (await house.row(db.prospect_lists, id="mine")).state == "refused"
+    assert (await house.row(db.prospect_lists, id="theirs")).state == "running"

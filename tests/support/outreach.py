@@ -92,12 +92,16 @@ def zone_now(hour: int = 13) -> str:
 
 
 def sheet(count: int, **columns: str) -> bytes:
+    return sheet_of([phone_of(n) for n in range(count)], **columns)
+
+
+def sheet_of(numbers: Sequence[str], **columns: str) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out)
     fixed = {"timezone": zone_now(), "consent": "express", "consent source": "form 7", **columns}
     writer.writerow(["phone", "name", "product", *fixed])
-    for n in range(count):
-        writer.writerow([phone_of(n), f"Person {n}", f"plan {n % 7}", *fixed.values()])
+    for n, number in enumerate(numbers):
+        writer.writerow([number, f"Person {n}", f"plan {n % 7}", *fixed.values()])
     return out.getvalue().encode()
 
 
@@ -152,6 +156,12 @@ class World:
 
         return await until(self.status, is_over, within_s)
 
+    async def explain(self) -> None:
+        """What a test that failed would be asked."""
+        print(await self.status())
+        for n in range(len(self.desks)):
+            print(await self.ask("GET", f"/v1/agents/a{n}/why-idle?lang=en"))
+
     async def ledger(self) -> list[dict[str, Any]]:
         """Every row of it, page by page."""
         rows: list[dict[str, Any]] = []
@@ -203,7 +213,7 @@ async def world(
         try:
             yield made
         except BaseException:
-            print(await made.status())
+            await made.explain()
             raise
         finally:
             for task in made.listening:

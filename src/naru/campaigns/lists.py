@@ -18,13 +18,17 @@ from naru.campaigns.sheets import BadFile, Line, lines, numbers_of, person
 from naru.store import ledger
 from naru.store import tables as db
 from naru.store.database import Database
-from naru.store.rows import put_all_if_absent
+from naru.store.rows import put_all_if_absent, shown
 from router.model import Kind, derive_id
 
 BATCH = 1_000
 MOST_FAULTS_TOLD = 100
 
 log = structlog.get_logger("naru.campaigns")
+
+
+TOLD = tuple(column for column in db.prospect_lists.c if column.name != "reader")
+"""Which gateway reads a list is told to nobody."""
 
 
 class Import(msgspec.Struct):
@@ -45,9 +49,12 @@ class Import(msgspec.Struct):
 
 
 class Lists:
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    """`name` is this process's, by which it knows after a crash what it was reading."""
+
+    def __init__(self, database: Database, clock: Callable[[], float], name: str) -> None:
         self._database = database
         self._clock = clock
+        self._name = name
 
     async def begin(self, workspace: str, campaign: str, name: str, by: str, id_: str) -> None:
         async with self._database.write(workspace) as connection:
@@ -60,6 +67,7 @@ class Lists:
                     made_by=by,
                     made_at=self._clock(),
                     state="running",
+                    reader=self._name,
                     rows=0,
                     taken=0,
                     twice=0,
@@ -154,12 +162,11 @@ class Lists:
         return taken > 0
 
     async def mend(self, workspace: str) -> None:
-        """What was being read when its process ended is refused: nobody reads on."""
+        """What we were reading when we ended is refused: nobody reads on. Others may be reading theirs."""
         c = db.prospect_lists.c
         async with self._database.read(workspace) as connection:
-            found = await connection.execute(
-                select(c.id, c.campaign, c.rows, c.bad).where(c.workspace == workspace, c.state == "running")
-            )
+            mine = (c.workspace == workspace) & (c.state == "running") & (c.reader == self._name)
+            found = await connection.execute(select(c.id, c.campaign, c.rows, c.bad).where(mine))
             left = list(found)
         for row in left:
             work = Import(workspace=workspace, id=row.id, campaign=row.campaign, rows=row.rows, bad=row.bad)
@@ -170,27 +177,25 @@ class Lists:
         c = db.prospect_lists.c
         async with self._database.read(workspace) as connection:
             rows = await connection.execute(
-                select(db.prospect_lists)
+                select(*TOLD)
                 .where(c.workspace == workspace, c.campaign == campaign)
                 .order_by(c.made_at.desc(), c.id)
                 .limit(100)
             )
-            return [{name: value for name, value in row._mapping.items() if name != "workspace"} for row in rows]
+            return [shown(row) for row in rows]
 
     async def one(self, workspace: str, id_: str) -> dict[str, Any] | None:
         c = db.prospect_lists.c
         async with self._database.read(workspace) as connection:
-            row = (
-                await connection.execute(select(db.prospect_lists).where(c.workspace == workspace, c.id == id_))
-            ).first()
-        return None if row is None else {name: value for name, value in row._mapping.items() if name != "workspace"}
+            row = (await connection.execute(select(*TOLD).where(c.workspace == workspace, c.id == id_))).first()
+        return None if row is None else shown(row)
 
     # -- those who want no calls
 
     async def refuse(self, workspace: str, value: str, scope: str, source: str, by: str) -> None:
         """At once: whoever is being given leave to call it is waited for, and nobody is after."""
         async with self._database.write(workspace) as connection:
-            await ledger.refuse(connection, workspace, value, source, by, self._clock(), scope)
+            await ledger.refuse(connection, workspace, [value], source, by, self._clock(), scope)
 
     async def allow(self, workspace: str, value: str, scope: str) -> bool:
         c = db.suppressions.c
@@ -207,12 +212,13 @@ class Lists:
             rows = await connection.execute(
                 select(db.suppressions).where(c.workspace == workspace, further).order_by(c.value, c.scope).limit(limit)
             )
-            return [{name: value for name, value in row._mapping.items() if name != "workspace"} for row in rows]
+            return [shown(row) for row in rows]
 
     async def import_refused(
         self, workspace: str, path: Path, name: str, scope: str, country: str, by: str
     ) -> dict[str, Any]:
-        """A file of numbers onto a list. A country's registry replaces the copy before. Raises BadFile."""
+        """A file of numbers onto a list. A country's registry is fresh again by it; who was on a copy before stays. Raises
+        BadFile."""
         now, taken, faults = self._clock(), 0, list[str]()
         source = numbers_of(lines(path, name), country)
         while some := await asyncio.to_thread(lambda: list(itertools.islice(source, BATCH))):
@@ -220,21 +226,7 @@ class Lists:
             good = [row[1] for row in some if not isinstance(row, str)]
             taken += len(good)
             async with self._database.write(workspace) as connection:
-                for value in good if scope == "workspace" else ():
-                    await ledger.refuse(connection, workspace, value, name, by, now, scope)
-                if scope != "workspace":
-                    rows = [
-                        {
-                            "workspace": workspace,
-                            "scope": scope,
-                            "value": value,
-                            "source": name,
-                            "made_by": by,
-                            "made_at": now,
-                        }
-                        for value in good
-                    ]
-                    await put_all_if_absent(connection, db.suppressions, rows)
+                await ledger.refuse(connection, workspace, good, name, by, now, scope)
         if scope.startswith("registry:"):
             await self._registry(workspace, scope.removeprefix("registry:"), by, taken, now)
         return {"rows": taken, "faults": faults}

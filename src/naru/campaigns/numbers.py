@@ -7,6 +7,8 @@ import zoneinfo
 
 import phonenumbers
 
+from router.calendar import is_zone
+
 US_STATES: dict[str, tuple[str, ...]] = {
     zone: tuple(states.split())
     for zone, states in {
@@ -83,12 +85,3 @@ def zones(country: str, region: str | None = None, zone: str | None = None) -> t
         if inside:
             return inside
     return _zones_of_countries().get(country, ())
-
-
-@functools.lru_cache(maxsize=1_000)
-def is_zone(name: str) -> bool:
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True

@@ -15,14 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from channels.ports import Unavailable
 from naru.campaigns import law, numbers
+from naru.store import ledger
 from naru.store import tables as db
 from naru.store.database import Database, StoreUnavailable
 from router import rules as classification
-from router.config import Campaign, Channel
-from router.dialing import RINGING
+from router.config import Campaign, Channel, Lookup
+from router.dialing import BEYOND, RINGING
 from router.effects import ReserveAttempt
 from router.inputs import EndReserve, Reserved
-from router.memory import Memory
 from router.model import Identity, Thread, derive_id
 
 AT_ONCE = 25
@@ -32,20 +32,18 @@ LOOK_AGAIN_S = 1.0
 IN_FLIGHT_S = 30.0
 LONGEST_REST_S = 3600.0
 HISTORY_S = 366 * 86_400.0
-GUARANTEED = frozenset(("preview", "progressive", "direct"))
-"""Modes in which there is an agent for everybody who answers."""
-UNDIALLED = ("dropped", "stale", "refused")
+UNDIALLED = ("dropped", *ledger.FREE_AGAIN)
 """Outcomes of attempts by which nobody was rung."""
 SCOPES = {"phone": "e164", "email": "email"}
 
-Settings = Callable[[str], Memory | None]
+Settings = Callable[[str], Lookup | None]
 """What is in force in a workspace."""
 
 
 class Reserving:
-    def __init__(self, database: Database, memory: Settings, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, lookup: Settings, clock: Callable[[], float]) -> None:
         self._database = database
-        self._memory = memory
+        self._lookup = lookup
         self._clock = clock
 
     async def reserve(self, workspace: str, wish: ReserveAttempt) -> EndReserve:
@@ -56,10 +54,9 @@ class Reserving:
             raise Unavailable(str(error)) from error
 
     async def _reserve(self, workspace: str, wish: ReserveAttempt) -> EndReserve:
-        memory = self._memory(workspace)
-        config = memory.config if memory is not None else None
-        campaign = next((c for c in config.campaigns if c.id == wish.campaign), None) if config else None
-        channel = next((c for c in config.channels if campaign and c.id == campaign.channel), None) if config else None
+        known = self._lookup(workspace)
+        campaign = known.campaigns.get(wish.campaign) if known is not None else None
+        channel = known.channels.get(campaign.channel) if known is not None and campaign is not None else None
         if campaign is None or channel is None:
             return _nobody(wish, "unknown-campaign")
         async with self._database.write(workspace) as connection:
@@ -199,7 +196,7 @@ class _Work:
         intent = law.Intent(
             kind=self._channel.kind,
             purpose=campaign.purpose,
-            guaranteed=campaign.mode in GUARANTEED,
+            guaranteed=campaign.mode not in BEYOND,
             ceiling=campaign.ceiling,
             window_days=campaign.window_days,
             registry_at=registry_at,
@@ -236,9 +233,7 @@ class _Work:
             select(c.scope).where(c.workspace == self._workspace, c.value == row.value, c.scope.in_(scopes))
         )
         listed = {name for (name,) in found}
-        if (
-            row.consent == "express"
-        ):  # given to this company, it is stronger than a country's list, and no more than that
+        if row.consent == "express":  # given to this company: stronger than a country's list, and than no other
             listed.discard(f"registry:{row.country}")
         return "listed" if listed else None
 

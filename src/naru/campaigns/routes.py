@@ -23,6 +23,7 @@ from naru.center import Center
 from naru.reports.routes import as_csv
 from naru.store import tables as db
 from naru.store.database import Database
+from naru.store.rows import shown
 from router import campaigns as rules_of
 from router import inputs
 from router.config import Campaign
@@ -216,7 +217,7 @@ def routes(  # noqa: C901 - one list of routes
                 .order_by(*order)
                 .limit(limit)
             )
-            return [{name: row._mapping[name] for name in LEDGER} for row in rows]
+            return [shown(row) for row in rows]
 
     async def pages(
         who: Principal, id_: str, since: float, after: str, limit: int | None

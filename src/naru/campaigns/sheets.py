@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import openpyxl
-
 from naru.campaigns import numbers
+from router.calendar import is_zone
 
 MAX_ROWS, MAX_COLUMNS, MAX_CELL = 1_000_000, 100, 2_000
 MAX_UNPACKED_BYTES = 1_000_000_000
@@ -120,6 +119,8 @@ def _of_text(path: Path) -> Iterator[list[str]]:
 
 
 def _of_workbook(path: Path) -> Iterator[list[str]]:
+    import openpyxl  # which takes longer to import than all the rest of a start
+
     with path.open("rb") as file:
         try:
             with zipfile.ZipFile(file) as packed:
@@ -166,7 +167,7 @@ def person(line: Line, kind: str, country: str) -> dict[str, Any] | str:
     if consent is None:
         return f"consent '{cells['consent'][:40]}' is none of none, customer, express"
     zone = cells.get("zone") or None
-    if zone is not None and not numbers.is_zone(zone):
+    if zone is not None and not is_zone(zone):
         return f"timezone '{zone[:40]}' does not exist"
     region = (cells.get("region") or "").upper().removeprefix(f"{where}-")[:10] or None
     if not numbers.zones(where, region, zone):

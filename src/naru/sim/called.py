@@ -34,12 +34,13 @@ class OutboundTally(msgspec.Struct):
 class Called:
     """Somebody who is called, or a piece of work. `handling` is the uniform number drawn for the talk."""
 
-    __slots__ = ("agent", "busy_from", "contact", "ends_at", "handling", "number", "team", "words")
+    __slots__ = ("busy_from", "campaign", "contact", "ends_at", "handling", "number", "team")
 
-    def __init__(self, number: int, handling: float) -> None:
+    def __init__(self, campaign: "Campaign", number: int, handling: float) -> None:
+        self.campaign = campaign
         self.number = number
         self.handling = handling
-        self.contact = self.agent = ""
+        self.contact = ""
         self.team = -1
         self.busy_from = self.ends_at = math.inf
 
@@ -78,8 +79,9 @@ class Campaign:
     def thread(self, number: int) -> Thread:
         return Thread(external=f"{self.id}-{number}")
 
-    def identity(self, number: int) -> Identity:
-        return Identity(scope="simulation", kind="external", value=f"{self.id}-{number}")
+    def reserved(self, number: int) -> inputs.Reserved:
+        identity = Identity(scope="simulation", kind="external", value=f"{self.id}-{number}")
+        return inputs.Reserved(person=str(number), identity=identity, thread=self.thread(number))
 
 
 class Outside:
@@ -92,7 +94,6 @@ class Outside:
         self._by_id = {campaign.id: campaign for campaign in campaigns}
         self._reserved: dict[str, Called] = {}
         self._called: dict[str, Called] = {}
-        self._of: dict[str, Campaign] = {}
         self._cut: set[str] = set()
 
     def start(self, t: float) -> None:
@@ -118,20 +119,12 @@ class Outside:
         campaign = self._by_id[effect.campaign]
         reserved = None
         if effect.person is not None:
-            reserved = inputs.Reserved(
-                person=effect.person,
-                identity=campaign.identity(int(effect.person)),
-                thread=campaign.thread(int(effect.person)),
-            )
+            reserved = campaign.reserved(int(effect.person))
         elif campaign.left > 0:
             campaign.left -= 1
-            called = Called(campaign.next(), campaign.handling_number())
+            called = Called(campaign, campaign.next(), campaign.handling_number())
             self._reserved[effect.key] = called
-            reserved = inputs.Reserved(
-                person=str(called.number),
-                identity=campaign.identity(called.number),
-                thread=campaign.thread(called.number),
-            )
+            reserved = campaign.reserved(called.number)
         answer = inputs.EndReserve(campaign=campaign.id, key=effect.key, reserved=reserved, reason="nobody")
         self._world.tell(t, answer)
         unused = self._reserved.pop(effect.key, None)
@@ -158,8 +151,7 @@ class Outside:
 
     def _picked_up(self, t: float, rung: tuple[effects.RingLeg, str]) -> None:
         effect, leg = rung
-        if leg in self._cut:
-            self._cut.discard(leg)
+        if self._was_cut(leg):
             return
         self.tallies[self._by_id[effect.channel].number].live += self._world.counts(t)
         self._world.tell(t, inputs.AnswerLeg(channel=effect.channel, key=effect.key, leg=leg, answered_by="human"))
@@ -169,10 +161,14 @@ class Outside:
 
     def _rang_out(self, t: float, rung: tuple[effects.RingLeg, str]) -> None:
         effect, leg = rung
-        if leg in self._cut:
-            self._cut.discard(leg)
+        if self._was_cut(leg):
             return
         self._world.tell(t, inputs.EndLeg(channel=effect.channel, key=effect.key, leg=leg, cause="no_answer"))
+
+    def _was_cut(self, leg: str) -> bool:
+        was = leg in self._cut
+        self._cut.discard(leg)
+        return was
 
     # -- what has happened
 
@@ -181,15 +177,13 @@ class Outside:
         called = self._reserved.pop(event.attempt)
         called.contact = event.contact
         self._called[event.contact] = called
-        self._of[event.contact] = self._by_id[event.campaign]
 
     def accepted(self, event: events.OfferAccepted, t: float) -> bool:
         """Whether it was a campaign's. The talk begins, unless a phone must ring before."""
         called = self._called.get(event.contact)
         if called is None:
             return False
-        campaign = self._of[event.contact]
-        called.agent = event.agent
+        campaign = called.campaign
         called.team = self._world.team_of[event.agent]
         contact = self._world.pool.contacts[event.contact]
         if campaign.ring is None:
@@ -200,7 +194,7 @@ class Outside:
         return True
 
     def _connected(self, called: Called, t: float) -> None:
-        campaign = self._of[called.contact]
+        campaign = called.campaign
         self.tallies[campaign.number].connected += self._world.counts(t)
         handling = self._world.handling_of(called.team) or campaign.handling
         called.busy_from = t
@@ -209,20 +203,21 @@ class Outside:
 
     def _end_talk(self, t: float, called: Called) -> None:
         if called.contact in self._called and called.ends_at == t:
-            campaign = self._of[called.contact]
+            campaign = called.campaign
             self._world.tell(t, inputs.EndSession(channel=campaign.id, thread=campaign.thread(called.number)))
 
     def completed(self, event: events.ContactCompleted, t: float) -> bool:
         called = self._called.pop(event.contact, None)
         if called is None:
             return False
-        campaign = self._of.pop(event.contact)
+        campaign = called.campaign
         self.tallies[campaign.number].abandoned += event.outcome == "nobody_free" and self._world.counts(t)
-        self.rested(called, campaign, t)
+        self._rested(called, t)
         campaign.over(called)
         return True
 
-    def rested(self, called: Called, campaign: Campaign, t: float) -> None:
+    def _rested(self, called: Called, t: float) -> None:
+        campaign = called.campaign
         busy_s = self._world.in_window(called.busy_from, t)
         if busy_s > 0:
             share = busy_s * self._world.share_of(called.team, campaign.kind)
@@ -232,4 +227,4 @@ class Outside:
 
     def finish(self) -> None:
         for called in self._called.values():
-            self.rested(called, self._of[called.contact], self._world.ends)
+            self._rested(called, self._world.ends)

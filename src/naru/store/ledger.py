@@ -4,13 +4,14 @@ A row is made when leave to call is given (`naru.campaigns.reserving`) and each 
 the record that says so may be projected again after a crash, and an attempt that was given up may be answered late.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from naru.store import tables as db
-from naru.store.rows import put_if_absent
+from naru.store.rows import put_all_if_absent
 from router import events
 
 TALKS_S = 600.0
@@ -89,7 +90,7 @@ async def ended(connection: AsyncConnection, workspace: str, event: events.Conta
             update(db.prospects).where(p.workspace == workspace, p.id == person.id).values(_turn(row, person, event, t))
         )
     if row is not None and event.disposition in row.after["refusals"]:
-        await refuse(connection, workspace, row.value, "said so", event.by or "agent", t)
+        await refuse(connection, workspace, [row.value], "said so", event.by or "agent", t)
 
 
 def _turn(row: Any, person: Any, event: events.ContactCompleted, t: float) -> dict[str, Any]:
@@ -98,40 +99,37 @@ def _turn(row: Any, person: Any, event: events.ContactCompleted, t: float) -> di
     if row is None or event.outcome in FREE_AGAIN:  # an agent looked and did not dial, or was too late to
         return {**now, "state": "ready", "next_at": t + 60.0}
     tried = person.attempts + 1
-    retry_s = row.after["retry_s"].get(event.disposition or "", row.after["retry_s"].get(event.outcome))
     now["attempts"] = tried
     if event.outcome in LOCKS:  # a machine may have been a person who was taken for one
         now["lock_until"] = t + row.after[LOCKS[event.outcome]]
-    if event.outcome == "nobody_free":
-        retry_s = 0.0
-    if event.outcome == "cut_short":
-        retry_s = row.after["retry_s"].get("no_answer")
+    retry_s = _retry_s(row.after["retry_s"], event)
     if retry_s is None or tried >= row.after["most"]:
         return {**now, "state": "done"}
     return {**now, "state": "ready", "next_at": t + retry_s}
 
 
+def _retry_s(given: dict[str, float], event: events.ContactCompleted) -> float | None:
+    """After how long a person is tried again, by what the agent says of the talk or by how the line ended; None: never."""
+    if event.outcome == "nobody_free":
+        return 0.0
+    if event.outcome == "cut_short":
+        return given.get("no_answer")
+    return given.get(event.disposition or "", given.get(event.outcome))
+
+
 async def refuse(
     connection: AsyncConnection,
     workspace: str,
-    value: str,
+    values: Sequence[str],
     source: str,
     by: str,
     t: float,
     scope: str = "workspace",
 ) -> None:
-    """A number is on a list from now on, and whoever was to be called by it is not."""
+    """Numbers are on a list from now on, and whoever was to be called by one of them is not."""
     p = db.prospects.c
-    await put_if_absent(
-        connection,
-        db.suppressions,
-        workspace=workspace,
-        scope=scope,
-        value=value,
-        source=source,
-        made_by=by,
-        made_at=t,
-    )
+    row = {"workspace": workspace, "scope": scope, "source": source, "made_by": by, "made_at": t}
+    await put_all_if_absent(connection, db.suppressions, [{**row, "value": value} for value in values])
     if scope == "workspace":
-        where = (p.workspace == workspace) & (p.value == value) & (p.state == "ready")
+        where = (p.workspace == workspace) & p.value.in_(values) & (p.state == "ready")
         await connection.execute(update(db.prospects).where(where).values(state="done", outcome="listed", changed_at=t))

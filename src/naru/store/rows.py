@@ -8,6 +8,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
+def shown(row: Any) -> dict[str, Any]:
+    """A row as its workspace is shown it."""
+    return {name: value for name, value in row._mapping.items() if name != "workspace"}
+
+
 async def put_if_absent(connection: AsyncConnection, table: Table, **values: Any) -> None:
     await put_all_if_absent(connection, table, [values])
 

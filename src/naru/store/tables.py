@@ -274,6 +274,7 @@ prospect_lists = Table(
     Column("made_by", String, nullable=False),
     Column("made_at", Float, nullable=False),
     Column("state", String, nullable=False),
+    Column("reader", String, nullable=False),
     Column("rows", Integer, nullable=False),
     Column("taken", Integer, nullable=False),
     Column("twice", Integer, nullable=False),
