@@ -117,8 +117,12 @@ def decline_open(turn: Turn, contact: Contact, offer: Offer, reason: str | None)
 
 
 def timed_out(turn: Turn, contact: Contact, lateness_s: float) -> None:
+    """An agent whose phone nobody has said to ring has let nothing ring: the worker that dials it is away, say."""
     offer = contact.offer
     assert offer is not None
+    if turn.pool.rings_at_once(contact) and offer.leg is None:
+        withdraw(turn, contact, "leg-unknown", cools_until=turn.now + LEG_COOLDOWN_S)
+        return
     hang_up(turn, contact, offer)
     turn.emit(
         events.OfferTimedOut(

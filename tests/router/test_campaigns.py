@@ -431,11 +431,20 @@ def test_an_agent_whose_phone_fails_alone_costs_the_answer(cause: str) -> None:
 
 def test_an_agent_who_does_not_pick_up_is_not_given_the_next_one_too() -> None:
     story = Outreach(here=("mina",))
-    story.picks_up(story.line())
+    call = next(effect for effect in story.picks_up(story.line()).effects if isinstance(effect, RingLeg))
+    story.claims(call)
+    story.tell(inputs.EndSend(key=call.key, result="accepted", externals=("l",)))
     story.wait(2.1)
     assert story.outcomes() == ["nobody_free"] and story.counted() == (1, 1)
     assert story.pool.agents["mina"].presence == "unresponsive"
     assert story.kept() == []
+
+
+def test_an_agent_whose_phone_nobody_dialled_is_not_blamed() -> None:
+    story = Outreach(here=("mina",))
+    story.picks_up(story.line())
+    story.wait(2.1)
+    assert story.outcomes() == ["nobody_free"] and story.pool.agents["mina"].presence == "available"
 
 
 def test_an_agent_who_was_asked_at_the_last_moment_is_not_blamed() -> None:
