@@ -305,9 +305,10 @@ class _Work:
         )
 
     def _reserved(self, row: Any) -> EndReserve:
-        # A call and a mail are conversations of their own; any other message goes on with the one that there is.
+        # A call and a mail are conversations of their own, named as a Message-ID can carry it (`letters`); any other message
+        # goes on with the one that there is.
         kind = {"voice": "call", "email": "email"}.get(self._channel.kind, "dm")
-        external = row.value if kind == "dm" else f"attempt:{self._wish.key}"
+        external = row.value if kind == "dm" else self._wish.key.replace("-", "")
         attributes = {key: str(value) for key, value in row.attributes.items()}
         return EndReserve(
             campaign=self._wish.campaign,
