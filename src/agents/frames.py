@@ -28,11 +28,13 @@ class Customer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CallbackView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The customer is not on the line and will be rung at this number: not before `at`, after `tries` without an answer."""
+    """The customer is not on the line and will be rung at this number: not before `at`, after `tries` without an answer.
+    `customer_first`: before the agent's own phone."""
 
     number: str
     tries: int = 0
     at: float | None = None
+    customer_first: bool = False
 
 
 class OfferView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -287,7 +289,7 @@ def offer_view(pool: Pool, contact: Contact) -> OfferView:
         language=contact.language,
         attributes=contact.attributes,
         direction=contact.direction,
-        callback=callback_view(contact),
+        callback=callback_view(pool, contact),
         campaign=contact.campaign,
     )
 
@@ -297,9 +299,11 @@ def script_of(pool: Pool, contact: Contact) -> str:
     return "" if campaign is None else campaign.script[:MAX_SCRIPT]
 
 
-def callback_view(contact: Contact) -> CallbackView | None:
+def callback_view(pool: Pool, contact: Contact) -> CallbackView | None:
     callback = contact.callback
-    return None if callback is None else CallbackView(callback.number, callback.tries, callback.at)
+    if callback is None:
+        return None
+    return CallbackView(callback.number, callback.tries, callback.at, pool.calls_customer_first(contact))
 
 
 def parts_in(contact: Contact) -> dict[str, str]:
@@ -341,7 +345,7 @@ def contact_view(pool: Pool, contact: Contact, viewer: str | None = None) -> Con
         participants=participants_view(contact),
         reply=conversation.policy,
         replies=conversation.replies,
-        callback=callback_view(contact),
+        callback=callback_view(pool, contact),
         campaign=contact.campaign,
         script=script_of(pool, contact),
     )

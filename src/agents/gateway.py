@@ -23,7 +23,7 @@ from agents.ports import Bus, Chance, Clock, Files, History, NotRetained, Past
 from agents.presence import Leases
 from agents.softphone import Resolve, softphone_of
 from agents.why import Whys, language_of
-from router.inputs import CancelCallback, Input, OrderCallback, StartContact
+from router.inputs import Input, StartContact
 from router.memory import Contact
 from router.model import Identity, Kind, Thread
 from router.state import Pool
@@ -52,31 +52,6 @@ class Start(Args):
     queue: Id | None = None
     subject: Annotated[str, Field(max_length=400)] | None = None
     text: Annotated[str, Field(max_length=commands.MAX_TEXT)] = ""
-
-
-class Callback(Args):
-    """`number` is in E.164 form; `at` is seconds since 1970, and none: as soon as it is the customer's turn."""
-
-    channel: Id
-    number: Annotated[str, Field(pattern=r"^\+?[0-9][0-9 ()-]{3,30}$")]
-    name: Annotated[str, Field(max_length=100)] | None = None
-    queue: Id | None = None
-    at: Annotated[float, Field(ge=0, le=2**40)] | None = None
-    agent: Id | None = None
-    language: Annotated[str, Field(max_length=10)] | None = None
-    attributes: Annotated[dict[Id, Annotated[str, Field(max_length=200)]], Field(max_length=20)] = {}
-
-    def order(self) -> OrderCallback:
-        number = "".join(letter for letter in self.number if letter in "+0123456789")
-        return OrderCallback(
-            channel=self.channel,
-            identity=Identity(scope="e164", kind="phone", value=number, name=self.name),
-            queue=self.queue,
-            at=self.at,
-            prefers=self.agent,
-            language=self.language,
-            attributes=self.attributes,
-        )
 
 
 def routes(  # noqa: C901 - one list of routes
@@ -180,26 +155,6 @@ def routes(  # noqa: C901 - one list of routes
         )
         answer, position = await desk.ask(who.workspace, who.id, key[:200], wish, content)
         return passed_on(response, answer, position)
-
-    @router.get("/callbacks", operation_id="list_callbacks")
-    async def callbacks(who: Who) -> dict[str, Any]:
-        """Who is to be called back: those whose time has not come, and those in line."""
-        require("agent", who)
-        pool = pool_of(who)
-        known = [contact for id_ in pool.memory.callbacks.values() if (contact := pool.contacts.get(id_))]
-        return {"items": [plain(contact_view(pool, contact, who.agent)) for contact in known]}
-
-    @router.post("/callbacks", operation_id="order_callback", status_code=201)
-    async def order_callback(request: Request, response: Response, who: Who, body: Callback) -> Taken:
-        """Somebody is to be called, soonest or from a time on: the agent's phone rings first, then the customer's."""
-        require("agent", who)
-        return await ask(desk, chance, request, response, who, body.order())
-
-    @router.delete("/callbacks/{id_}", operation_id="cancel_callback")
-    async def cancel_callback(request: Request, response: Response, who: Who, id_: str) -> Taken:
-        require("agent", who)
-        wish = CancelCallback(contact=id_, by=who.agent or who.id)
-        return await ask(desk, chance, request, response, who, wish)
 
     @router.get("/contacts/{id_}", operation_id="get_contact")
     async def contact(who: Who, id_: str) -> dict[str, Any]:

@@ -152,11 +152,14 @@ def _leg_answered(account: Account, event: Mapping[str, Any], leg: str) -> Move:
     by = AMD.get(words[3]) if len(words) > 3 else None
     body = AnswerLeg(channel=account.channel, key=leg.removeprefix(LEG), leg=leg, answered_by=by)
     recorded = _recording(account, contact) if side == "customer" else ()
+    answered = (*into_room(contact, leg, is_muted=side == "monitor"), *recorded)
+    if side == "first":
+        answered = (music(account, leg),)
     return Move(
         about=leg,
         item=Item(f"{leg}:answered", body),
         asked=True,
-        then=(*into_room(contact, leg, is_muted=side == "monitor"), *recorded) if contact else (),
+        then=answered if contact else (),
         refused=(hang_up(leg),),
     )
 
@@ -316,7 +319,7 @@ def ring(account: Account, effect: RingLeg) -> Steps:
     us. What is dialled into a dialplan tells us of nothing, so its events are asked for.
     """
     key, contact, side, address = effect.key, effect.contact, effect.side, effect.address
-    is_outside = side == "customer" or address.startswith("+")
+    is_outside = side in ("customer", "first") or address.startswith("+")
     form = account.setting("trunk_endpoint" if is_outside else "agent_endpoint", "PJSIP/{address}")
     caller, leg = effect.caller_id or account.setting("number"), f"{LEG}{key}"
     dialled = (
@@ -325,9 +328,9 @@ def ring(account: Account, effect: RingLeg) -> Steps:
         *((("callerId", caller),) if caller else ()),
     )
     context, path = account.setting("amd_context"), f"channels/{quote(leg, safe='')}"
-    if side == "customer" and context:
+    if side in ("customer", "first") and context:
         query = (*dialled, ("context", context), ("extension", "s"), ("priority", "1"))
-        body = msgspec.json.encode({"variables": {"ROOM_CONTACT": contact}})
+        body = msgspec.json.encode({"variables": {"ROOM_CONTACT": contact, "ROOM_SIDE": side}})
         events = f"applications/{quote(app(account), safe='')}/subscription"
         listens = Step(method="POST", path=events, query=(("eventSource", f"channel:{leg}"),))
         return Steps((Step(method="POST", path=path, query=query, body=body, fine=(409,)), listens), leg)

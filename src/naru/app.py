@@ -15,6 +15,7 @@ import httpx2
 import structlog
 from fastapi import FastAPI, HTTPException
 
+import agents.callbacks
 import agents.customers
 import agents.gateway
 import agents.ports
@@ -54,8 +55,8 @@ from naru.bus import topics
 from naru.bus.base import EVENTS, IN, JOURNAL, LogUnavailable
 from naru.bus.kafka import KafkaLog, KafkaTopic
 from naru.bus.sqlite import SqliteLog
+from naru.campaigns import numbers
 from naru.campaigns.lists import Lists
-from naru.campaigns.numbers import country_of_zone
 from naru.campaigns.reserving import Reserving
 from naru.center import SPOOL, Center, TooLarge
 from naru.explain import Pasts
@@ -379,7 +380,12 @@ class Naru:
     def country_of(self, workspace: str) -> str:
         """The country of numbers that name none: that of the workspace's time zone."""
         lookup = self.lookup_of(workspace)
-        return country_of_zone(lookup.config.timezone if lookup is not None else "") or "KR"
+        return numbers.country_of_zone(lookup.config.timezone if lookup is not None else "") or "KR"
+
+    def zones_of(self, workspace: str, number: str) -> tuple[str, ...]:
+        """Each zone in which whoever has this number may be; none where it is no number."""
+        known = numbers.normal(number, self.country_of(workspace))
+        return numbers.zones(known[1]) if known is not None else ()
 
     def policy_of(self, account: Account) -> ReplyPolicy:
         """What may be answered where a message says nothing of its own."""
@@ -419,6 +425,9 @@ class Naru:
             )
             app.include_router(
                 agents.customers.routes(self.desk_bus, self.accounts, self.history, self.files, new_token)
+            )
+            app.include_router(
+                agents.callbacks.routes(self.desk_bus, self.accounts, self.files, new_token, self.zones_of)
             )
             app.include_router(
                 naru.admin.routes.routes(

@@ -1,9 +1,10 @@
 """Callbacks: whoever waits on the phone may hang up and keep the place in line, and is rung when it is reached.
 
 The contact waits on like any other, only that nobody is on the line. When it is offered the agent's phone rings first,
-and the customer's when that is answered. A customer who does not answer is tried again later, so many times. One who
-asked for a certain time comes into the line at that time. Whoever calls again meanwhile gets the place that was kept,
-and is not called back besides.
+and the customer's when that is answered; or, where the queue says so, the customer's first, and the agent is kept for
+the talk meanwhile. A customer who does not answer is tried again later, so many times. One who asked for a certain time
+comes into the line at that time. Whoever calls again meanwhile gets the place that was kept, and is not called back
+besides.
 """
 
 import msgspec
@@ -43,14 +44,15 @@ def due(turn: Turn, contact: Contact) -> None:
 
 
 def unreached(turn: Turn, contact: Contact, cause: str) -> None:
-    """Nobody answered: the agent is free for others, and the customer is tried again later or no more."""
+    """Nobody answered: the agent, if one held it, is free for others; the customer is tried again later or no more."""
     assert contact.callback is not None
-    agent, tries = contact.agent or "", contact.callback.tries
+    agent, tries = contact.agent, contact.callback.tries
     if tries < len(AGAIN_S):
         turn.emit(events.CallbackFailed(contact=contact.id, cause=cause, again_at=turn.now + AGAIN_S[tries]))
     else:
         turn.emit(events.ContactCompleted(contact=contact.id, outcome="unreached"))
-    after_work(turn, agent)
+    if agent is not None:
+        after_work(turn, agent)
 
 
 def cancel(turn: Turn, wish: CancelCallback) -> Answer:

@@ -10,12 +10,12 @@ from router import callbacks, campaigns, events, lines
 from router.effects import CancelLeg, Deliver, EndCaller, RingLeg
 from router.inputs import AnswerLeg, ClaimSend, EndCall, EndLeg, EndSend, LeaveLine, ReceiveCall
 from router.intake import customer_left, finish, open_channel, open_conversation, open_inbound
-from router.memory import Contact, Send
+from router.memory import Contact, Offer, Send, Side, leg_key
 from router.model import conversation_id
-from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, decline_open, joined, over
+from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, decline_open, joined, over, ring_agent
 from router.presence import after_work
 from router.replies import overtook
-from router.talks import Side, leg_key, ring_customer, set_manner
+from router.talks import ring_customer, set_manner
 from router.turn import OK, Answer, Refusal, Turn
 from router.waits import end
 
@@ -80,7 +80,8 @@ def _contact_of_call(turn: Turn, channel: str, call: str) -> Contact | None:
     return None
 
 
-# -- legs: an offer's own has the offer's id as key; those of a contact that an agent holds are named by `talks.leg_key`
+# -- legs: an offer's own has the offer's id as key; those of a contact that an agent holds, and of a callback that rings
+# its customer first, are named by `leg_key`
 
 
 def _talks(turn: Turn, channel: str) -> Iterator[Contact]:
@@ -89,12 +90,16 @@ def _talks(turn: Turn, channel: str) -> Iterator[Contact]:
 
 
 def _awaited(turn: Turn, channel: str, key: str) -> tuple[Contact, Side] | None:
-    """The contact, held by an agent, that waits for this leg to be answered."""
+    """The contact, held by an agent or, as a callback, offered to one, that waits for this leg to be answered."""
     for contact in _talks(turn, channel):
         if contact.leg is None and key == leg_key(contact, "agent"):
             return contact, "agent"
         if contact.call is None and key == leg_key(contact, "customer"):
             return contact, "customer"
+    for id_ in turn.pool.memory.callbacks.values():
+        offered = turn.pool.contacts[id_]
+        if offered.status == "offered" and offered.channel == channel and key == leg_key(offered, "customer"):
+            return offered, "customer"
     return None
 
 
@@ -113,6 +118,8 @@ def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
     if dialled is not None:
         return lines.answered(turn, dialled, wish)
     offered = turn.pool.contact_of_offer(wish.key)
+    if offered is not None and turn.pool.rings_customer(offered):
+        raise Refusal(409, "customer-first")
     if offered is not None:
         accepted(turn, offered)
         return _agent_answered(turn, offered, wish.leg)
@@ -121,6 +128,8 @@ def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
             return _agent_answered(turn, contact, wish.leg)
         case contact, _:
             by = wish.answered_by
+            if contact.offer is not None:
+                return _came_first(turn, contact, contact.offer, wish)
             turn.emit(events.LegJoined(contact=contact.id, leg=wish.leg, side="customer", answered_by=by))
             return Answer(contact=contact.id)
     guest = _guest(turn, wish.channel, wish.key, wish.leg)
@@ -140,6 +149,17 @@ def _agent_answered(turn: Turn, contact: Contact, leg: str) -> Answer:
             campaigns.ask_again(turn, contact)
             return Answer(contact=contact.id)
         ring_customer(turn, contact, leg_key(contact, "customer"))
+    return Answer(contact=contact.id)
+
+
+def _came_first(turn: Turn, contact: Contact, offer: Offer, wish: AnswerLeg) -> Answer:
+    """The customer of a callback has answered, and hears music: now the agent's phone rings."""
+    if wish.answered_by in ("machine", "fax"):
+        turn.do(CancelLeg(channel=contact.channel, leg=wish.leg))
+        _unreached(turn, contact, "customer", wish.answered_by)
+        return Answer(contact=contact.id)
+    turn.emit(events.LegJoined(contact=contact.id, leg=wish.leg, side="customer", answered_by=wish.answered_by))
+    ring_agent(turn, contact, offer.agent, offer.id)
     return Answer(contact=contact.id)
 
 
@@ -218,7 +238,12 @@ def _unanswered(turn: Turn, contact: Contact, cause: str) -> None:
 def _unreached(turn: Turn, contact: Contact, side: Side, cause: str) -> None:
     """A phone that was dialled for a contact in an agent's hands did not answer, or could not be dialled."""
     agent = contact.agent or ""
-    if side == "customer":
+    if contact.offer is not None:
+        id_, agent = contact.offer.id, contact.offer.agent
+        turn.emit(events.OfferWithdrawn(offer=id_, contact=contact.id, agent=agent, reason=f"customer-{cause}"))
+        callbacks.unreached(turn, contact, cause)
+        after_work(turn, agent)
+    elif side == "customer":
         if contact.leg is not None:
             turn.do(CancelLeg(channel=contact.channel, leg=contact.leg))
         if contact.callback is not None:

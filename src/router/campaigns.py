@@ -16,11 +16,11 @@ from router.effects import ReserveAttempt
 from router.inputs import EndReserve, Reserved, SetCampaign, WakeCampaign
 from router.intake import open_conversation
 from router.lines import connect, give_up, longest_idle
-from router.memory import Agent, Asked, Campaign, Contact, Conversation
+from router.memory import Agent, Asked, Campaign, Contact, Conversation, leg_key
 from router.model import conversation_id, derive_id
 from router.offers import make
 from router.state import Pool
-from router.talks import leg_key, ring_customer
+from router.talks import ring_customer
 from router.turn import OK, Answer, Refusal, Turn
 
 SILENT_S = 3.0

@@ -74,7 +74,8 @@ class Queue(Value, frozen=True, kw_only=True):
     to `overflow_queue`, or ends.
 
     `hours` names a calendar (else the brand's holds): steps, `max_wait_s`, `first_reply_s` and the target count while
-    it is open, and `when_closed` says what becomes of contacts that come while it is not.
+    it is open, and `when_closed` says what becomes of contacts that come while it is not. `call_first` says whose
+    phone a callback rings first: the agent's, or the customer's, for whom an agent is kept (with `leg: ring`).
     """
 
     id: Slug
@@ -100,6 +101,7 @@ class Queue(Value, frozen=True, kw_only=True):
     auto_accept: bool = False
     prefer_for_s: Seconds = 60
     leg: Literal["ring", "on_accept"] = "ring"
+    call_first: Literal["agent", "customer"] = "agent"
     dispositions: Annotated[tuple[Slug, ...], Meta(max_length=200)] = ()
 
     @property

@@ -35,7 +35,7 @@ class CopyFiles(Effect, frozen=True, kw_only=True):
 
 class RingLeg(Effect, frozen=True, kw_only=True):
     """Dial an agent's phone (`side` agent), a customer's, or a supervisor's who listens unheard (`monitor`), and let it
-    into the contact's room when answered.
+    into the contact's room when answered. A customer's that rings before any agent's (`first`) hears music until then.
 
     `caller_id` is shown instead of the channel's number. `at_once`: somebody is on the line already, so a phone that can
     picks up by itself.

@@ -12,7 +12,7 @@ from router.config import Config
 from router.dialing import Pace
 from router.effects import AnyEffect
 from router.forecast import Forecast
-from router.model import Identity, Kind, Manner, ReplyPolicy, Requirement, Role, SendStatus, Thread
+from router.model import Identity, Kind, Manner, ReplyPolicy, Requirement, Role, SendStatus, Thread, derive_id
 
 LOST_OFFER_S = 5.0
 """How long a lost agent keeps an open offer."""
@@ -131,6 +131,8 @@ class Contact(msgspec.Struct, gc=False):
     """False: a campaign's work for which nobody's phone rings, whatever its channel."""
     reach_by: float | None = None
     """Somebody has answered our call, and must have reached an agent by then."""
+    called_back: bool = False
+    """The customer has answered before any agent's phone rang, and is sent away by nothing."""
 
     @property
     def is_outbound(self) -> bool:
@@ -143,6 +145,15 @@ class Contact(msgspec.Struct, gc=False):
         return self.kind == "voice" and (
             self.call is not None or self.callback is not None or (self.direction == "outbound" and self.rings)
         )
+
+
+Side = Literal["agent", "customer"]
+LEG_NAMES: dict[Side, str] = {"agent": "leg", "customer": "customer-leg"}
+
+
+def leg_key(contact: Contact, side: Side) -> str:
+    """The key of a leg that is dialled for a contact in an agent's hands, or for a callback in an offer."""
+    return derive_id(LEG_NAMES[side], contact.id, str(contact.attempt))
 
 
 class Conversation(msgspec.Struct, gc=False):

@@ -8,10 +8,10 @@ from router import capacity, events
 from router.effects import CancelLeg, JoinCaller, RingLeg
 from router.eligible import used_units
 from router.inputs import AcceptOffer, DeclineOffer
-from router.memory import Agent, Contact, Offer
+from router.memory import Agent, Contact, Offer, leg_key
 from router.model import ByHand, derive_id
 from router.presence import after_work, free_those_who_wait_for
-from router.talks import renew_manners
+from router.talks import CUSTOMER_RINGS_S, renew_manners, ring_customer
 from router.turn import Answer, Refusal, Turn
 from router.waits import pass_on
 
@@ -26,6 +26,8 @@ OUTAGE_S = 5.0
 
 def make(turn: Turn, contact: Contact, agent: Agent, hand: ByHand | None = None) -> None:
     queue = turn.pool.queue(contact)
+    customer_first = turn.pool.calls_customer_first(contact)
+    before_s = CUSTOMER_RINGS_S if customer_first else 0.0
     attempt = contact.attempt + 1
     offer = derive_id("offer", contact.id, str(attempt))
     turn.emit(
@@ -34,11 +36,13 @@ def make(turn: Turn, contact: Contact, agent: Agent, hand: ByHand | None = None)
             contact=contact.id,
             agent=agent.id,
             attempt=attempt,
-            shown_until=turn.now + queue.offer_timeout_s,
+            shown_until=turn.now + before_s + queue.offer_timeout_s,
             hand=hand,
         )
     )
-    if turn.pool.rings_at_once(contact):
+    if customer_first:
+        ring_customer(turn, contact, leg_key(contact, "customer"), side="first")
+    elif turn.pool.rings_at_once(contact):
         ring_agent(turn, contact, agent.id, offer)
     elif queue.auto_accept and not contact.has_legs:
         accepted(turn, contact)
@@ -54,13 +58,15 @@ def ring_agent(turn: Turn, contact: Contact, agent: str, key: str) -> None:
             side="agent",
             address=(profile.phone if profile else None) or "",
             timeout_s=turn.pool.queue(contact).offer_timeout_s,
-            at_once=contact.reach_by is not None,
+            at_once=contact.reach_by is not None or contact.called_back,
         )
     )
 
 
 def accept(turn: Turn, wish: AcceptOffer) -> Answer:
     contact, _ = _open_offer(turn, wish.offer, wish.agent)
+    if turn.pool.rings_customer(contact):
+        raise Refusal(409, "customer-first")
     if turn.pool.rings_at_once(contact):
         raise Refusal(409, "answer-the-phone")
     accepted(turn, contact)
@@ -157,9 +163,11 @@ def over(turn: Turn, contact: Contact, agent: str) -> None:
 
 
 def hang_up(turn: Turn, contact: Contact, offer: Offer) -> None:
-    """Stop the agent's phone from ringing. A leg whose name we do not know yet is cancelled when we learn it."""
-    if offer.leg is not None:
-        turn.do(CancelLeg(channel=contact.channel, leg=offer.leg))
+    """Stop the agent's phone from ringing, or the customer's who would be called first. A leg whose name we do not know yet
+    is cancelled when we learn it."""
+    for leg in (offer.leg, contact.ringing):
+        if leg is not None:
+            turn.do(CancelLeg(channel=contact.channel, leg=leg))
 
 
 def joined(turn: Turn, contact: Contact, leg: str) -> None:

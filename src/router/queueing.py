@@ -46,6 +46,6 @@ def tier(contact: Contact, queue: Queue) -> int:
 def next_step(contact: Contact, queue: Queue) -> Step | None:
     """The step that a waiting contact comes to next. None hurries one that had lain there before us, or touches somebody
     who has answered our call, and whoever was promised a callback is not sent away."""
-    stays = contact.patient or contact.reach_by is not None
+    stays = contact.patient or contact.reach_by is not None or contact.called_back
     following = queue.steps[contact.step] if contact.step < len(queue.steps) and not stays else None
     return None if following is None or (contact.callback is not None and following.end is not None) else following

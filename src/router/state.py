@@ -45,6 +45,7 @@ from router.memory import (
     Stats,
     Status,
     external_key,
+    leg_key,
 )
 from router.model import RECEIPT_RANK, Kind, Requirement
 from router.queueing import ARRIVAL, next_step, place
@@ -236,6 +237,19 @@ class Pool:
         if contact.campaign is not None:
             return contact.call is not None
         return contact.has_legs and self.queue(contact).leg == "ring"
+
+    def calls_customer_first(self, contact: Contact) -> bool:
+        """Whether a callback rings its customer's phone before its agent's."""
+        return (
+            contact.callback is not None
+            and self.rings_at_once(contact)
+            and self.queue(contact).call_first == "customer"
+        )
+
+    def rings_customer(self, contact: Contact) -> bool:
+        """Whether its customer's phone rings before any agent has it, or is about to."""
+        ordered = contact.ringing is not None or leg_key(contact, "customer") in self.memory.sends
+        return contact.status == "offered" and contact.callback is not None and ordered
 
     # -- campaigns
 
@@ -912,6 +926,7 @@ def _offer_back(pool: Pool, event: Any, excluded_until: float | None) -> Agent:
     pool._release(contact)
     contact.status = "queued"
     contact.since = pool.t
+    contact.ringing = None
     if excluded_until is not None:
         contact.excluded[event.agent] = excluded_until
         while len(contact.excluded) > 8:
@@ -1103,6 +1118,7 @@ def _leg_joined(pool: Pool, event: events.LegJoined) -> None:
         contact.leg = event.leg
     else:
         contact.call = event.leg
+        contact.called_back = contact.offer is not None
         _no_callback(pool, contact)
         if contact.campaign is not None:
             outbound.joined(pool, contact)
@@ -1187,7 +1203,7 @@ def _send_ended(pool: Pool, event: events.SendEnded) -> None:
     leg = event.externals[0]
     if offered is not None and offered.offer is not None:
         offered.offer.leg = leg
-    elif contact is not None and contact.status == "dialling":
+    elif contact is not None and (contact.status == "dialling" or _rings_first(contact, event.key)):
         contact.ringing = leg
     elif contact is None or contact.agent is None:
         return
@@ -1195,6 +1211,10 @@ def _send_ended(pool: Pool, event: events.SendEnded) -> None:
         guest.ringing = leg if guest.leg is None else None
     elif leg not in (contact.leg, contact.call):
         contact.ringing = leg
+
+
+def _rings_first(contact: Contact, key: str) -> bool:
+    return contact.status == "offered" and contact.call is None and key == leg_key(contact, "customer")
 
 
 def _delivered(pool: Pool, effect: Deliver, event: events.SendEnded) -> None:

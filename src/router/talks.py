@@ -7,22 +7,21 @@ from typing import Literal
 from router import events
 from router.effects import CancelLeg, HoldCaller, JoinCaller, RingLeg, SetManner
 from router.memory import Contact
-from router.model import Manner, derive_id
+from router.model import Manner
 from router.presence import after_work
 from router.turn import Turn
 
 CUSTOMER_RINGS_S = 45.0
 """How long a customer's phone rings when an agent calls."""
-Side = Literal["agent", "customer"]
-LEG_NAMES: dict[Side, str] = {"agent": "leg", "customer": "customer-leg"}
 
 
-def leg_key(contact: Contact, side: Side) -> str:
-    """The key of a leg that is dialled for a contact in an agent's hands."""
-    return derive_id(LEG_NAMES[side], contact.id, str(contact.attempt))
-
-
-def ring_customer(turn: Turn, contact: Contact, key: str, timeout_s: float = CUSTOMER_RINGS_S) -> None:
+def ring_customer(
+    turn: Turn,
+    contact: Contact,
+    key: str,
+    timeout_s: float = CUSTOMER_RINGS_S,
+    side: Literal["customer", "first"] = "customer",
+) -> None:
     """Dial the customer's phone: the number that was promised a call, else the customer's own. A campaign shows its own
     number."""
     callback, rules = contact.callback, turn.pool.lookup.campaigns.get(contact.campaign or "")
@@ -31,7 +30,7 @@ def ring_customer(turn: Turn, contact: Contact, key: str, timeout_s: float = CUS
             channel=contact.channel,
             key=key,
             contact=contact.id,
-            side="customer",
+            side=side,
             address=callback.number if callback else turn.pool.conversations[contact.conversation].identity.value,
             timeout_s=timeout_s,
             caller_id=rules.caller_id if rules is not None else None,

@@ -72,6 +72,7 @@ rules: [{{id: orders, when: {{field: attributes.intent, op: eq, value: order}}, 
 queues:
 - {{id: orders, name: Orders, wrap_up_s: {wrap_up_s}, offer_timeout_s: 3}}
 - {{id: care, name: Care, wrap_up_s: {wrap_up_s}, offer_timeout_s: 3}}
+- {{id: first, name: Customers first, wrap_up_s: {wrap_up_s}, offer_timeout_s: 3, call_first: customer}}
 campaigns:
 - {{id: renewals, name: Renewals, channel: phone, queue: care, mode: progressive, most_attempts: 1}}
 agents:
@@ -619,6 +620,39 @@ async def called_back(it: House) -> None:
     await it.finish("agent1", waits["id"])
 
 
+async def called_back_first(it: House) -> None:
+    """The customer's phone rings before any agent's, plays music once answered, and then both hear each other.
+
+    One that is busy costs the agent nothing."""
+    order = {"channel": "phone", "number": "+82" + CALLER[1:], "queue": "first"}
+    it.phones.answers = lambda user: "busy" if user == "caller" else "answer"
+    await it.do("agent1", "status", presence="available")
+    busy = it.center.request("POST", "/v1/callbacks", json=order).json()["contact"]
+    ended = await it.desks["agent1"].next("offer_ended")
+    assert (ended["contact"], ended["reason"]) == (busy, "customer-busy"), ended
+    await it.contact_is(busy, status="scheduled")
+    assert it.center.request("DELETE", f"/v1/callbacks/{busy}").status_code == 200
+
+    it.phones.calls.clear()
+    it.phones.answers = lambda user: "ring" if user == "agent1" else "answer"
+    made = it.center.request("POST", "/v1/callbacks", json=order).json()["contact"]
+    customer = await it.leg("caller")
+    await it.hears(customer, MUSIC_HZ)
+    await until(
+        lambda: any(call.user == "agent1" for call in it.phones.calls.values()), "the agent's phone did not ring"
+    )
+    it.phones.answers = lambda user: "answer"
+    await it.contact_is(made, status="queued")
+    await it.do("agent1", "status", presence="available")
+    leg = await it.leg("agent1")
+    await it.hears(customer, TONES["agent1"])
+    await it.hears(leg, TONES["caller"])
+    await it.phones.hang_up(customer)
+    await it.is_over(leg)
+    await it.contact_is(made, status="wrapping", agent="agent1")
+    await it.finish("agent1", made)
+
+
 async def message_left(it: House) -> None:
     """Whoever waits presses the other key and speaks after the tone: an agent gets the recording, with the voice in it."""
     call = await it.calls()
@@ -842,6 +876,7 @@ WALK: tuple[Scene, ...] = (
     whispered_to_whoever_has_it,
     whispers_over_a_broken_socket,
     called_back,
+    called_back_first,
     message_left,
     menu_key,
     unrecorded,

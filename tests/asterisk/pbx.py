@@ -59,7 +59,7 @@ exten => _1588X.,1,Stasis(naru,inbound,${EXTEN})
  same => n,Hangup()
 [naru-amd]
 exten => s,1,AMD()
- same => n,Stasis(menu,leg,${ROOM_CONTACT},customer,${AMDSTATUS})
+ same => n,Stasis(menu,leg,${ROOM_CONTACT},${ROOM_SIDE},${AMDSTATUS})
  same => n,Hangup()
 """
 ENDPOINT = """

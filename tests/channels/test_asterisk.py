@@ -80,7 +80,7 @@ def test_a_customers_phone_is_listened_to_where_the_dialplan_can() -> None:
     dial, told = Asterisk().write(ours, customer, None, 0).steps
     query = {"endpoint": "PJSIP/+8210", "timeout": "45", "callerId": "15881234"}
     assert dict(dial.query) == {**query, "context": "naru-amd", "extension": "s", "priority": "1"}
-    assert (dial.body, dial.fine) == (b'{"variables":{"ROOM_CONTACT":"k1"}}', (409,))
+    assert (dial.body, dial.fine) == (b'{"variables":{"ROOM_CONTACT":"k1","ROOM_SIDE":"customer"}}', (409,))
     assert (told.path, told.query) == ("applications/naru/subscription", (("eventSource", "channel:naru-k"),))
     assert told.fine == (), "a phone of whose end nobody would tell has not been dialled"
     assert len(Asterisk().write(ours, RING, None, 0).steps) == 1, "an agent's phone is not"
@@ -213,6 +213,16 @@ def test_a_customer_who_is_called_is_recorded_from_the_start() -> None:
         move = asterisk.meaning(recorded, start)
         assert move is not None
         assert ("bridges/naru-room-k1/record" in [step.path for step in move.then]) == records, side
+
+
+def test_a_customer_who_is_rung_first_hears_music_and_comes_into_the_room_as_a_caller_does() -> None:
+    ours = account(Asterisk(), {"record": True})
+    first = RingLeg(channel="c", key="k", contact="k1", side="first", address="01012345678", timeout_s=45)
+    dialled = dict(Asterisk().write(ours, first, None, 0).steps[0].query)
+    assert (dialled["endpoint"], dialled["appArgs"]) == ("PJSIP/01012345678", "leg,k1,first")
+    start = {"type": "StasisStart", "args": ["leg", "k1", "first"], "channel": {"id": "naru-k", "state": "Up"}}
+    move = asterisk.meaning(ours, start)
+    assert move is not None and [step.path for step in move.then] == ["channels/naru-k/moh"]
 
 
 def test_hanging_up_what_is_gone_is_fine() -> None:

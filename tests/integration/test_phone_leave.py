@@ -1,6 +1,8 @@
 """Callers who would rather not wait: called back, or leaving a message, through a real center and a carrier that obeys
 TwiML as Twilio does."""
 
+import datetime as dt
+import zoneinfo
 from collections.abc import Iterator
 from typing import Any
 
@@ -104,6 +106,66 @@ async def test_a_message_is_left_and_heard_at_the_desk(shops: PhoneCenter) -> No
 
 def _files(found: dict[str, Any]) -> list[str]:
     return [part["file"] for message in found["items"] for part in message["parts"] if part.get("file")]
+
+
+async def _ordered(house: House, **more: Any) -> str:
+    """A callback in the queue that calls its customers first."""
+    body = {"channel": house.id("keys"), "number": house.caller, "queue": house.id("first"), **more}
+    made = await house.ask("POST", "/v1/callbacks", json=body)
+    assert made.status_code == 201, made.text
+    return str(made.json()["contact"])
+
+
+async def test_the_customer_is_rung_first_and_hears_music_until_the_agent_has_picked_up(shops: PhoneCenter) -> None:
+    async with open_shop(shops) as house:
+        house.carrier.phone(house.caller, None)
+        contact = await _ordered(house)
+        desk = await house.arrive("mina")
+        offer = (await desk.next("offer"))["offer"]
+        assert offer["contact"] == contact and offer["callback"]["customer_first"]
+        customer = await house.rings(house.caller)
+        assert house.calls_to(house.phone("mina")) == []
+        house.carrier.answer(customer)
+        leg = await house.rings(house.phone("mina"))
+        await house.carrier.until(lambda: any("play" in e for e in house.carrier.calls[customer].events), 30)
+        house.carrier.answer(leg)
+        await house.talk(leg, customer)
+        house.carrier.hang_up(customer)
+        await house.over(leg, customer)
+        await house.contact(contact, outcome="handled")
+
+
+async def test_a_customer_who_is_rung_first_and_busy_costs_the_agent_nothing(shops: PhoneCenter) -> None:
+    async with open_shop(shops) as house:
+        house.carrier.phone(house.caller, None, busy=True)
+        contact = await _ordered(house)
+        desk = await house.arrive("mina")
+        await desk.next("offer")
+        gone = await desk.next("offer_ended")
+        assert gone["reason"] == "customer-busy"
+        assert (await house.contact(contact, status="scheduled"))["callback"]["tries"] == 1
+        assert house.calls_to(house.phone("mina")) == []
+        assert (await house.ask("GET", "/v1/agents/me/status", "mina")).json()["presence"] == "available"
+
+
+async def test_a_callback_is_ordered_by_the_customers_clock(shops: PhoneCenter) -> None:
+    async with open_shop(shops) as house:
+        now = dt.datetime.now(dt.UTC)  # noqa: TID251 - a callback is for a time to come, by the real clock
+        there = (
+            (now + dt.timedelta(days=2)).astimezone(zoneinfo.ZoneInfo("Asia/Seoul")).replace(second=0, microsecond=0)
+        )
+        contact = await _ordered(house, at_local=f"{there:%Y-%m-%dT%H:%M}")
+        assert (await house.contact(contact, status="scheduled"))["callback"]["at"] == there.timestamp()
+        refused = {
+            "timezone-needed": {"number": "+12125550123", "at_local": "2027-01-04T09:00"},
+            "unknown-timezone": {"at_local": "2027-01-04T09:00", "timezone": "Mars/Olympus"},
+            "no-such-time": {"at_local": "2027-03-14T02:30", "timezone": "America/New_York"},
+            "two-times": {"at_local": "2027-01-04T09:00", "at": 1},
+        }
+        for code, wrong in refused.items():
+            body = {"channel": house.id("keys"), "number": house.caller, **wrong}
+            answer = await house.ask("POST", "/v1/callbacks", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
 async def test_an_order_by_rest_is_a_place_in_line(shops: PhoneCenter) -> None:

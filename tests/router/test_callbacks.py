@@ -9,6 +9,7 @@ from router.config import Step
 from router.effects import CancelLeg, EndCaller, RingLeg
 from router.engine import Decision
 from router.model import Identity, Thread
+from router.talks import CUSTOMER_RINGS_S
 from support.phone import CALL, CALLER, CUSTOMER, LEG, OTHER_LEG, Story, join, outcome
 
 AWAY = "+821055556666"
@@ -431,3 +432,128 @@ def test_events_say_what_was_promised() -> None:
     story.call_comes()
     (event,) = leaves(story).events
     assert event == events.CallbackPromised(contact=story.contact.id, number=CALLER)
+
+
+# -- the customer's phone first
+
+
+def customer_first(story: Story | None = None, **more: object) -> tuple[Story, RingLeg]:
+    """Mina is kept for a talk whose customer is being rung."""
+    story = promised(story, call_first="customer", **more)
+    story.here("mina")
+    ring = the_ring(story)
+    assert (ring.side, ring.address, ring.at_once) == ("first", CALLER, False)
+    assert story.contact.status == "offered" and story.contact.offer is not None
+    story.do(inputs.ClaimSend(key=ring.key, worker="w:1"))
+    story.dialled(ring, CUSTOMER)
+    return story, ring
+
+
+def the_ring(story: Story) -> RingLeg:
+    (ring,) = [send.effect for send in story.pool.memory.sends.values()]
+    assert isinstance(ring, RingLeg)
+    return ring
+
+
+def test_the_customers_phone_rings_first_where_the_queue_says_so() -> None:
+    story, ring = customer_first()
+    decision = story.answered(ring, CUSTOMER)
+    own = story.ring(decision, LEG)
+    assert (own.side, own.at_once) == ("agent", True)
+    assert story.answered(own, LEG).effects == [join(story.contact.id, CUSTOMER)]
+    contact = story.contact
+    assert (contact.status, contact.agent, contact.call, contact.callback) == ("active", "mina", CUSTOMER, None)
+    story.leg_ends(ring, leg=CUSTOMER)
+    assert story.contact.status == "wrapping"
+
+
+@pytest.mark.parametrize("cause", ["busy", "no_answer", "failed"])
+def test_a_customer_who_does_not_answer_costs_the_agent_nothing(cause: str) -> None:
+    story, ring = customer_first()
+    idle_since = story.pool.agents["mina"].idle_stamp
+    story.leg_ends(ring, cause, CUSTOMER)
+    assert story.contact.status == "scheduled" and story.contact.callback is not None
+    assert story.contact.callback.tries == 1 and story.contact.ringing is None
+    assert story.presence("mina") == "available" and story.pool.agents["mina"].idle_stamp == idle_since
+    assert story.pool.agents["mina"].cools_until is None
+    story.pass_(callbacks.AGAIN_S[0] + 1)
+    assert story.contact.status == "offered" and the_ring(story).key != ring.key
+
+
+def test_a_customers_machine_is_hung_up_on_and_tried_again() -> None:
+    story, ring = customer_first()
+    decision = story.do(inputs.AnswerLeg(channel="phone", key=ring.key, leg=CUSTOMER, answered_by="machine"))
+    assert decision.effects == [CancelLeg(channel="phone", leg=CUSTOMER)]
+    assert story.contact.status == "scheduled"
+
+
+def test_an_agents_phone_that_nobody_rang_answers_nothing_while_the_customers_rings() -> None:
+    story, _ = customer_first()
+    assert story.contact.offer is not None
+    decision = story.do(inputs.AnswerLeg(channel="phone", key=story.contact.offer.id, leg=LEG))
+    assert (decision.answer.status, decision.answer.code, decision.events) == (409, "customer-first", [])
+
+
+def test_the_customer_is_rung_so_often_and_no_more() -> None:
+    story, ring = customer_first()
+    for pause in (*callbacks.AGAIN_S, None):
+        contact = story.contact.id
+        decision = story.leg_ends(ring, "no_answer", CUSTOMER)
+        if pause is None:
+            assert outcome(decision) == "unreached" and contact not in story.pool.contacts
+            break
+        story.pass_(pause + 1)
+        ring = the_ring(story)
+        story.do(inputs.ClaimSend(key=ring.key, worker="w:1"))
+        story.dialled(ring, CUSTOMER)
+
+
+def test_an_agent_who_goes_while_it_rings_takes_the_ringing_away_and_the_next_begins_anew() -> None:
+    story, ring = customer_first()
+    story.here("jun")
+    assert story.contact.offer is not None
+    decision = story.do(inputs.DeclineOffer(agent="mina", offer=story.contact.offer.id))
+    assert CancelLeg(channel="phone", leg=CUSTOMER) in decision.effects
+    again = the_ring(story)
+    assert (again.side, again.key == ring.key, story.contact.offer.agent) == ("first", False, "jun")
+    late = story.answered(ring, CUSTOMER)
+    assert late.answer.status == 409
+
+
+def test_a_customer_who_has_answered_and_whose_agent_does_not_is_the_first_in_line() -> None:
+    """And no step sends him away, however long ago he came."""
+    story, ring = customer_first(steps=(Step(after_s=5, end="message"),))
+    story.here("jun")
+    own = story.ring(story.answered(ring, CUSTOMER), LEG)
+    decision = story.leg_ends(own, "no_answer", LEG)
+    assert story.presence("mina") == "unresponsive"
+    other = story.ring(decision, OTHER_LEG)
+    assert (other.side, other.at_once, story.contact.call) == ("agent", True, CUSTOMER)
+    story.leg_ends(other, "no_answer", OTHER_LEG)
+    assert (story.contact.status, story.contact.call) == ("queued", CUSTOMER)
+    story.pass_(60)
+    assert story.contact.status == "queued"
+
+
+def test_a_customer_who_has_answered_and_hangs_up_is_gone() -> None:
+    story, ring = customer_first()
+    own = story.ring(story.answered(ring, CUSTOMER), LEG)
+    decision = story.leg_ends(ring, "completed", CUSTOMER)
+    assert outcome(decision) == "abandoned" and CancelLeg(channel="phone", leg=LEG) in decision.effects
+    assert story.presence("mina") == "available" and own.side == "agent"
+
+
+def test_nobody_tells_how_the_ringing_ends() -> None:
+    story, _ = customer_first()
+    decisions = story.pass_(CUSTOMER_RINGS_S + 20.5 + 1)
+    withdrawn = [
+        event for decision in decisions for event in decision.events if isinstance(event, events.OfferWithdrawn)
+    ]
+    assert [event.reason for event in withdrawn] == ["leg-unknown"]
+    assert story.presence("mina") == "available"
+
+
+def test_where_the_agent_accepts_at_the_desk_the_agent_is_first() -> None:
+    story = promised(call_first="customer", leg="on_accept")
+    story.here("mina")
+    assert story.pool.memory.sends == {}

@@ -84,6 +84,7 @@ def _config(api: str) -> str:
             f"{{id: care{n}, name: Care, wrap_up_s: 30, dispositions: [done]}}",
             f"{{id: quick{n}, name: Quick, offer_timeout_s: 1}}",
             f"{{id: second{n}, name: Second, wrap_up_s: 0}}",
+            f"{{id: first{n}, name: First, wrap_up_s: 0, call_first: customer}}",
         ]
         lists["agents"] += [
             f"{{id: {name}{n}, name: {name}, brands: [shop{n}], mode: blended, phone: '{_number(n, at)}'}}"
@@ -453,6 +454,9 @@ def _spoken(n: int, path: list[str], base: str, query: dict[str, str], params: d
             )
             refused = VoiceResponse()
             refused.hangup()
+            if query.get("side") == "first":
+                response = VoiceResponse()
+                response.redirect(f"{base}/hold", method="POST")
             return [str(response), str(refused)] if path == ["leg"] else [str(response)]
         case ["leg-status"]:
             return [""]

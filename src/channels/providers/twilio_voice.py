@@ -340,9 +340,11 @@ def _leg(account: Account, webhook: Webhook, fields: dict[str, str], leg: str) -
     if webhook.path == "leg":
         by = ANSWERED_BY.get(fields.get("AnsweredBy", "").partition("_")[0])
         answered = AnswerLeg(channel=account.channel, key=key, leg=leg, answered_by=by)
-        part = {"manner": "listen"} if webhook.query.get("side") == "monitor" else {}
+        side = webhook.query.get("side")
+        part = {"manner": "listen"} if side == "monitor" else {}
         room = _room(account, {"contact": webhook.query.get("contact", ""), **part})
-        return Reading((Item(f"{leg}:answered", answered),), room, refused=_twiml("<Hangup/>"))
+        reply = _twiml(_redirect(account, "hold")) if side == "first" else room
+        return Reading((Item(f"{leg}:answered", answered),), reply, refused=_twiml("<Hangup/>"))
     status = fields.get("CallStatus", "")
     if status not in FINAL:
         return Reading()
@@ -363,7 +365,7 @@ def _ring(account: Account, effect: RingLeg) -> Call:
         ("StatusCallback", _url(account, "leg-status", key=effect.key)),
         ("StatusCallbackEvent", "completed"),
         ("Timeout", str(max(5, int(effect.timeout_s)))),
-        *(_of_a_customer(account) if effect.side == "customer" else ()),
+        *(_of_a_customer(account) if effect.side in ("customer", "first") else ()),
     )
 
 

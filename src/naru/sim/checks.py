@@ -318,7 +318,7 @@ def in_place(pool: Pool, contact: Contact, place: int) -> None:
     if place >> TIER_SHIFT != tier or abs(key_of(place) - max(0.0, due_at)) > 1e-3:
         raise Fault("place in line", f"{contact.id} stands in tier {place >> TIER_SHIFT} at {key_of(place)}")
     following = queue.steps[contact.step] if contact.step < len(queue.steps) else None
-    stays = contact.patient or contact.reach_by is not None
+    stays = contact.patient or contact.reach_by is not None or contact.called_back
     stays = stays or (contact.callback is not None and following is not None and following.end is not None)
     if contact.step > 0 and following is not None and queue.steps[contact.step - 1].skip_if_nobody and not stays:
         sets = requirement_sets(contact, pool.lookup)

@@ -354,8 +354,13 @@ function NewContact() {
     setBusy(true);
     try {
       if (channel.kind === "voice" && field("at")) {
-        const at = new Date(field("at")).getTime() / 1000;
-        await post("/v1/callbacks", { channel: channel.id, number: field("to"), at, ...(agent.value ? { agent: agent.value.id } : {}) });
+        await post("/v1/callbacks", {
+          channel: channel.id,
+          number: field("to"),
+          at_local: field("at"),
+          ...(field("timezone") ? { timezone: field("timezone") } : {}),
+          ...(agent.value ? { agent: agent.value.id } : {}),
+        });
         close();
         return;
       }
@@ -412,6 +417,12 @@ function NewContact() {
             <label>
               {t("new.at")}
               <input name="at" type="datetime-local" data-test="new-at" />
+              <input name="timezone" list="zones" placeholder={t("new.timezone")} autocomplete="off" data-test="new-timezone" />
+              <datalist id="zones">
+                {Intl.supportedValuesOf("timeZone").map((zone) => (
+                  <option value={zone} />
+                ))}
+              </datalist>
             </label>
           )}
           {channel.kind === "email" && (

@@ -72,7 +72,8 @@ function Offer({ offer }: { offer: OfferView }) {
           </span>
           {offer.callback && (
             <span class="small" data-test="offer-callback">
-              <Icon name="voice" size={16} /> {t("offer.callback", { number: offer.callback.number })}
+              <Icon name="voice" size={16} /> {" "}
+              {t(offer.callback.customer_first ? "offer.callback-first" : "offer.callback", { number: offer.callback.number })}
               {offer.callback.tries > 0 && ` · ${t("offer.callback-tries", { n: offer.callback.tries })}`}
             </span>
           )}

@@ -12,11 +12,13 @@ export interface Customer {
   name: string | null;
 }
 
-/** The customer is not on the line: rung at this number, not before `at`, after `tries` that nobody answered. */
+/** The customer is not on the line: rung at this number, not before `at`, after `tries` that nobody answered, and
+ * `customer_first` before the agent's own phone. */
 export interface Callback {
   number: string;
   tries: number;
   at: number | null;
+  customer_first: boolean;
 }
 
 export interface OfferView {
@@ -162,7 +164,9 @@ const customer = (raw: Raw<Customer> | undefined): Customer => ({
 });
 
 const callback = (raw: Raw<Callback> | undefined): Callback | null =>
-  raw ? { number: raw.number ?? "", tries: raw.tries ?? 0, at: raw.at ?? null } : null;
+  raw
+    ? { number: raw.number ?? "", tries: raw.tries ?? 0, at: raw.at ?? null, customer_first: raw.customer_first ?? false }
+    : null;
 
 export const offerView = (raw: Raw<OfferView>): OfferView => ({
   id: raw.id ?? "",

@@ -93,6 +93,7 @@ class Draw:
             auto_accept=dice.chance(0.2),
             prefer_for_s=float(dice.pick((0, 15, 60))),
             leg=dice.pick(("ring", "ring", "on_accept")),
+            call_first=dice.pick(("agent", "customer")),
             dispositions=("sold", "not-sold") if dice.chance(0.2) else (),
         )
 

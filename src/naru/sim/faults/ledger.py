@@ -34,7 +34,7 @@ TABLE: dict[type[events.Event], tuple[tuple[str, ...], str | None]] = {
     events.ContactRequeued: (("queued", "active", "held", "parked"), "queued"),
     events.CallbackPromised: (("queued",), None),
     events.CallbackDue: (("scheduled",), "queued"),
-    events.CallbackFailed: (("active", "held"), "scheduled"),
+    events.CallbackFailed: (("active", "held", "queued"), "scheduled"),
     events.ContactStepped: (("queued",), None),
     events.ContactPromoted: (("queued",), None),
     events.PreferenceEnded: (("queued",), None),
@@ -43,7 +43,7 @@ TABLE: dict[type[events.Event], tuple[tuple[str, ...], str | None]] = {
     events.ContactTakenOver: (("active", "held", "parked"), "active"),
     events.ContactHandedOver: (("active", "held", "parked"), "active"),
     events.ParticipantJoined: (("active", "held"), None),
-    events.LegJoined: (("active", "held"), None),
+    events.LegJoined: (("active", "held", "offered"), None),
     events.LineAnswered: (("dialling",), "queued"),
     events.ContactCompleted: (
         ("queued", "scheduled", "dialling", "active", "held", "parked", "wrapping"),
@@ -74,6 +74,7 @@ class Life:
     agent: str | None = None
     offer: tuple[str, str] | None = None
     is_for_later: bool = False
+    is_promised: bool = False
     campaign: str | None = None
     attempt: str | None = None
     reach_by: float | None = None
@@ -232,6 +233,7 @@ class Ledger:
 
     def _promised(self, event: events.CallbackPromised) -> None:
         life = self._life(event)
+        life.is_promised = True
         if event.at is not None:
             life.status, life.is_for_later = "scheduled", True
 
@@ -375,6 +377,10 @@ class Ledger:
 
     def _leg_joined(self, event: events.LegJoined) -> None:
         life = self._life(event)
+        if life.status == "offered" and not (life.is_promised and event.side == "customer"):
+            raise Fault("transition", f"is offered, and nobody is to be called back first: {event}")
+        if event.side == "customer":
+            life.is_promised = False
         if life.campaign is not None and event.side == "customer":
             self._campaign(life.campaign).live.append((int(self._now // 86_400), 0))
 

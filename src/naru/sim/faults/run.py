@@ -23,7 +23,7 @@ from router import events, inputs, scan
 from router.config import Campaign as Rules
 from router.effects import RingLeg
 from router.engine import Decision, decide, expire
-from router.memory import Agent, Contact, Memory, Seen
+from router.memory import Agent, Contact, Memory, Seen, leg_key
 from router.model import derive_id
 from router.state import Pool, apply
 from router.turn import Answer
@@ -136,9 +136,9 @@ class Run:
 
     # -- what the owner of a shard does
 
-    def passes(self, seconds: float, awake: bool) -> None:
+    def passes(self, seconds: float, awake: bool, whole: bool = False) -> None:
         """Time passes. Whoever is awake lets each timer happen soon after it is due, and what a campaign asks for then is
-        answered before more time passes; after an outage all happen late."""
+        answered before more time passes, unless the `whole` of it does; after an outage all happen late."""
         until = self.world.t + seconds
         while (due := self.pool.due_at()) is not None and due <= until:
             if not awake:
@@ -146,7 +146,7 @@ class Run:
             elif self.world.t < due:
                 self.world.t = due
             self._expire(min(until, due + self.dice.pick((0, 0.05, 0.9))) if awake else until)
-            if awake and self.world.comes_first(until):
+            if awake and not whole and self.world.comes_first(until):
                 until = self.world.t
         self.world.t = until
         checks.overdue(self.pool, self.world.t)
@@ -326,7 +326,7 @@ class Run:
         for key in list(self.pool.memory.sends):
             self._say(inputs.ClaimSend(key=key, worker="w:last"))
             self._say(inputs.EndSend(key=key, result="accepted"))
-        self.passes(30 * 86400, awake=True)
+        self.passes(30 * 86400, awake=True, whole=True)
         self.passes(2, awake=True)
         for pool in self._pools():
             checks.nothing_left(pool)
@@ -349,6 +349,9 @@ class Run:
             self._say(inputs.AcceptOffer(agent=offer.agent, offer=offer.id))
             if contact.offer is not None:
                 leg = derive_id("last", offer.id)
+                if self.pool.rings_customer(contact):
+                    first = leg_key(contact, "customer")
+                    self._say(inputs.AnswerLeg(channel=contact.channel, key=first, leg=f"{leg}-first"))
                 self._say(inputs.AnswerLeg(channel=contact.channel, key=offer.id, leg=leg))
         elif contact.status == "scheduled" and by_hand:
             self._say(inputs.CancelCallback(contact=contact.id, by="z"))
