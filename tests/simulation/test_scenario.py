@@ -139,7 +139,11 @@ def test_what_is_no_duration_is_refused(written: Any) -> None:
             outbound(reserve={"steer": {"queue": "care", "service_level": 0.8}}),
             "outbound[0].reserve.steer: queue 'care' has no",
         ),
-        (changed(((*QUEUE, "callback"), {})), "queues[0].callback: there is no such field"),
+        (changed(((*QUEUE, "call_back"), {})), "queues[0].call_back: there is no such field"),
+        (
+            changed(((*QUEUE, "callback"), {"accept": 1})),
+            "queues[0].callback: Object missing required field `when_waiting`",
+        ),
         (changed(((*QUEUE, "handling"), "foo")), "queues[0].handling: Expected `object`, got `str`"),
         (changed(((*QUEUE, "handling"), {"exponential": "foo"})), "queues[0].handling.exponential: 'foo' is not a dur"),
         (

@@ -30,6 +30,8 @@ def scenario(case: Case, pieces: int) -> dict[str, Any]:
             "ring": {"exponential": f"{1 / given['ring']:.6f}s"},
             "live_answer": given["live"],
             "handling": {"exponential": f"{1 / given['serve']:.6f}s"},
+            "abandonment_ceiling": 0.99,
+            "answer_within": "0s",
         }
         return {**common, "duration": f"{hours}h", "agents": [{**team, "mode": "outbound"}], "outbound": [outreach]}
     hours = max(2, round(pieces / ((given["arrivals"] + expected.outbound) * 3600)))

@@ -118,7 +118,7 @@ def dial(world: Case, mode: str, ratio: float | None = None) -> Run:
         "wrap_up": {"constant": f"{world.wrap_s}s"},
         "answer_within": "2s",
     }
-    outreach |= {"ratio": ratio} if ratio is not None else {"abandonment_ceiling": CEILING}
+    outreach |= {"abandonment_ceiling": CEILING} if ratio is None else {"ratio": ratio, "abandonment_ceiling": 1}
     scenario = {
         "version": 1,
         "seed": world.seed,

@@ -110,8 +110,10 @@ class Outside:
                 self._world.clock.add(t, self._reserve, effect)
             elif kind is effects.RingLeg and effect.side == "agent":  # type: ignore[attr-defined]
                 self._agent_answers(t, effect)  # type: ignore[arg-type]
-            elif kind is effects.RingLeg:
+            elif kind is effects.RingLeg and effect.channel in self._by_id:
                 self._world.clock.add(t, self._ring, effect)
+            elif kind is effects.RingLeg:
+                self._world.clock.add(t, self._world.ring_back, effect)
             elif kind is effects.CancelLeg:
                 self._cut.add(effect.leg)  # type: ignore[attr-defined]
 

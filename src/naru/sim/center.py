@@ -9,11 +9,12 @@ from typing import Any
 
 from naru.sim.scenario import Line, Need, Outreach, Scenario, Steered, Team
 from router.config import COST_UNITS, MAX_WRAP_UP_S, Agent, Brand, Campaign, Channel, Config, Queue, Skill, Steer, Step
-from router.dialing import CEILING
 from router.model import KINDS, Kind, Requirement
 
 BRAND = "sim"
 UNITS = 100
+NO_CEILING = 0.99
+"""A campaign's ceiling from here on is none at all, from the first call on."""
 
 
 def configuration(scenario: Scenario) -> Config:
@@ -67,8 +68,6 @@ def campaign_id(number: int) -> str:
 
 
 def _campaign(number: int, outreach: Outreach) -> Campaign:
-    fixed = outreach.mode == "power"
-    within, ceiling = outreach.answer_within, outreach.abandonment_ceiling
     return Campaign(
         id=campaign_id(number),
         name=outreach.name,
@@ -76,8 +75,8 @@ def _campaign(number: int, outreach: Outreach) -> Campaign:
         queue=campaign_id(number),
         mode=outreach.mode,
         ratio=outreach.ratio or 1.0,
-        ceiling=ceiling if ceiling is not None else 1.0 if fixed else CEILING,
-        connect_within_s=float(within) if within is not None else 0.0 if fixed else 2.0,
+        ceiling=outreach.abandonment_ceiling if outreach.abandonment_ceiling < NO_CEILING else 1.0,
+        connect_within_s=float(outreach.answer_within),
         window_days=366,
         ring_s=600.0,
         least_ring_s=float(outreach.least_ring),
@@ -128,6 +127,7 @@ def _queue(number: int, line: Line, scenario: Scenario) -> Queue:
         steer=_steer(line, scenario),
         wrap_up_s=_wrap_up_s(line),
         auto_accept=True,
+        call_first=line.callback.call_first if line.callback is not None else "agent",
     )
 
 

@@ -24,7 +24,10 @@ def report(scenario: Scenario, tallies: Sequence[Tally]) -> dict[str, Any]:
     every = range(len(scenario.queues))
     asked = [number for number in every if scenario.queues[number].service_level is not None]
     queues = {
-        line.name: _line(tallies, [number], [number] if number in asked else [])
+        line.name: {
+            **_line(tallies, [number], [number] if number in asked else []),
+            **({"callbacks": _callbacks(tallies, number)} if line.callback is not None else {}),
+        }
         for number, line in enumerate(scenario.queues)
     }
     return {
@@ -37,6 +40,11 @@ def report(scenario: Scenario, tallies: Sequence[Tally]) -> dict[str, Any]:
         "total": _line(tallies, list(every), asked),
         **({"outbound": _outbound(scenario, tallies)} if scenario.outbound else {}),
     }
+
+
+def _callbacks(tallies: Sequence[Tally], number: int) -> dict[str, int]:
+    ones = [tally.lines[number] for tally in tallies]
+    return {name: sum(getattr(one, name) for one in ones) for name in ("promised", "reached", "unreached")}
 
 
 def _outbound(scenario: Scenario, tallies: Sequence[Tally]) -> dict[str, Any]:

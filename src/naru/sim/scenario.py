@@ -12,7 +12,7 @@ import yaml
 from msgspec import Meta
 
 from router.config import MAX_WRAP_UP_S, Level, Strategy
-from router.dialing import Mode
+from router.dialing import CEILING, Mode
 from router.model import Kind, Value
 
 MAX_DOCUMENT_BYTES = 1_000_000
@@ -91,6 +91,18 @@ class Goal(Value, frozen=True, kw_only=True):
     within: Seconds
 
 
+class Promise(Value, frozen=True, kw_only=True):
+    """Who comes while so many wait is offered a callback, which keeps the place, and this share takes it. Of those who are
+    called `answer` do, after `ring` of at most 45 s; the others are tried again, as the router does. `call_first` is whose
+    phone rings first."""
+
+    when_waiting: Annotated[int, Meta(ge=0, le=1_000_000)]
+    accept: Annotated[float, Meta(ge=0, le=1)]
+    ring: Distribution | None = None
+    answer: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    call_first: Literal["agent", "customer"] = "agent"
+
+
 class Line(Value, frozen=True, kw_only=True):
     """A queue with its customers. `wrap_up`, `target` and `max_wait` are off unless given."""
 
@@ -107,6 +119,7 @@ class Line(Value, frozen=True, kw_only=True):
     target: Seconds = Seconds(0)
     max_wait: Seconds | None = None
     wrap_up: Distribution | None = None
+    callback: Promise | None = None
 
 
 class Steering(Value, frozen=True, kw_only=True):
@@ -123,8 +136,8 @@ class Outreach(Value, frozen=True, kw_only=True):
 
     `live_answer` of those who are rung answer after `ring`; of the others nobody does, after as long. `predictive` may cut a
     line that has rung for `least_ring`. `reserve` agents are kept idle for every queue, or as many as that queue needs
-    which is named. Without `abandonment_ceiling` it is 3 %, and none
-    for `power`, which is the textbook's fixed ratio; likewise `answer_within` is 2 s, and for `power` nothing.
+    which is named. An `abandonment_ceiling` of 0.99 and above is none: so, and with an `answer_within` of 0 s, `power` is
+    the textbook's fixed ratio.
     """
 
     name: Name
@@ -137,8 +150,8 @@ class Outreach(Value, frozen=True, kw_only=True):
     least_ring: Seconds = Seconds(15)
     live_answer: Annotated[float, Meta(ge=0, le=1)] = 1.0
     requires: Needs = ()
-    abandonment_ceiling: Annotated[float, Meta(gt=0, le=1)] | None = None
-    answer_within: Seconds | None = None
+    abandonment_ceiling: Annotated[float, Meta(gt=0, le=1)] = CEILING
+    answer_within: Seconds = Seconds(2)
     reserve: Annotated[int, Meta(ge=0, le=MAX_AGENTS)] | Steered = 0
     priority: Annotated[int, Meta(ge=1, le=9)] = 5
     strategy: Strategy = "longest_idle"
@@ -321,6 +334,10 @@ def _line_faults(line: Line, where: str) -> list[str]:
     found += _distribution_faults(line.handling, f"{where}.handling")
     found += _distribution_faults(line.patience, f"{where}.patience")
     found += _distribution_faults(line.wrap_up, f"{where}.wrap_up")
+    if line.callback is not None:
+        found += _distribution_faults(line.callback.ring, f"{where}.callback.ring")
+        if line.channel != "voice":
+            found.append(f"{where}.callback: is for voice only")
     if line.wrap_up is not None and (line.wrap_up.constant or 0) > MAX_WRAP_UP_S:
         found.append(f"{where}.wrap_up: is longer than 1h, the longest that the router lets it last")
     for number, step in enumerate(line.steps[1:], 1):

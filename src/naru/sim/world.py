@@ -15,12 +15,13 @@ from naru.sim import center
 from naru.sim.called import Campaign, OutboundTally, Outside
 from naru.sim.chance import Draws, Poisson, Sampler, sampler, stream
 from naru.sim.clock import Clock
-from naru.sim.scenario import Line, Scenario
-from router import events, inputs
+from naru.sim.scenario import Line, Promise, Scenario
+from router import effects, events, inputs
 from router.config import CLOSE_AFTER_S, REOPEN_WITHIN_S
 from router.engine import decide, expire
 from router.forecast import Wait
 from router.model import Identity, Kind, Thread
+from router.redial import REDIAL_S
 from router.state import Pool
 
 CHUNK = 4096
@@ -38,7 +39,8 @@ Note = Callable[[float, list[events.Event]], None]
 
 class LineTally(msgspec.Struct):
     """What became of those who came to one queue in the window. `at_once` were answered without waiting; of those who
-    `waited` and were answered some had been `told` how long, and it was so."""
+    `waited` and were answered some had been `told` how long, and it was so. Of those who were `promised` a callback some
+    answered it, and some no try."""
 
     offered: int = 0
     blocked: int = 0
@@ -53,6 +55,9 @@ class LineTally(msgspec.Struct):
     told: int = 0
     in_half: int = 0
     in_most: int = 0
+    promised: int = 0
+    reached: int = 0
+    unreached: int = 0
 
 
 class Tally(msgspec.Struct):
@@ -69,10 +74,10 @@ class Customer:
 
     __slots__ = ("hangs_up", "identity", "thread", "words")
 
-    def __init__(self, channel: str, number: int) -> None:
+    def __init__(self, channel: str, number: int, identity: Identity | None = None) -> None:
         name = f"{channel}-{number}"
         self.thread = Thread(external=name)
-        self.identity = Identity(scope="simulation", kind="external", value=name)
+        self.identity = identity or Identity(scope="simulation", kind="external", value=name)
         self.hangs_up = inputs.EndSession(channel=channel, thread=self.thread)
         self.words = 0
 
@@ -93,8 +98,11 @@ class Source:
         drawn = line.wrap_up is not None and line.wrap_up.constant is None
         self.wrap_up = sampler(line.wrap_up) if line.wrap_up is not None and drawn else None
         self.within_s = math.inf if line.service_level is None else float(line.service_level.within)
-        self.word_after_s = CLOSE_AFTER_S[line.channel] * STILL_THERE
-        self._away_s = REOPEN_WITHIN_S[line.channel]
+        self.word_after_s = CLOSE_AFTER_S[line.channel] * STILL_THERE if line.callback is None else math.inf
+        self.callback = line.callback
+        self.callback_number = uniforms(line.name, "callback")
+        self.back_ring = sampler(line.callback.ring) if line.callback is not None and line.callback.ring else None
+        self._away_s = max(REOPEN_WITHIN_S[line.channel], REDIAL_S if line.callback is not None else 0.0)
         self._gone: deque[tuple[float, Customer]] = deque()
         self._made = 0
 
@@ -103,18 +111,22 @@ class Source:
         if self._gone and self._gone[0][0] < t:
             return self._gone.popleft()[1]
         self._made += 1
-        return Customer(self.channel, self._made)
+        phone = Identity(scope="simulation", kind="phone", value=f"+{100 + self.number}{self._made:09d}")
+        return Customer(self.channel, self._made, phone if self.callback is not None else None)
 
     def gone(self, customer: Customer, t: float) -> None:
         self._gone.append((t + self._away_s, customer))
 
 
 class Visit:
-    """One contact of a customer. `handling` and `wrap_up` are its uniform numbers, drawn when it came."""
+    """One contact of a customer. `handling` and `wrap_up` are its uniform numbers, drawn when it came; `call` is the one
+    that it is on, and a callback has none until it is `reached`."""
 
     __slots__ = (
         "agent",
+        "answered",
         "busy_from",
+        "call",
         "contact",
         "counted",
         "customer",
@@ -123,6 +135,7 @@ class Visit:
         "handling",
         "inside",
         "left_s",
+        "promised",
         "source",
         "t",
         "team",
@@ -140,6 +153,8 @@ class Visit:
         self.agent = ""
         self.team = -1
         self.inside = True
+        self.answered = self.promised = False
+        self.call = ""
         self.busy_from = math.inf
         self.ends_at = math.inf
         self.left_s = 0.0
@@ -183,6 +198,7 @@ class World:
             events.ContactCompleted: self._completed,
             events.ContactParked: self._parked,
             events.ContactResumed: self._resumed,
+            events.CallbackFailed: self._unreached,
         }
         self._start(scenario)
 
@@ -232,7 +248,7 @@ class World:
         """Count those who are still there: at work until the window's end, or waiting for nobody."""
         for visit in self._visits.values():
             self._rested(visit, self.ends)
-            if visit.counted and visit.team < 0:
+            if visit.counted and not visit.answered:
                 self.tally.lines[visit.source.number].unfinished += 1
         self._visits.clear()
         self.outside.finish()
@@ -300,7 +316,11 @@ class World:
         self._inside += 1
         self._awaited += counted
         self._arriving = visit
-        self._say(t, visit)
+        waiting = self.pool.length(source.channel)
+        if source.callback is None:
+            self._say(t, visit)
+        else:
+            self._call(t, visit, source.callback, waiting)
         if counted and visit.team < 0:
             visit.foretold = self.pool.foretell(source.channel, self.pool.length(source.channel))
         if source.patience is not None and visit.team < 0:
@@ -319,8 +339,54 @@ class World:
             ),
         )
 
+    def _call(self, t: float, visit: Visit, offered: Promise, waiting: int) -> None:
+        """Somebody who calls, and may hang up for the promise of a callback."""
+        source, customer = visit.source, visit.customer
+        customer.words += 1
+        visit.call = f"{customer.thread.external}-{customer.words}"
+        thread, identity = Thread(external=visit.call, kind="call"), customer.identity
+        self.tell(t, inputs.ReceiveCall(channel=source.channel, thread=thread, identity=identity))
+        accepts = source.callback_number() < offered.accept
+        if visit.team < 0 and waiting >= offered.when_waiting and accepts:
+            self.tally.lines[source.number].promised += visit.counted
+            visit.promised = True
+            self._inside -= 1
+            self.tell(t, inputs.LeaveLine(channel=source.channel, call=visit.call, to="callback"))
+            visit.call = ""
+
+    def ring_back(self, t: float, effect: effects.RingLeg) -> None:
+        """A phone rings whose owner was promised a callback."""
+        source, leg = self._visits[effect.contact].source, f"back-{effect.key}"
+        assert source.callback is not None
+        self.tell(t, inputs.EndSend(key=effect.key, result="accepted", externals=(leg,)))
+        ring_s = source.back_ring(source.callback_number()) if source.back_ring is not None else 0.0
+        answers = source.callback_number() < source.callback.answer and ring_s <= effect.timeout_s
+        self.clock.add(
+            t + min(ring_s, effect.timeout_s), self._back_answered if answers else self._back_rang_out, (effect, leg)
+        )
+
+    def _back_answered(self, t: float, rung: tuple[effects.RingLeg, str]) -> None:
+        effect, leg = rung
+        visit = self._visits[effect.contact]
+        visit.promised, visit.call = False, leg
+        self._inside += 1
+        self.tally.lines[visit.source.number].reached += visit.counted
+        self.tell(t, inputs.AnswerLeg(channel=effect.channel, key=effect.key, leg=leg))
+        if effect.side == "customer":  # its agent waited on the line
+            self._work(visit, t)
+
+    def _back_rang_out(self, t: float, rung: tuple[effects.RingLeg, str]) -> None:
+        effect, leg = rung
+        self.tell(t, inputs.EndLeg(channel=effect.channel, key=effect.key, leg=leg, cause="no_answer"))
+
+    def _unreached(self, event: events.CallbackFailed, t: float) -> None:
+        visit = self._visits[event.contact]
+        if visit.team >= 0:
+            self._rested(visit, t)
+            visit.team = -1
+
     def _lose_patience(self, t: float, visit: Visit) -> None:
-        if visit.inside and visit.team < 0:
+        if visit.inside and visit.team < 0 and not visit.promised and not visit.answered:
             self._leave(t, visit)
 
     def _end_talk(self, t: float, visit: Visit) -> None:
@@ -338,7 +404,9 @@ class World:
         visit.inside = False
         self._inside -= 1
         visit.source.gone(visit.customer, t)
-        self.tell(t, visit.customer.hangs_up)
+        thread = Thread(external=visit.call, kind="call")
+        over = inputs.EndCall(channel=visit.source.channel, thread=thread) if visit.call else visit.customer.hangs_up
+        self.tell(t, over)
 
     def _still_there(self, t: float, visit: Visit) -> None:
         if visit.inside and visit.ends_at > t and visit.busy_from < math.inf:
@@ -362,11 +430,15 @@ class World:
         visit = self._visits[event.contact]
         visit.agent = event.agent
         visit.team = team = self.team_of[event.agent]
-        if visit.counted:
+        if visit.counted and not visit.answered:
             self._count_answer(visit, t)
+        visit.answered = True
         handling = self._handling[team] or visit.source.handling
         visit.left_s = handling(visit.handling)
-        self._work(visit, t)
+        if visit.promised:  # the agent waits for the customer's phone
+            visit.busy_from = t
+        else:
+            self._work(visit, t)
 
     def _count_answer(self, visit: Visit, t: float) -> None:
         self._awaited -= 1
@@ -383,7 +455,7 @@ class World:
             tally.in_most += wait_s <= visit.foretold.most_s
 
     def _work(self, visit: Visit, t: float) -> None:
-        visit.busy_from = t
+        visit.busy_from = min(visit.busy_from, t)
         visit.ends_at = t + visit.left_s
         self.clock.add(visit.ends_at, self._end_talk, visit)
         self._keep_talking(t, visit)
@@ -406,16 +478,18 @@ class World:
         if self.outside.completed(event, t):
             return
         visit = self._visits.pop(event.contact)
+        tally, lost = self.tally.lines[visit.source.number], visit.counted and not visit.answered
         if visit.team >= 0:
             self._rested(visit, t)
-        elif visit.counted:
-            self._awaited -= 1
-            tally = self.tally.lines[visit.source.number]
+        self._awaited -= lost
+        if event.outcome == "unreached":
+            tally.unreached += visit.counted
+        elif lost:
             tally.abandoned += 1
             tally.wait_abandoned_s += t - visit.t
         if visit.inside:  # ended by the router's own rules
             visit.inside = False
-            self._inside -= 1
+            self._inside -= not visit.promised
             visit.source.gone(visit.customer, t)
 
     def _rested(self, visit: Visit, t: float) -> None:
