@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("made_at", sa.Float(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("reader", sa.String(), nullable=False),
+        sa.Column("read_at", sa.Float(), nullable=False),
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("taken", sa.Integer(), nullable=False),
         sa.Column("twice", sa.Integer(), nullable=False),

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
-from naru.campaigns.lists import Import, Lists
+from naru.campaigns.lists import SILENT_S, Import, Lists
 from naru.campaigns.reserving import Reserving
 from naru.fold import Entry
 from naru.store import migrate
@@ -305,3 +305,21 @@ async def test_a_gateway_that_comes_back_refuses_what_it_was_reading_and_nobody_
     await house.lists.mend("ws")
     assert (await house.row(db.prospect_lists, id="mine")).state == "refused"
     assert (await house.row(db.prospect_lists, id="theirs")).state == "running"
+
+
+async def test_a_list_that_nobody_reads_on_is_refused_when_the_next_is_sent_and_takes_nobody_with_it(
+    house: House, tmp_path: Path
+) -> None:
+    """Its gateway has not come back, not under its name. Should it only have been slow, what it reads is not taken."""
+    slow = Lists(house.database, lambda: house.now, "gateway-gone")
+    await slow.begin("ws", "renewals", "slow.csv", "owner", "slow")
+    path = tmp_path / "slow.csv"
+    path.write_bytes(b"phone\n010-1234-0001\n")
+    work = Import(workspace="ws", id="slow", campaign="renewals", path=path, name="slow.csv", country="KR")
+    house.now += SILENT_S + 1
+    await house.lists.begin("ws", "renewals", "next.csv", "owner", "next")
+    assert (await house.row(db.prospect_lists, id="slow")).state == "refused"
+    assert not await slow.take(work)
+    assert (await house.row(db.prospect_lists, id="slow")).state == "refused"
+    async with house.database.read("ws") as connection:
+        assert await connection.scalar(select(func.count()).select_from(db.prospects)) == 0

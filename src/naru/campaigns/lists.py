@@ -27,7 +27,9 @@ MOST_FAULTS_TOLD = 100
 log = structlog.get_logger("naru.campaigns")
 
 
-TOLD = tuple(column for column in db.prospect_lists.c if column.name != "reader")
+SILENT_S = 120.0
+"""A list of which no more has been read for so long is read by nobody."""
+TOLD = tuple(column for column in db.prospect_lists.c if column.name not in ("reader", "read_at"))
 """Which gateway reads a list is told to nobody."""
 
 
@@ -57,6 +59,7 @@ class Lists:
         self._name = name
 
     async def begin(self, workspace: str, campaign: str, name: str, by: str, id_: str) -> None:
+        await self._forsaken(workspace, db.prospect_lists.c.read_at < self._clock() - SILENT_S)
         async with self._database.write(workspace) as connection:
             await connection.execute(
                 insert(db.prospect_lists).values(
@@ -68,6 +71,7 @@ class Lists:
                     made_at=self._clock(),
                     state="running",
                     reader=self._name,
+                    read_at=self._clock(),
                     rows=0,
                     taken=0,
                     twice=0,
@@ -125,7 +129,9 @@ class Lists:
         c = db.prospect_lists.c
         async with self._database.write(work.workspace) as connection:
             await connection.execute(
-                update(db.prospect_lists).where(c.workspace == work.workspace, c.id == work.id).values(**values)
+                update(db.prospect_lists)
+                .where(c.workspace == work.workspace, c.id == work.id, c.state == "running")
+                .values(**values, read_at=self._clock())
             )
 
     def _staged(self, work: Import) -> Any:
@@ -140,34 +146,37 @@ class Lists:
         return False
 
     async def _finish(self, work: Import) -> bool:
-        """In force, the whole list in one transaction."""
-        c = db.prospect_lists.c
+        """In force, the whole list in one transaction; unless we were so slow that it was refused meanwhile."""
+        c, where = db.prospect_lists.c, self._staged(work)
         async with self._database.write(work.workspace) as connection:
-            where = self._staged(work)
             taken = await connection.scalar(select(func.count()).select_from(db.prospects).where(where)) or 0
-            await connection.execute(update(db.prospects).where(where).values(state="ready"))
-            twice = work.rows - work.bad - taken
-            await connection.execute(
+            ended = await connection.execute(
                 update(db.prospect_lists)
-                .where(c.workspace == work.workspace, c.id == work.id)
+                .where(c.workspace == work.workspace, c.id == work.id, c.state == "running")
                 .values(
                     state="done",
                     taken=taken,
-                    twice=twice,
+                    twice=work.rows - work.bad - taken,
                     rows=work.rows,
                     bad=work.bad,
                     faults=work.faults[:MOST_FAULTS_TOLD],
                 )
             )
-        return taken > 0
+            if ended.rowcount:
+                await connection.execute(update(db.prospects).where(where).values(state="ready"))
+        return taken > 0 if ended.rowcount else await self._refuse(work)
 
     async def mend(self, workspace: str) -> None:
-        """What we were reading when we ended is refused: nobody reads on. Others may be reading theirs."""
+        """What we were reading when we ended is refused: nobody reads on. Others may be reading theirs; of one that has
+        not come back it is known by its silence."""
+        c = db.prospect_lists.c
+        await self._forsaken(workspace, (c.reader == self._name) | (c.read_at < self._clock() - SILENT_S))
+
+    async def _forsaken(self, workspace: str, which: Any) -> None:
         c = db.prospect_lists.c
         async with self._database.read(workspace) as connection:
-            mine = (c.workspace == workspace) & (c.state == "running") & (c.reader == self._name)
-            found = await connection.execute(select(c.id, c.campaign, c.rows, c.bad).where(mine))
-            left = list(found)
+            where = (c.workspace == workspace) & (c.state == "running") & which
+            left = list(await connection.execute(select(c.id, c.campaign, c.rows, c.bad).where(where)))
         for row in left:
             work = Import(workspace=workspace, id=row.id, campaign=row.campaign, rows=row.rows, bad=row.bad)
             work.faults.append("it was not read to its end: send it again")

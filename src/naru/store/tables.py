@@ -275,6 +275,7 @@ prospect_lists = Table(
     Column("made_at", Float, nullable=False),
     Column("state", String, nullable=False),
     Column("reader", String, nullable=False),
+    Column("read_at", Float, nullable=False),
     Column("rows", Integer, nullable=False),
     Column("taken", Integer, nullable=False),
     Column("twice", Integer, nullable=False),
