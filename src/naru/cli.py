@@ -547,6 +547,21 @@ def bench_live(
     show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
 
 
+@bench_app.command("surge")
+def bench_surge(
+    agents: Annotated[int, typer.Option(min=1, max=200)] = 12,
+    calm: Annotated[float, typer.Option(min=0.1, max=20, help="Calls a second before and after.")] = 1,
+    times: Annotated[float, typer.Option(min=1, max=1000, help="So many times as many in the surge.")] = 100,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long the surge lasts.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """A hundred times as many callers within seconds: who is lost, who keeps the place, whether agents idle."""
+    from naru.bench.surge import surge
+
+    found = _run(surge(agents, calm, times, 20, seconds))
+    show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
+
+
 @bench_app.command("dialer")
 def bench_dialer(
     worlds: Annotated[str, typer.Option(help="Seeds, with commas; nothing: 1 to 20.")] = "",

@@ -88,9 +88,10 @@ async def serve(
         server.should_exit = True
         await serving
     finally:
+        server.should_exit = True  # whoever cancels us leaves no open door behind
         for task in (failed, *extra):
             task.cancel()
-        await asyncio.gather(*extra, return_exceptions=True)
+        await asyncio.gather(serving, *extra, return_exceptions=True)
         await house.stop()
     return not house.failed.is_set()
 

@@ -6,7 +6,7 @@ import pytest
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from naru.app import Naru, create_app
-from naru.bench import bus
+from naru.bench import bus, surge
 from naru.bench.edges import SECRET, SIGNED_BY, Refused, post
 from naru.bus.base import EVENTS, IN
 from naru.settings import Settings
@@ -61,3 +61,27 @@ async def test_what_is_measured_is_verified_and_answered(bench: bus.Bench, monke
 async def test_nothing_around_a_request_runs_it_in_a_task_of_its_own(bench: bus.Bench) -> None:
     app = create_app(bench.house)
     assert [kind for kind in app.user_middleware if issubclass(kind.cls, BaseHTTPMiddleware)] == []  # type: ignore[arg-type]
+
+
+async def test_in_a_surge_everybody_ends_in_one_way_and_keeps_the_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`naru bench surge`, quickened: who comes while the line is full is busy, some take a callback, nobody is lost."""
+    quick = {
+        "RING_S": 0.05,
+        "TALK_S": 0.3,
+        "WRAP_S": 0.05,
+        "PATIENCE_S": 4.0,
+        "KEY_S": 0.5,
+        "AGAIN_S": (0.2, 0.6),
+        "ROOM": 3,
+    }
+    for name, value in quick.items():
+        monkeypatch.setattr(surge, name, value)
+    monkeypatch.chdir(tmp_path)
+    found = await surge.surge(agents=3, calm_per_s=2, times=30, calm_s=1, surge_s=1)
+    assert (found["unaccounted"], found["out_of_order"], found["failed_requests"]) == (0, 0, 0), found
+    assert found["ends"]["busy"] and found["promised"] >= found["ends"]["promised"] > 0
+    assert sum(found["outcomes"].values()) == found["contacts"], "nobody is left"
+    called_back = found["promised"] - found["outcomes"].get("called_again", 0)
+    assert found["outcomes"]["handled"] >= called_back

@@ -9,33 +9,27 @@ import asyncio
 import contextlib
 import os
 import random  # noqa: TID251 - the bench's composition root; seeded
-import shutil
-import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
-import httpx2
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from channels.twilio import signature
 from naru.app import Naru
+from naru.bench.house import WORKSPACE, People, beside
 from naru.bench.path import percentile
+from naru.bench.telephone import Telephone
 from naru.demo.script import COMMENTS, CUSTOMERS
 from naru.demo.show import free_port
-from naru.server import serve
-from naru.settings import load
 from router import inputs
 from router.config import Agent, Brand, Channel, Config, Queue, Skill
 from router.events import OfferAccepted
 from router.model import Content, Requirement, Text
 
-WORKSPACE, TOKEN, SEED = "bench", "bench-token", 7
+SEED = 7
 RING_S, TALK_S, WRAP_S, TARGET_S, PATIENCE_S = 0.5, 8.0, 1.0, 1.0, 60.0
 """A second, ringing included, is a target that one call in ten misses here: one that all meet would show nothing."""
 LOAD = 0.9
@@ -73,29 +67,21 @@ def config(url: str, calls_per_s: float, shared: bool) -> Config:
     )  # fmt: skip
 
 
-class Outside:
+class Outside(Telephone):
     """The telephone company, its callers, and a broadcast's chat: what is beyond the center, over HTTP on loopback."""
 
     def __init__(self, url: str, seconds: float, calls_per_s: float, comments_per_s: float) -> None:
+        super().__init__(RING_S)
         self.url = url
-        self.hook = ""
-        self.comments_sent = self.answers = self.calls = self.failed = 0
+        self.comments_sent = self.answers = self.calls = 0
         self._seconds = seconds
         self._comments_per_s = comments_per_s
         self._schedule = list(_schedule(random.Random(SEED), seconds, calls_per_s))  # noqa: S311 - simulated people
         self._viewers = random.Random(SEED)  # noqa: S311
-        self._talks: dict[str, float] = {}
-        self._legs: dict[str, str] = {}
-        self._dialled = 0
-        self._closed = False
         self._began = 0.0
-        self._http = httpx2.AsyncClient(timeout=15, trust_env=False)
-        self._people: set[asyncio.Task[None]] = set()
-        base = "/2010-04-01/Accounts/{sid}/Calls"
         self.app = Starlette(
             routes=[
-                Route(f"{base}.json", self._dial, methods=["POST"]),
-                Route(f"{base}/{{call}}.json", self._change, methods=["POST"]),
+                *self.routes,
                 Route("/token", self._token, methods=["POST"]),
                 Route("/yt/liveBroadcasts", self._broadcasts),
                 Route("/yt/liveChat/messages", self._page),
@@ -103,35 +89,7 @@ class Outside:
             ]
         )
 
-    def begin(self, life: Coroutine[Any, Any, None]) -> None:
-        if self._closed:
-            life.close()
-            return
-        task = asyncio.create_task(self._lived(life))
-        self._people.add(task)
-        task.add_done_callback(self._people.discard)
-
-    async def _lived(self, life: Coroutine[Any, Any, None]) -> None:
-        try:
-            await life
-        except (httpx2.HTTPError, OSError):
-            self.failed += 1
-
-    async def close(self) -> None:
-        self._closed = True
-        for task in self._people:
-            task.cancel()
-        await asyncio.gather(*self._people, return_exceptions=True)
-        await self._http.aclose()
-
-    async def _signed(self, url: str, **fields: str) -> str:
-        headers = {"x-twilio-signature": signature(TOKEN, url, fields)}
-        answer = await self._http.post(url, data=fields, headers=headers)
-        if answer.status_code >= 400:
-            self.failed += 1
-        return answer.text
-
-    # -- the telephone
+    # -- the callers
 
     async def callers(self) -> None:
         """Calls as they were drawn beforehand, whatever becomes of them."""
@@ -143,47 +101,14 @@ class Outside:
             self.begin(self._caller(f"CA{self.calls}", sender, talk_s))
 
     async def _caller(self, call: str, sender: str, talk_s: float) -> None:
-        self._talks[call] = talk_s
-        said = await self._signed(self.hook, CallSid=call, From=sender, To="+1", CallStatus="ringing")
+        self.talks[call] = talk_s
+        said = await self.signed(self.hook, CallSid=call, From=sender, To="+1", CallStatus="ringing")
         if "<Enqueue" not in said:
             return
-        await self._signed(f"{self.hook}/wait", CallSid=call, From=sender, To="+1", CallStatus="in-progress")
+        await self.signed(f"{self.hook}/wait", CallSid=call, From=sender, To="+1", CallStatus="in-progress")
         await asyncio.sleep(PATIENCE_S)
-        if call in self._talks:
-            await self._hang_up(call)
-
-    async def _hang_up(self, call: str) -> None:
-        self._talks.pop(call, None)
-        await self._signed(f"{self.hook}/status", CallSid=call, CallStatus="completed")
-
-    async def _dial(self, request: Request) -> Response:
-        fields = dict(parse_qsl((await request.body()).decode()))
-        self._dialled += 1
-        leg = f"LG{self._dialled}"
-        self._legs[leg] = fields["StatusCallback"]
-        self.begin(self._ring(leg, fields["Url"]))
-        return JSONResponse({"sid": leg}, 201)
-
-    async def _ring(self, leg: str, url: str) -> None:
-        await asyncio.sleep(RING_S)
-        if leg in self._legs and "<Hangup" in await self._signed(url, CallSid=leg, CallStatus="in-progress"):
-            self._legs.pop(leg, None)
-
-    async def _change(self, request: Request) -> Response:
-        """A caller is moved to a room and talks, or a leg or call is ended."""
-        call, fields = request.path_params["call"], dict(parse_qsl((await request.body()).decode()))
-        if call in self._talks and "/room" in fields.get("Url", ""):
-            self.begin(self._talk(call, self._talks.pop(call)))
-        elif fields.get("Status") == "completed" and call in self._legs:
-            self.begin(self._ended(self._legs.pop(call), call))
-        return JSONResponse({"sid": call})
-
-    async def _talk(self, call: str, talk_s: float) -> None:
-        await asyncio.sleep(talk_s)
-        await self._hang_up(call)
-
-    async def _ended(self, url: str, leg: str) -> None:
-        await self._signed(url, CallSid=leg, CallStatus="completed")
+        if call in self.talks:
+            await self.hang_up(call)
 
     # -- the broadcast
 
@@ -237,30 +162,18 @@ def _schedule(chance: random.Random, seconds: float, calls_per_s: float) -> Iter
         yield at, f"+8210{chance.randrange(10**8):08d}", chance.expovariate(1 / TALK_S)
 
 
-class Hosts:
+class Hosts(People):
     """Those who answer the broadcast: they take what is offered, write one answer, and are done."""
 
     def __init__(self, house: Naru) -> None:
-        self._house = house
+        super().__init__(house)
         self._chance = random.Random(SEED)  # noqa: S311
         self._busy: dict[str, None] = {}
-        self._count = 0
-
-    async def tell(self, body: inputs.Input, content: Content | None = None) -> None:
-        self._count += 1
-        await self._house.center.ask(WORKSPACE, "bench", f"bench-{self._count}", body, content)
-
-    async def arrive(self) -> None:
-        pool = self._house.center.pool(WORKSPACE)
-        for agent in pool.memory.config.agents if pool else ():
-            connection = f"{self._house.name}:{self._house.boot}:{agent.id}"
-            await self.tell(inputs.Connect(agent=agent.id, connection=connection))
-            await self.tell(inputs.SetPresence(agent=agent.id, presence="available"))
 
     async def work(self, begin: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         while True:
             await asyncio.sleep(0.2)
-            pool = self._house.center.pool(WORKSPACE)
+            pool = self.house.center.pool(WORKSPACE)
             for contact in list(pool.contacts.values()) if pool else ():
                 if contact.kind == "social" and contact.offer is not None and contact.id not in self._busy:
                     self._busy[contact.id] = None
@@ -312,22 +225,12 @@ def rss_mb() -> float:
 
 
 async def _once(minutes: float, calls_per_s: float, comments_per_s: float, shared: bool) -> dict[str, Any]:
-    folder = tempfile.mkdtemp(prefix="naru-bench-", dir=".")
-    settings = load({}, data=folder, port=free_port(0), log_format="console")
-    aux = free_port(0)
-    outside = Outside(f"http://127.0.0.1:{aux}", minutes * 60, calls_per_s, comments_per_s)
-    company = uvicorn.Server(
-        uvicorn.Config(outside.app, host="127.0.0.1", port=aux, log_level="error", lifespan="off", access_log=False)
-    )
+    port = free_port(0)
+    outside = Outside(f"http://127.0.0.1:{port}", minutes * 60, calls_per_s, comments_per_s)
     found: dict[str, Any] = {}
-    over = asyncio.Event()
 
-    async def started(house: Naru) -> None:
-        document = config(outside.url, calls_per_s, shared)
-        await house.accounts.ensure_workspace(WORKSPACE, document.name)
-        await house.secrets.put(WORKSPACE, "bench", TOKEN)
-        await house.configurations.apply(WORKSPACE, document, "bench")
-        outside.hook = f"{settings.base_url}/hooks/{house.channels.hook(WORKSPACE, 'phone')}"
+    async def run(house: Naru, address: str) -> None:
+        outside.hook = f"{address}/hooks/{house.channels.hook(WORKSPACE, 'phone')}"
         hosts, measured = Hosts(house), Measured(house)
         await hosts.arrive()
         outside.begin(hosts.work(outside.begin))
@@ -336,20 +239,12 @@ async def _once(minutes: float, calls_per_s: float, comments_per_s: float, share
         await asyncio.sleep(TALK_S)
         watching.cancel()
         found.update(_summary(house, outside, measured))
-        over.set()
-
-    serving = asyncio.create_task(company._serve())
-    center = asyncio.create_task(serve(settings, started))
-    waiting = asyncio.create_task(over.wait())
-    try:
-        await asyncio.wait([waiting, center], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiting.cancel()
         await outside.close()
-        center.cancel()
-        serving.cancel()
-        await asyncio.gather(center, serving, return_exceptions=True)
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    try:
+        await beside(outside.app, port, config(outside.url, calls_per_s, shared), run)
+    finally:
+        await outside.close()
     return found
 
 
