@@ -17,6 +17,8 @@ from router.turn import OK, Answer, Refusal, Turn
 
 AGAIN_S = (600.0, 3600.0)
 """How long after each try that nobody answered the next one is made. After the last there is none."""
+UNDIALLED = "undialled"
+"""Why a try was none: nobody has done what was ordered, for the worker that dials is away. It does not count."""
 FURTHEST_S = 31 * 86_400.0
 """So far ahead a callback may be ordered."""
 
@@ -36,9 +38,8 @@ def promise(turn: Turn, contact: Contact, number: str, at: float | None = None) 
 
 
 def due(turn: Turn, contact: Contact) -> None:
-    """Its time has come. After an unanswered try it has its old place, before that the time asked for is its place."""
-    assert contact.callback is not None
-    place = contact.enqueued_at if contact.callback.tries else turn.now
+    """Its time has come. After a try it has its old place, before that the time asked for is its place."""
+    place = contact.enqueued_at if contact.attempt else turn.now
     until = turn.now + turn.pool.queue(contact).prefer_for_s if contact.prefers else None
     turn.emit(events.CallbackDue(contact=contact.id, enqueued_at=place, prefer_until=until))
 
@@ -47,7 +48,9 @@ def unreached(turn: Turn, contact: Contact, cause: str) -> None:
     """Nobody answered: the agent, if one held it, is free for others; the customer is tried again later or no more."""
     assert contact.callback is not None
     agent, tries = contact.agent, contact.callback.tries
-    if tries < len(AGAIN_S):
+    if cause == UNDIALLED:
+        turn.emit(events.CallbackFailed(contact=contact.id, cause=cause, again_at=turn.now + AGAIN_S[0], counts=False))
+    elif tries < len(AGAIN_S):
         turn.emit(events.CallbackFailed(contact=contact.id, cause=cause, again_at=turn.now + AGAIN_S[tries]))
     else:
         turn.emit(events.ContactCompleted(contact=contact.id, outcome="unreached"))

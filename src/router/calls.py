@@ -12,7 +12,7 @@ from router.inputs import AnswerLeg, ClaimSend, EndCall, EndLeg, EndSend, LeaveL
 from router.intake import customer_left, finish, open_channel, open_conversation, open_inbound
 from router.memory import Contact, Offer, Send, Side, leg_key
 from router.model import conversation_id
-from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, decline_open, joined, over, ring_agent
+from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, decline_open, joined, not_reached, over, ring_agent
 from router.presence import after_work
 from router.replies import overtook
 from router.talks import ring_customer, set_manner
@@ -239,10 +239,7 @@ def _unreached(turn: Turn, contact: Contact, side: Side, cause: str) -> None:
     """A phone that was dialled for a contact in an agent's hands did not answer, or could not be dialled."""
     agent = contact.agent or ""
     if contact.offer is not None:
-        id_, agent = contact.offer.id, contact.offer.agent
-        turn.emit(events.OfferWithdrawn(offer=id_, contact=contact.id, agent=agent, reason=f"customer-{cause}"))
-        callbacks.unreached(turn, contact, cause)
-        after_work(turn, agent)
+        not_reached(turn, contact, cause)
     elif side == "customer":
         if contact.leg is not None:
             turn.do(CancelLeg(channel=contact.channel, leg=contact.leg))

@@ -204,11 +204,12 @@ class CallbackDue(Event, frozen=True, kw_only=True):
 
 
 class CallbackFailed(Event, frozen=True, kw_only=True):
-    """The agent was there and the customer did not answer."""
+    """The agent was there and the customer did not answer. `counts` as a try unless nobody has dialled."""
 
     contact: str
     cause: str
     again_at: float
+    counts: bool = True
 
 
 class OfferMade(Event, frozen=True, kw_only=True):

@@ -86,8 +86,9 @@ def line_lost(turn: Turn, contact: Contact) -> None:
 
 def nobody_free(turn: Turn, contact: Contact) -> None:
     """Somebody has answered and no agent is there in time: told why, and let go. An agent who has let it ring will not
-    have the next one too."""
-    if contact.offer is not None and turn.now - contact.offer.made_at >= FAIR_S:
+    have the next one too; one whose phone nobody has dialled, for the worker is away, has let nothing ring."""
+    rang_s = turn.now - contact.offer.made_at if contact.offer is not None and contact.offer.leg is not None else 0.0
+    if rang_s >= FAIR_S:
         timed_out(turn, contact, turn.now - turn.at)
     elif contact.offer is not None:
         withdraw(turn, contact, "too-late")

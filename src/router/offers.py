@@ -5,6 +5,7 @@ line is kept and nobody is blamed).
 """
 
 from router import capacity, events
+from router.callbacks import UNDIALLED, unreached
 from router.effects import CancelLeg, JoinCaller, RingLeg
 from router.eligible import used_units
 from router.inputs import AcceptOffer, DeclineOffer
@@ -123,13 +124,12 @@ def decline_open(turn: Turn, contact: Contact, offer: Offer, reason: str | None)
 
 
 def timed_out(turn: Turn, contact: Contact, lateness_s: float) -> None:
-    """An agent whose phone nobody has said to ring has let nothing ring: the worker that dials it is away, say."""
     offer = contact.offer
     assert offer is not None
-    if turn.pool.rings_at_once(contact) and offer.leg is None:
-        withdraw(turn, contact, "leg-unknown", cools_until=turn.now + LEG_COOLDOWN_S)
-        return
     hang_up(turn, contact, offer)
+    if turn.pool.rings_customer(contact):  # nobody has told how that ended, and it is not the agent's fault
+        not_reached(turn, contact, "unknown" if contact.ringing is not None else UNDIALLED)
+        return
     turn.emit(
         events.OfferTimedOut(
             offer=offer.id,
@@ -141,6 +141,15 @@ def timed_out(turn: Turn, contact: Contact, lateness_s: float) -> None:
     )
     free_those_who_wait_for(turn, offer.agent)
     over(turn, contact, offer.agent)
+
+
+def not_reached(turn: Turn, contact: Contact, cause: str) -> None:
+    """The customer of a callback, who was rung before any agent's phone, is not there: its agent is free."""
+    offer = contact.offer
+    assert offer is not None
+    turn.emit(events.OfferWithdrawn(offer=offer.id, contact=contact.id, agent=offer.agent, reason=f"customer-{cause}"))
+    unreached(turn, contact, cause)
+    after_work(turn, offer.agent)
 
 
 def withdraw(turn: Turn, contact: Contact, reason: str, cools_until: float | None = None) -> None:

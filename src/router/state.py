@@ -855,7 +855,7 @@ def _callback_failed(pool: Pool, event: events.CallbackFailed) -> None:
     contact.leg = contact.ringing = None
     contact.accepted_at = None
     if contact.callback is not None:
-        contact.callback.tries += 1
+        contact.callback.tries += event.counts
         _schedule(pool, contact, contact.callback, event.again_at)
     pool.touch(contact)
 

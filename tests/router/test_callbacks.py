@@ -549,8 +549,23 @@ def test_nobody_tells_how_the_ringing_ends() -> None:
     withdrawn = [
         event for decision in decisions for event in decision.events if isinstance(event, events.OfferWithdrawn)
     ]
-    assert [event.reason for event in withdrawn] == ["leg-unknown"]
+    assert [event.reason for event in withdrawn] == ["customer-unknown"]
+    assert CancelLeg(channel="phone", leg=CUSTOMER) in decisions[0].effects
     assert story.presence("mina") == "available"
+    assert story.contact.status == "scheduled" and story.contact.callback is not None
+    assert story.contact.callback.tries == 1
+
+
+def test_a_customer_whom_nobody_has_dialled_yet_was_not_tried() -> None:
+    story = promised(call_first="customer")
+    story.here("mina")
+    place = story.contact.enqueued_at
+    for _ in range(5):
+        story.pass_(CUSTOMER_RINGS_S + 20.5 + 0.1)
+        assert story.contact.status == "scheduled" and story.presence("mina") == "available"
+        assert story.contact.callback is not None and story.contact.callback.tries == 0
+        story.pass_(callbacks.AGAIN_S[0])
+    assert story.contact.enqueued_at == place
 
 
 def test_where_the_agent_accepts_at_the_desk_the_agent_is_first() -> None:

@@ -103,16 +103,6 @@ def test_our_own_timer_hangs_up_the_leg_that_nobody_answered() -> None:
     assert story.leg_ends(ring, "canceled").answer.code == "already-over"
 
 
-def test_a_phone_that_nobody_has_dialled_in_time_blames_nobody() -> None:
-    story = Story().here("mina", "jun")
-    story.call_comes()
-    (decision,) = story.pass_(20.6)
-    withdrawn = decision.events[0]
-    assert isinstance(withdrawn, events.OfferWithdrawn) and withdrawn.reason == "leg-unknown"
-    assert story.presence("mina") == "available"
-    assert story.contact.offer is not None and story.contact.offer.agent == "jun"
-
-
 def test_a_failed_leg_is_withdrawn_with_a_cool_down_and_without_blame() -> None:
     story = Story().here("mina")
     ring = story.ring(story.call_comes())

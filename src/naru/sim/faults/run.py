@@ -326,6 +326,9 @@ class Run:
         for key in list(self.pool.memory.sends):
             self._say(inputs.ClaimSend(key=key, worker="w:last"))
             self._say(inputs.EndSend(key=key, result="accepted"))
+        for id_, state in self.pool.memory.campaigns.items():
+            if state.running:  # it would ask for people once in a few seconds, for all these days
+                self._say(inputs.SetCampaign(campaign=id_, running=False, by="z"))
         self.passes(30 * 86400, awake=True, whole=True)
         self.passes(2, awake=True)
         for pool in self._pools():
@@ -353,7 +356,9 @@ class Run:
                     first = leg_key(contact, "customer")
                     self._say(inputs.AnswerLeg(channel=contact.channel, key=first, leg=f"{leg}-first"))
                 self._say(inputs.AnswerLeg(channel=contact.channel, key=offer.id, leg=leg))
-        elif contact.status == "scheduled" and by_hand:
+        elif (
+            contact.status == "scheduled"
+        ):  # it would be offered once in a minute, for nobody does what is ordered any more
             self._say(inputs.CancelCallback(contact=contact.id, by="z"))
         elif contact.agent is not None and by_hand:
             self._say(inputs.CompleteContact(agent=contact.agent, contact=contact.id))
