@@ -132,7 +132,7 @@ class Contact(msgspec.Struct, gc=False):
     reach_by: float | None = None
     """Somebody has answered our call, and must have reached an agent by then."""
     called_back: bool = False
-    """The customer has answered before any agent's phone rang, and is sent away by nothing."""
+    """The customer has answered before any agent's phone rang, and is sent away by nothing until one has answered, too."""
 
     @property
     def is_outbound(self) -> bool:

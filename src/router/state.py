@@ -248,8 +248,9 @@ class Pool:
 
     def rings_customer(self, contact: Contact) -> bool:
         """Whether its customer's phone rings before any agent has it, or is about to."""
-        ordered = contact.ringing is not None or leg_key(contact, "customer") in self.memory.sends
-        return contact.status == "offered" and contact.callback is not None and ordered
+        if contact.status != "offered" or contact.callback is None:
+            return False
+        return contact.ringing is not None or leg_key(contact, "customer") in self.memory.sends
 
     # -- campaigns
 
@@ -894,6 +895,7 @@ def _offer_accepted(pool: Pool, event: events.OfferAccepted) -> None:
     contact.prefers = ()
     contact.prefer_until = None
     contact.excluded = {}
+    contact.called_back = False
     conversation = pool.conversations[contact.conversation]
     conversation.last_agent = event.agent
     first, contact.answered = not contact.answered, True
