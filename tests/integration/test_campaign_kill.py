@@ -47,7 +47,7 @@ async def test_the_dialler_is_killed_at_twenty_moments(tmp_path: Path, kafka: st
             await outside.arrive(AGENTS)
             await outside.start()
             for _ in range(KILLS):
-                seen = happened(outside) + dice.randint(1, 24)
+                seen = happened(outside) + dice.randint(1, 12)
                 await outside.carrier.until(lambda seen=seen: happened(outside) >= seen, 60)
                 await asyncio.to_thread(dialler.kill)
                 await asyncio.to_thread(dialler.start)
