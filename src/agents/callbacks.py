@@ -72,9 +72,9 @@ def moment(local: str, zone: str) -> float:
     if not is_zone(zone):
         raise HTTPException(422, "unknown-timezone")
     try:
-        shown = dt.datetime.fromisoformat(local)
-        at = shown.replace(tzinfo=zoneinfo.ZoneInfo(zone)).astimezone(dt.UTC)
-        exists = at.astimezone(zoneinfo.ZoneInfo(zone)).replace(tzinfo=None) == shown
+        shown, there = dt.datetime.fromisoformat(local), zoneinfo.ZoneInfo(zone)
+        at = shown.replace(tzinfo=there).astimezone(dt.UTC)
+        exists = at.astimezone(there).replace(tzinfo=None) == shown
     except (ValueError, OverflowError) as error:
         raise HTTPException(422, "no-such-time") from error
     if not exists:

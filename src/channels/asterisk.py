@@ -319,7 +319,7 @@ def ring(account: Account, effect: RingLeg) -> Steps:
     us. What is dialled into a dialplan tells us of nothing, so its events are asked for.
     """
     key, contact, side, address = effect.key, effect.contact, effect.side, effect.address
-    is_outside = side in ("customer", "first") or address.startswith("+")
+    is_outside = effect.is_to_customer or address.startswith("+")
     form = account.setting("trunk_endpoint" if is_outside else "agent_endpoint", "PJSIP/{address}")
     caller, leg = effect.caller_id or account.setting("number"), f"{LEG}{key}"
     dialled = (
@@ -328,7 +328,7 @@ def ring(account: Account, effect: RingLeg) -> Steps:
         *((("callerId", caller),) if caller else ()),
     )
     context, path = account.setting("amd_context"), f"channels/{quote(leg, safe='')}"
-    if side in ("customer", "first") and context:
+    if effect.is_to_customer and context:
         query = (*dialled, ("context", context), ("extension", "s"), ("priority", "1"))
         body = msgspec.json.encode({"variables": {"ROOM_CONTACT": contact, "ROOM_SIDE": side}})
         events = f"applications/{quote(app(account), safe='')}/subscription"

@@ -10,8 +10,8 @@ from router import callbacks, campaigns, events, lines
 from router.effects import CancelLeg, Deliver, EndCaller, RingLeg
 from router.inputs import AnswerLeg, ClaimSend, EndCall, EndLeg, EndSend, LeaveLine, ReceiveCall
 from router.intake import customer_left, finish, open_channel, open_conversation, open_inbound
-from router.memory import Contact, Offer, Send, Side, leg_key
-from router.model import conversation_id
+from router.memory import Contact, Offer, Send, leg_key, rings_first
+from router.model import Side, conversation_id
 from router.offers import EXCLUDE_S, LEG_COOLDOWN_S, accepted, decline_open, joined, not_reached, over, ring_agent
 from router.presence import after_work
 from router.replies import overtook
@@ -98,7 +98,7 @@ def _awaited(turn: Turn, channel: str, key: str) -> tuple[Contact, Side] | None:
             return contact, "customer"
     for id_ in turn.pool.memory.callbacks.values():
         offered = turn.pool.contacts[id_]
-        if offered.status == "offered" and offered.channel == channel and key == leg_key(offered, "customer"):
+        if offered.channel == channel and rings_first(offered, key):
             return offered, "customer"
     return None
 

@@ -14,7 +14,7 @@ from msgspec import Meta
 from router import calendar, sign_in
 from router.calendar import Calendar
 from router.dialing import CEILING, RINGING, Mode
-from router.model import Kind, Name, Requirement, Slug, Value
+from router.model import Kind, Name, Requirement, Side, Slug, Value
 from router.sign_in import SignIn
 
 Seconds = Annotated[float, Meta(ge=0, le=366 * 86400)]
@@ -101,7 +101,7 @@ class Queue(Value, frozen=True, kw_only=True):
     auto_accept: bool = False
     prefer_for_s: Seconds = 60
     leg: Literal["ring", "on_accept"] = "ring"
-    call_first: Literal["agent", "customer"] = "agent"
+    call_first: Side = "agent"
     dispositions: Annotated[tuple[Slug, ...], Meta(max_length=200)] = ()
 
     @property

@@ -33,6 +33,10 @@ class CopyFiles(Effect, frozen=True, kw_only=True):
     message: str
 
 
+CUSTOMERS = ("customer", "first")
+"""Sides of a `RingLeg` that ring a customer's phone."""
+
+
 class RingLeg(Effect, frozen=True, kw_only=True):
     """Dial an agent's phone (`side` agent), a customer's, or a supervisor's who listens unheard (`monitor`), and let it
     into the contact's room when answered. A customer's that rings before any agent's (`first`) hears music until then.
@@ -48,6 +52,10 @@ class RingLeg(Effect, frozen=True, kw_only=True):
     timeout_s: float
     caller_id: str | None = None
     at_once: bool = False
+
+    @property
+    def is_to_customer(self) -> bool:
+        return self.side in CUSTOMERS
 
 
 class CancelLeg(Effect, frozen=True, kw_only=True):

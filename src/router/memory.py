@@ -12,7 +12,7 @@ from router.config import Config
 from router.dialing import Pace
 from router.effects import AnyEffect
 from router.forecast import Forecast
-from router.model import Identity, Kind, Manner, ReplyPolicy, Requirement, Role, SendStatus, Thread, derive_id
+from router.model import Identity, Kind, Manner, ReplyPolicy, Requirement, Role, SendStatus, Side, Thread, derive_id
 
 LOST_OFFER_S = 5.0
 """How long a lost agent keeps an open offer."""
@@ -147,13 +147,17 @@ class Contact(msgspec.Struct, gc=False):
         )
 
 
-Side = Literal["agent", "customer"]
 LEG_NAMES: dict[Side, str] = {"agent": "leg", "customer": "customer-leg"}
 
 
 def leg_key(contact: Contact, side: Side) -> str:
     """The key of a leg that is dialled for a contact in an agent's hands, or for a callback in an offer."""
     return derive_id(LEG_NAMES[side], contact.id, str(contact.attempt))
+
+
+def rings_first(contact: Contact, key: str) -> bool:
+    """Whether this leg is that of a callback's customer, rung before any agent has it."""
+    return contact.status == "offered" and contact.callback is not None and key == leg_key(contact, "customer")
 
 
 class Conversation(msgspec.Struct, gc=False):

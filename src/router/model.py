@@ -32,6 +32,8 @@ its agent free for it."""
 AnsweredBy = Literal["human", "machine", "fax", "unknown"]
 """Who or what picked up a phone that we dialled, as its provider heard it; unknown: it listened and could not tell."""
 Author = Literal["customer", "agent", "bot", "system", "external_console"]
+Side = Literal["agent", "customer"]
+"""Whose phone."""
 SendStatus = Literal["pending", "sent", "delivered", "read", "failed", "uncertain"]
 
 RECEIPT_RANK: dict[str, int] = {"pending": 0, "uncertain": 1, "sent": 2, "delivered": 3, "read": 4, "failed": 5}

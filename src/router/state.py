@@ -46,6 +46,7 @@ from router.memory import (
     Status,
     external_key,
     leg_key,
+    rings_first,
 )
 from router.model import RECEIPT_RANK, Kind, Requirement
 from router.queueing import ARRIVAL, next_step, place
@@ -1205,7 +1206,7 @@ def _send_ended(pool: Pool, event: events.SendEnded) -> None:
     leg = event.externals[0]
     if offered is not None and offered.offer is not None:
         offered.offer.leg = leg
-    elif contact is not None and (contact.status == "dialling" or _rings_first(contact, event.key)):
+    elif contact is not None and (contact.status == "dialling" or rings_first(contact, event.key)):
         contact.ringing = leg
     elif contact is None or contact.agent is None:
         return
@@ -1213,10 +1214,6 @@ def _send_ended(pool: Pool, event: events.SendEnded) -> None:
         guest.ringing = leg if guest.leg is None else None
     elif leg not in (contact.leg, contact.call):
         contact.ringing = leg
-
-
-def _rings_first(contact: Contact, key: str) -> bool:
-    return contact.status == "offered" and contact.call is None and key == leg_key(contact, "customer")
 
 
 def _delivered(pool: Pool, effect: Deliver, event: events.SendEnded) -> None:

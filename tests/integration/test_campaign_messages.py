@@ -16,10 +16,9 @@ from typing import Any
 import aiosmtplib
 import pytest
 from imap_tools import MailBoxUnencrypted
-from twilio.request_validator import RequestValidator
 
 from naru.demo.carrier import Carrier
-from support.carrier import TOKEN, Rest, _served, until
+from support.carrier import TOKEN, Rest, _served, carrier_of, until
 from support.center import AgentDesk, Center, free_port
 from support.mail import MailServers
 from support.outreach import ACCOUNT, OURS, phone_of, sheet_of, zone_now
@@ -114,11 +113,7 @@ class Place:
 async def place(tmp_path: Path, mail_servers: MailServers) -> AsyncIterator[Place]:
     port = free_port()
 
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(seconds / 20)
-
-    sign = RequestValidator(TOKEN).compute_signature
-    carrier = Carrier(ACCOUNT, TOKEN, sign, asyncio.get_running_loop().time, sleep)
+    carrier = carrier_of(ACCOUNT, 20)
     config = CONFIG.format(
         account=ACCOUNT,
         ours=OURS,

@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
-from twilio.request_validator import RequestValidator
 
 from naru.demo.carrier import Carrier
-from support.carrier import TOKEN, Rest, _served
+from support.carrier import TOKEN, Rest, _served, carrier_of
 from support.center import AgentDesk, Center, free_port
 from support.outreach import agent_phone, phone_of, sheet_of
 from support.pages import WAIT_MS, at, available, picture, sign_in_by, unexpected
@@ -92,11 +91,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 async def telephones(place: Place) -> AsyncIterator[Carrier]:
     """The carrier, with everybody's telephone. Agents pick up at once."""
 
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(seconds / SPEED)
-
-    sign = RequestValidator(TOKEN).compute_signature
-    carrier = Carrier(ACCOUNT, TOKEN, sign, asyncio.get_running_loop().time, sleep)
+    carrier = carrier_of(ACCOUNT, SPEED)
     for n in range(PEOPLE):
         carrier.phone(phone_of(n), **DEEDS[n % len(DEEDS)])
     for n in range(AGENTS + 1):

@@ -15,10 +15,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from twilio.request_validator import RequestValidator
-
 from naru.demo.carrier import Call, Carrier
-from support.carrier import TOKEN, Rest, _served, until
+from support.carrier import Rest, _served, carrier_of, until
 from support.center import AgentDesk, Center
 
 AREAS = (646, 917, 718, 347, 310, 213, 415, 312, 305, 404)
@@ -198,11 +196,7 @@ async def world(
 ) -> AsyncIterator[World]:
     """The carrier of a center that runs, with everybody's telephone. Agents pick up at once."""
 
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(seconds / speed)
-
-    sign = RequestValidator(TOKEN).compute_signature
-    carrier = Carrier(ACCOUNT, TOKEN, sign, asyncio.get_running_loop().time, sleep)
+    carrier = carrier_of(ACCOUNT, speed)
     for number, deed in does.items():
         if DEEDS[deed]:
             carrier.phone(number, **DEEDS[deed])

@@ -365,7 +365,7 @@ def _ring(account: Account, effect: RingLeg) -> Call:
         ("StatusCallback", _url(account, "leg-status", key=effect.key)),
         ("StatusCallbackEvent", "completed"),
         ("Timeout", str(max(5, int(effect.timeout_s)))),
-        *(_of_a_customer(account) if effect.side in ("customer", "first") else ()),
+        *(_of_a_customer(account) if effect.is_to_customer else ()),
     )
 
 

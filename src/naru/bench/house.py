@@ -6,10 +6,9 @@ import tempfile
 from collections.abc import Awaitable, Callable
 
 import uvicorn
-from starlette.applications import Starlette
 
 from naru.app import Naru
-from naru.bench.telephone import TOKEN
+from naru.bench.telephone import TOKEN, Telephone
 from naru.demo.show import free_port
 from naru.server import serve
 from naru.settings import load
@@ -20,13 +19,20 @@ from router.model import Content
 WORKSPACE = "bench"
 
 
-async def beside(outside: Starlette, port: int, document: Config, run: Callable[[Naru, str], Awaitable[None]]) -> None:
-    """Run a center with this configuration until `run`, given the center and its address, is done. What is `outside`
-    answers at `port`."""
+async def beside(telephone: Telephone, document: Config, run: Callable[[Naru], Awaitable[None]]) -> None:
+    """Run a center with this configuration, whose channel `phone` is this telephone's, until `run` is done. The telephone
+    is closed after it."""
     folder = tempfile.mkdtemp(prefix="naru-bench-", dir=".")
     settings = load({}, data=folder, port=free_port(0), log_format="console")
     company = uvicorn.Server(
-        uvicorn.Config(outside, host="127.0.0.1", port=port, log_level="error", lifespan="off", access_log=False)
+        uvicorn.Config(
+            telephone.app,
+            host="127.0.0.1",
+            port=telephone.port,
+            log_level="error",
+            lifespan="off",
+            access_log=False,
+        )
     )
     over = asyncio.Event()
 
@@ -34,7 +40,8 @@ async def beside(outside: Starlette, port: int, document: Config, run: Callable[
         await house.accounts.ensure_workspace(WORKSPACE, document.name)
         await house.secrets.put(WORKSPACE, "bench", TOKEN)
         await house.configurations.apply(WORKSPACE, document, "bench")
-        await run(house, settings.base_url)
+        telephone.hook = f"{settings.base_url}/hooks/{house.channels.hook(WORKSPACE, 'phone')}"
+        await run(house)
         over.set()
 
     serving = asyncio.create_task(company._serve())
@@ -44,6 +51,7 @@ async def beside(outside: Starlette, port: int, document: Config, run: Callable[
         await asyncio.wait([waiting, center], return_when=asyncio.FIRST_COMPLETED)
     finally:
         waiting.cancel()
+        await telephone.close()
         center.cancel()
         company.should_exit = True
         await asyncio.gather(center, serving, return_exceptions=True)

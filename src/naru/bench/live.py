@@ -13,7 +13,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -23,7 +22,6 @@ from naru.bench.house import WORKSPACE, People, beside
 from naru.bench.path import percentile
 from naru.bench.telephone import Telephone
 from naru.demo.script import COMMENTS, CUSTOMERS
-from naru.demo.show import free_port
 from router import inputs
 from router.config import Agent, Brand, Channel, Config, Queue, Skill
 from router.events import OfferAccepted
@@ -70,24 +68,20 @@ def config(url: str, calls_per_s: float, shared: bool) -> Config:
 class Outside(Telephone):
     """The telephone company, its callers, and a broadcast's chat: what is beyond the center, over HTTP on loopback."""
 
-    def __init__(self, url: str, seconds: float, calls_per_s: float, comments_per_s: float) -> None:
-        super().__init__(RING_S)
-        self.url = url
+    def __init__(self, seconds: float, calls_per_s: float, comments_per_s: float) -> None:
+        super().__init__(
+            RING_S,
+            Route("/token", self._token, methods=["POST"]),
+            Route("/yt/liveBroadcasts", self._broadcasts),
+            Route("/yt/liveChat/messages", self._page),
+            Route("/yt/liveChat/messages", self._answer, methods=["POST"]),
+        )
         self.comments_sent = self.answers = self.calls = 0
         self._seconds = seconds
         self._comments_per_s = comments_per_s
         self._schedule = list(_schedule(random.Random(SEED), seconds, calls_per_s))  # noqa: S311 - simulated people
         self._viewers = random.Random(SEED)  # noqa: S311
         self._began = 0.0
-        self.app = Starlette(
-            routes=[
-                *self.routes,
-                Route("/token", self._token, methods=["POST"]),
-                Route("/yt/liveBroadcasts", self._broadcasts),
-                Route("/yt/liveChat/messages", self._page),
-                Route("/yt/liveChat/messages", self._answer, methods=["POST"]),
-            ]
-        )
 
     # -- the callers
 
@@ -225,12 +219,10 @@ def rss_mb() -> float:
 
 
 async def _once(minutes: float, calls_per_s: float, comments_per_s: float, shared: bool) -> dict[str, Any]:
-    port = free_port(0)
-    outside = Outside(f"http://127.0.0.1:{port}", minutes * 60, calls_per_s, comments_per_s)
+    outside = Outside(minutes * 60, calls_per_s, comments_per_s)
     found: dict[str, Any] = {}
 
-    async def run(house: Naru, address: str) -> None:
-        outside.hook = f"{address}/hooks/{house.channels.hook(WORKSPACE, 'phone')}"
+    async def run(house: Naru) -> None:
         hosts, measured = Hosts(house), Measured(house)
         await hosts.arrive()
         outside.begin(hosts.work(outside.begin))
@@ -239,12 +231,8 @@ async def _once(minutes: float, calls_per_s: float, comments_per_s: float, share
         await asyncio.sleep(TALK_S)
         watching.cancel()
         found.update(_summary(house, outside, measured))
-        await outside.close()
 
-    try:
-        await beside(outside.app, port, config(outside.url, calls_per_s, shared), run)
-    finally:
-        await outside.close()
+    await beside(outside, config(outside.url, calls_per_s, shared), run)
     return found
 
 

@@ -9,16 +9,13 @@ never be idle while somebody waits, and whoever keeps a place must keep it.
 import asyncio
 import random  # noqa: TID251 - the bench's composition root; seeded
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
-
-from starlette.applications import Starlette
 
 from naru.app import Naru
 from naru.bench.house import WORKSPACE, People, beside
 from naru.bench.path import percentile
 from naru.bench.telephone import Telephone
-from naru.demo.show import free_port
 from router import events
 from router.config import Agent, Brand, Channel, Config, Queue
 
@@ -57,10 +54,8 @@ def config(url: str, agents: int) -> Config:
 class Callers(Telephone):
     """Those who call. `ends` says how each call ended, by call; `answers_s` how long the center took to take each."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self) -> None:
         super().__init__(RING_S)
-        self.url = url
-        self.app = Starlette(routes=self.routes)
         self.calls = 0
         self.ends: dict[str, str] = {}
         self.answers_s: list[tuple[float, float]] = []
@@ -92,7 +87,6 @@ class Callers(Telephone):
         self.talks[call] = TALK_S
         said = await self._timed(CallSid=call, From=number, To="+1", CallStatus="ringing")
         if "<Reject" in said:
-            self.talks.pop(call, None)
             await self.hang_up(call)
             return self._over(call, "busy")
         at, leaves = asyncio.get_running_loop().time(), self._chance.expovariate(1 / PATIENCE_S)
@@ -171,12 +165,10 @@ class Watched:
 
 async def surge(agents: int, calm_per_s: float, times: float, calm_s: float, surge_s: float) -> dict[str, Any]:
     """Waits and rates are in seconds and per second; `webhook` is how long a caller's first webhook took."""
-    port = free_port(0)
-    callers = Callers(f"http://127.0.0.1:{port}")
+    callers = Callers()
     found: dict[str, Any] = {}
 
-    async def run(house: Naru, address: str) -> None:
-        callers.hook = f"{address}/hooks/{house.channels.hook(WORKSPACE, 'phone')}"
+    async def run(house: Naru) -> None:
         people, watched = People(house), Watched(house)
         await people.arrive()
         loop = asyncio.get_running_loop()
@@ -193,12 +185,8 @@ async def surge(agents: int, calm_per_s: float, times: float, calm_s: float, sur
         callers.is_over = True
         await _until(lambda: len(callers.ends) == callers.calls and not callers.talks and _is_idle(house))
         found.update(_summary(callers, watched, marks, agents, emptied - full - 2 * TALK_S, full + 2 * TALK_S))
-        await callers.close()
 
-    try:
-        await beside(callers.app, port, config(callers.url, agents), run)
-    finally:
-        await callers.close()
+    await beside(callers, config(callers.url, agents), run)
     return found
 
 
@@ -208,9 +196,8 @@ def _is_idle(house: Naru) -> bool:
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-    while not holds():
-        await pause(0.2)
+    while not holds():  # noqa: ASYNC110 - it watches from outside, as a person would
+        await asyncio.sleep(0.2)
 
 
 def _summary(

@@ -9,20 +9,25 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx2
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from channels.twilio import signature
+from naru.demo.show import free_port
 
 TOKEN = "bench-token"  # noqa: S105 - of a carrier that is not there
 CALLS = "/2010-04-01/Accounts/{sid}/Calls"
 
 
 class Telephone:
-    """`hook` is where the center's webhooks are. `failed` counts requests that were not answered, or with an error."""
+    """At `url`; `hook` is where the center's webhooks are. `failed` counts requests that were not answered, or with an
+    error. `others` are addresses that it answers besides."""
 
-    def __init__(self, ring_s: float) -> None:
+    def __init__(self, ring_s: float, *others: Route) -> None:
+        self.port = free_port(0)
+        self.url = f"http://127.0.0.1:{self.port}"
         self.hook = ""
         self.failed = 0
         self.talks: dict[str, float] = {}
@@ -33,10 +38,13 @@ class Telephone:
         self._closed = False
         self._http = httpx2.AsyncClient(timeout=15, trust_env=False, limits=httpx2.Limits(max_connections=500))
         self._people: set[asyncio.Task[None]] = set()
-        self.routes = [
-            Route(f"{CALLS}.json", self._dial, methods=["POST"]),
-            Route(f"{CALLS}/{{call}}.json", self._change, methods=["POST"]),
-        ]
+        self.app = Starlette(
+            routes=[
+                Route(f"{CALLS}.json", self._dial, methods=["POST"]),
+                Route(f"{CALLS}/{{call}}.json", self._change, methods=["POST"]),
+                *others,
+            ]
+        )
 
     def begin(self, life: Coroutine[Any, Any, None]) -> None:
         if self._closed:

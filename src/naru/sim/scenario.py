@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from router.config import MAX_WRAP_UP_S, Level, Strategy
 from router.dialing import CEILING, Mode
-from router.model import Kind, Value
+from router.model import Kind, Side, Value
 
 MAX_DOCUMENT_BYTES = 1_000_000
 MAX_AGENTS = 1_000_000
@@ -100,7 +100,7 @@ class Promise(Value, frozen=True, kw_only=True):
     accept: Annotated[float, Meta(ge=0, le=1)]
     ring: Distribution | None = None
     answer: Annotated[float, Meta(ge=0, le=1)] = 1.0
-    call_first: Literal["agent", "customer"] = "agent"
+    call_first: Side = "agent"
 
 
 class Line(Value, frozen=True, kw_only=True):

@@ -111,8 +111,10 @@ class Source:
         if self._gone and self._gone[0][0] < t:
             return self._gone.popleft()[1]
         self._made += 1
-        phone = Identity(scope="simulation", kind="phone", value=f"+{100 + self.number}{self._made:09d}")
-        return Customer(self.channel, self._made, phone if self.callback is not None else None)
+        if self.callback is None:
+            return Customer(self.channel, self._made)
+        number = f"+{100 + self.number}{self._made:09d}"
+        return Customer(self.channel, self._made, Identity(scope="simulation", kind="phone", value=number))
 
     def gone(self, customer: Customer, t: float) -> None:
         self._gone.append((t + self._away_s, customer))
@@ -120,7 +122,7 @@ class Source:
 
 class Visit:
     """One contact of a customer. `handling` and `wrap_up` are its uniform numbers, drawn when it came; `call` is the one
-    that it is on, and a callback has none until it is `reached`."""
+    that it is on, and who is `promised` a callback has none."""
 
     __slots__ = (
         "agent",
@@ -316,11 +318,10 @@ class World:
         self._inside += 1
         self._awaited += counted
         self._arriving = visit
-        waiting = self.pool.length(source.channel)
         if source.callback is None:
             self._say(t, visit)
         else:
-            self._call(t, visit, source.callback, waiting)
+            self._call(t, visit, source.callback)
         if counted and visit.team < 0:
             visit.foretold = self.pool.foretell(source.channel, self.pool.length(source.channel))
         if source.patience is not None and visit.team < 0:
@@ -339,9 +340,10 @@ class World:
             ),
         )
 
-    def _call(self, t: float, visit: Visit, offered: Promise, waiting: int) -> None:
+    def _call(self, t: float, visit: Visit, offered: Promise) -> None:
         """Somebody who calls, and may hang up for the promise of a callback."""
         source, customer = visit.source, visit.customer
+        waiting = self.pool.length(source.channel)
         customer.words += 1
         visit.call = f"{customer.thread.external}-{customer.words}"
         thread, identity = Thread(external=visit.call, kind="call"), customer.identity

@@ -356,9 +356,8 @@ class Run:
                     first = leg_key(contact, "customer")
                     self._say(inputs.AnswerLeg(channel=contact.channel, key=first, leg=f"{leg}-first"))
                 self._say(inputs.AnswerLeg(channel=contact.channel, key=offer.id, leg=leg))
-        elif (
-            contact.status == "scheduled"
-        ):  # it would be offered once in a minute, for nobody does what is ordered any more
+        elif contact.status == "scheduled" and (by_hand or self.pool.queue(contact).call_first == "customer"):
+            # With nobody to dial, one that rings its customer first would be offered once in ten minutes, for ever.
             self._say(inputs.CancelCallback(contact=contact.id, by="z"))
         elif contact.agent is not None and by_hand:
             self._say(inputs.CompleteContact(agent=contact.agent, contact=contact.id))

@@ -231,11 +231,8 @@ class World:
         dice, known = self.dice, self.legs[leg]
         fate = dice.weighted((90, 3, 3, 2, 2) if self.dials else (60, 8, 10, 7, 15))
         if fate == 0:
-            by = (
-                dice.pick((None, *("human", "unknown") * 4, "machine", "fax"))
-                if known.side in ("customer", "first")
-                else None
-            )
+            answered = (None, *("human", "unknown") * 4, "machine", "fax")
+            by = dice.pick(answered) if known.side in effects.CUSTOMERS else None
             wish = inputs.AnswerLeg(channel=known.channel, key=known.key, leg=leg, answered_by=by)  # type: ignore[arg-type]
             self._soon(wish, dice.pick((0.8, 0.8, 8) if self.dials else (1.5, 8)))
         elif fate < 4:
