@@ -4,7 +4,9 @@ The same against a real Asterisk is walked by `make asterisk`.
 """
 
 import asyncio
+import datetime as dt
 import shutil
+import zoneinfo
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -277,6 +279,27 @@ async def test_what_the_agent_has_asked_for_is_answered_without_another_click(of
     await office.exchange.is_so(dialed, "up")
     await at(desk, "phone-hang-up").click()
     await office.exchange.is_so(dialed, "over")
+    office.assert_well()
+
+
+async def test_a_callback_is_ordered_by_the_customers_clock(office: Office) -> None:
+    """A country with several clocks must be told apart; what is missing is said in the dialog."""
+    desk = await office.ready("mina")
+    office.expected.append("422")
+    await at(desk, "new-contact").click()
+    await at(desk, "new-channel").select_option("phone")
+    await at(desk, "new-to").fill("+12125550123")
+    day = f"{dt.datetime.now(dt.UTC) + dt.timedelta(days=2):%Y-%m-%d}"  # noqa: TID251 - for a time to come
+    await at(desk, "new-at").fill(f"{day}T09:30")
+    await at(desk, "new-submit").click()
+    await expect(at(desk, "new-wrong")).to_contain_text("America/Chicago", timeout=WAIT_MS)
+    await at(desk, "new-timezone").fill("America/Chicago")
+    await at(desk, "new-submit").click()
+    await expect(at(desk, "new-to")).to_have_count(0, timeout=WAIT_MS)
+    answer = await asyncio.to_thread(office.center.request, "GET", "/v1/callbacks")
+    (ordered,) = [item for item in answer.json()["items"] if item["callback"]["number"] == "+12125550123"]
+    there = dt.datetime.fromisoformat(f"{day}T09:30").replace(tzinfo=zoneinfo.ZoneInfo("America/Chicago"))
+    assert ordered["callback"]["at"] == there.timestamp()
     office.assert_well()
 
 

@@ -417,7 +417,14 @@ function NewContact() {
             <label>
               {t("new.at")}
               <input name="at" type="datetime-local" data-test="new-at" />
-              <input name="timezone" list="zones" placeholder={t("new.timezone")} autocomplete="off" data-test="new-timezone" />
+              <input
+                name="timezone"
+                list="zones"
+                aria-label={t("new.timezone")}
+                placeholder={t("new.timezone")}
+                autocomplete="off"
+                data-test="new-timezone"
+              />
               <datalist id="zones">
                 {Intl.supportedValuesOf("timeZone").map((zone) => (
                   <option value={zone} />
@@ -438,7 +445,7 @@ function NewContact() {
             </label>
           )}
           {wrong && (
-            <p class="error" role="alert">
+            <p class="error" role="alert" data-test="new-wrong">
               {wrong}
             </p>
           )}
