@@ -25,6 +25,7 @@ class Accounts:
         self._resolve = resolve
         self._public_url = public_url.rstrip("/")
         self._by_hook: dict[str, Account] = {}
+        self._by_channel: dict[tuple[str, str], Account] = {}
         self._faults: dict[tuple[str, str], str] = {}
 
     def hook(self, workspace: str, channel: str) -> str:
@@ -44,6 +45,7 @@ class Accounts:
                 self._faults[workspace, channel.id] = made
                 log.warning("channel.unusable", workspace=workspace, channel=channel.id, fault=made)
         self._by_hook = kept
+        self._by_channel = {(account.workspace, account.channel): account for account in kept.values()}
 
     def _account(self, workspace: str, channel: Channel) -> Account | str:
         provider = self.providers.get(channel.provider)
@@ -81,7 +83,7 @@ class Accounts:
         return self._by_hook.get(hook)
 
     def of(self, workspace: str, channel: str) -> Account | None:
-        return self._by_hook.get(self.hook(workspace, channel))
+        return self._by_channel.get((workspace, channel))
 
     def all(self) -> Iterable[Account]:
         return list(self._by_hook.values())

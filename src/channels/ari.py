@@ -27,6 +27,7 @@ log = structlog.get_logger("channels.ari")
 
 LANES = 32
 LANE_EVENTS = 1_000
+TOLD = 1_000
 ANSWER_S = 5.0
 OPEN_S = 10.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 10.0
@@ -48,6 +49,7 @@ class Exchange:
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._count = 0
         self._callers: Callers | None = None
+        self._told: dict[str, None] = {}  # the end of a leg is told twice: as an end in our application, and as its own
         self.state = "connecting"
 
     async def run(self) -> None:
@@ -135,8 +137,11 @@ class Exchange:
             steps = move.refused if answer is not None and answer.status >= 400 else move.then
             if steps is move.then and isinstance(move.item.body, ReceiveCall) and self._callers is not None:
                 self._callers.waits(move.about)
-        elif move.item is not None:
+        elif move.item is not None and move.item.key not in self._told:
             await self._line.take(move.item)
+            self._told[move.item.key] = None
+            while len(self._told) > TOLD:
+                del self._told[next(iter(self._told))]
         if steps:
             result = await self.send(Steps(steps))
             if result.kind != "accepted":

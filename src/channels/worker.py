@@ -33,12 +33,14 @@ from channels.connections import Connections
 from channels.copying import Copying
 from channels.http import request
 from channels.ports import Bus, Contents, Leave, Unavailable
+from channels.sessions import SESSIONS
 from channels.tokens import Tokens
 from router.effects import (
     AnyEffect,
     CopyFiles,
     Deliver,
     Effect,
+    EndCaller,
     HoldCaller,
     JoinCaller,
     ReserveAttempt,
@@ -51,7 +53,8 @@ from router.state import Pool
 
 log = structlog.get_logger("channels.worker")
 
-LANES = 4
+LANES, SESSION_LANES = 4, 32
+"""How many things a channel's provider is asked at once: by requests of our own, or over one connection that orders them."""
 LANE_JOBS = 10_000
 TRIES = 5
 BACKOFF_S = (1.0, 5.0, 30.0, 120.0)
@@ -61,6 +64,11 @@ MOVES = (JoinCaller, HoldCaller, SetManner)
 MOVE_AGAIN_S = 1.0
 """When a leg that could not be moved is tried again: perhaps the provider was still answering the call, or ending what
 was there before."""
+
+
+def _can_wait(effect: Effect) -> bool:
+    """Customers' lines, put down and dialled: what is done at agents' phones goes first."""
+    return isinstance(effect, EndCaller) or (isinstance(effect, RingLeg) and effect.is_to_customer)
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -116,8 +124,8 @@ class Worker:
     # -- what to do
 
     def record(self, workspace: str, effects: Iterable[Effect]) -> None:
-        """Put a record's effects in their lanes."""
-        for effect in effects:
+        """Put a record's effects in their lanes. A freed agent's phone rings before the last caller's line is put down."""
+        for effect in sorted(effects, key=_can_wait):
             self._put(workspace, effect)  # type: ignore[arg-type]
 
     async def recover(self, pools: dict[str, Pool]) -> None:
@@ -155,7 +163,7 @@ class Worker:
             while len(self._taken) > LANE_JOBS:
                 del self._taken[next(iter(self._taken))]
         about = next(filter(None, (getattr(job.effect, name, "") for name in ABOUT)), "")
-        lane = (job.workspace, job.effect.channel, sum(about.encode()) % LANES)
+        lane = (workspace, effect.channel, sum(about.encode()) % self._width(workspace, effect.channel))
         if lane not in self._lanes:
             self._lanes[lane] = asyncio.Queue(LANE_JOBS)
             self._start(self._run(self._lanes[lane]))
@@ -164,6 +172,11 @@ class Worker:
             self._open[job.number] = None
         except asyncio.QueueFull:
             log.error("lane.full", channel=job.effect.channel)
+
+    def _width(self, workspace: str, channel: str) -> int:
+        account = self._accounts.of(workspace, channel)
+        has_session = account is not None and self._accounts.providers[account.provider].transport in SESSIONS
+        return SESSION_LANES if has_session else LANES
 
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

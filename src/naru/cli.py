@@ -480,6 +480,16 @@ def ops_alerts() -> None:
     print(shipped(ALERTS), end="")
 
 
+@bench_app.callback()
+def bench() -> None:
+    """Measurements."""
+    import logging
+
+    from naru.observe import configure_logs
+
+    configure_logs("console", level=logging.ERROR)
+
+
 @bench_app.command("path")
 def bench_path(
     rate: Annotated[float, typer.Option(help="Requests a second.")] = 50,
@@ -508,9 +518,7 @@ def bench_bus(
     except ValueError:
         fail(f"'{routers}' is no list of numbers", 2)
     from naru.bench.bus import bus
-    from naru.observe import configure_logs
 
-    configure_logs("console", level=40)
     found = _run(bus(settings, counts))
     show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
 
@@ -525,9 +533,7 @@ def bench_sockets(
     It is a whole center; with NARU_KAFKA and NARU_DATABASE_URL a gateway alone.
     """
     from naru.bench.sockets import sockets
-    from naru.observe import configure_logs
 
-    configure_logs("console", level=40)
     found = _run(sockets(settings_of(None), count))
     show(as_json, found, "\n".join(f"{name}: {value}" for name, value in found.items()))
 

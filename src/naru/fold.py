@@ -216,6 +216,10 @@ class Fold:
     async def _run(self, shard: int, until: int | None = None) -> None:
         journal = Journal(self._log, self.cursors[shard])
         async for entries in journal.entries():
+            # Who rings a phone for these records reads them at this moment too. In two passes of the loop it has asked for
+            # that; after one, its caller waits until the desks are shown it (0.8 ms, with ten of them).
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
             for entry in entries:
                 self._take(entry)
             self.cursors[shard] = journal.cursor

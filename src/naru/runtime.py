@@ -162,7 +162,7 @@ class Owner:
 
     async def _decide_for_ever(self) -> None:
         at = self._in_next
-        async for batch in self._log.read(IN, self.shard, at):
+        async for batch in self._log.read(IN, self.shard, at, ahead=True):
             if batch[0].offset != at:
                 raise Gap(f"shard {self.shard}: inputs {at} to {batch[0].offset - 1} are gone, and were not decided")
             at = batch[-1].offset + 1

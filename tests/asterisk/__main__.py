@@ -246,9 +246,9 @@ class House:
 
 @contextlib.asynccontextmanager
 async def house(
-    prefix: Path, folder: Path, agents: int, wrap_up_s: int, tones: dict[str, int] | None, relayed: bool = True
+    prefix: Path, folder: Path, agents: int, wrap_up_s: int, tones: dict[str, int] | None, timed: bool = False
 ) -> AsyncIterator[House]:
-    """`relayed`: the connection to the exchange can be cut. It costs two hops, so what is timed does without."""
+    """The connection to the exchange can be cut. That costs two hops, so what is `timed` does without, and opens no desks."""
     phones_port = free_port()
     pbx = Pbx(prefix, folder / "pbx", phones_port)
     phones = await Phones(("127.0.0.1", pbx.sip_port), tones).open(phones_port)
@@ -258,12 +258,12 @@ async def house(
         await pbx.ready()
         relay = await Relay(pbx.http_port).up()
         env = {"NARU_SECRET_USER": "naru", "NARU_SECRET_PASSWORD": PASSWORD}
-        url = f"http://127.0.0.1:{relay.port}/ari" if relayed else pbx.url
+        url = f"http://127.0.0.1:{relay.port}/ari" if not timed else pbx.url
         text = config(url, pbx.phones_url, agents, wrap_up_s)
         center = await asyncio.to_thread(Center, folder / "center", text, env)
         await asyncio.to_thread(center.start)
         desks = {}
-        for n in range(1, agents + 1):
+        for n in range(1, 1 if timed else agents + 1):
             role = "supervisor" if tones is not None and f"agent{n}" == SUPERVISOR else "agent"
             key = await asyncio.to_thread(center.agent_key, f"agent{n}", role)
             desks[f"agent{n}"] = await AgentDesk.open(center, key)
@@ -957,36 +957,26 @@ class Load:
 async def load(prefix: Path, seconds: float) -> dict[str, Any]:
     told: dict[str, Any] = {"ideal_per_s": round(IDEAL_PER_S, 2)}
     with tempfile.TemporaryDirectory() as folder:
-        async with house(prefix, Path(folder), AGENTS, 0, None, relayed=False) as it:
+        async with house(prefix, Path(folder), AGENTS, 0, None, timed=True) as it:
             told["append_ms"] = await asyncio.to_thread(_append_ms, Path(folder))
-            idle = [asyncio.create_task(_is_there(desk)) for desk in it.desks.values()]
+            agents = [f"agent{n}" for n in range(1, AGENTS + 1)]
             for number in ("2000", "3000", "15881234"):
                 await it.phones.dial("caller", number)  # once round, so that nothing is measured cold
             await asyncio.sleep(1)
             told["queue"] = await Load(it.phones, "2000", seconds).run()
-            fifo = [sys.executable, "-m", "asterisk.fifo", it.pbx.url, PASSWORD, ",".join(it.desks)]
+            fifo = [sys.executable, "-m", "asterisk.fifo", it.pbx.url, PASSWORD, ",".join(agents)]
             with subprocess.Popen(fifo) as process:
                 await asyncio.sleep(2)
                 told["fifo"] = await Load(it.phones, "3000", seconds).run()
                 process.kill()
-            for task in idle:
-                task.cancel()
-            await asyncio.gather(*idle, return_exceptions=True)
-            listening = [asyncio.create_task(_works(desk)) for desk in it.desks.values()]
-            told["naru"] = await Load(it.phones, "15881234", seconds).run()
-            for task in listening:
-                task.cancel()
+            keys = [await asyncio.to_thread(it.center.agent_key, agent) for agent in agents]
+            desks = [sys.executable, "-m", "asterisk.desks", it.center.url, ",".join(keys)]
+            with subprocess.Popen(desks, stdout=subprocess.PIPE) as process:
+                assert process.stdout is not None
+                await asyncio.to_thread(process.stdout.readline)  # all are available
+                told["naru"] = await Load(it.phones, "15881234", seconds).run()
+                process.kill()
     return told
-
-
-async def _works(desk: AgentDesk) -> None:
-    await desk.do("status", presence="available")
-    await _is_there(desk)
-
-
-async def _is_there(desk: AgentDesk) -> None:
-    """A desk that answers the server's heartbeats, and waits for nothing."""
-    await desk.next("nothing", timeout_s=3600)
 
 
 def _append_ms(folder: Path) -> float:

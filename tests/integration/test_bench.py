@@ -1,5 +1,7 @@
 """`naru bench bus` measures what it says: a whole contact by the gateway's own doors, and the same with the router left out."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from naru.bench import bus, surge
 from naru.bench.edges import SECRET, SIGNED_BY, Refused, post
 from naru.bus.base import EVENTS, IN
 from naru.settings import Settings
+from support import nursery
 
 
 @pytest.fixture
@@ -85,3 +88,9 @@ async def test_in_a_surge_everybody_ends_in_one_way_and_keeps_the_place(
     assert sum(found["outcomes"].values()) == found["contacts"], "nobody is left"
     called_back = found["promised"] - found["outcomes"].get("called_again", 0)
     assert found["outcomes"]["handled"] >= called_back
+
+
+def test_figures_for_a_program_stand_alone_on_stdout(tmp_path: Path) -> None:
+    args = ["bench", "path", "--rate", "200", "--samples", "10", "--json", "--data", str(tmp_path)]
+    done = nursery.run(args, dict(os.environ), 60, check=True)
+    assert json.loads(done.stdout)["samples"] == 10

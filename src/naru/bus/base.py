@@ -36,8 +36,12 @@ class Log(Protocol):
         """Append in order, all or nothing (of more than four megabytes perhaps only a first part). Raises LogUnavailable."""
         ...
 
-    def read(self, topic: str, part: int, start: int) -> AsyncIterator[list[Stored]]:
-        """Batches of records from offset `start` on (at least 1 record each), waiting for more at the end for ever."""
+    def read(self, topic: str, part: int, start: int, ahead: bool = False) -> AsyncIterator[list[Stored]]:
+        """Batches of records from offset `start` on (at least 1 record each), waiting for more at the end for ever.
+
+        `ahead`: perhaps records that are not durable yet. Whatever is appended after they were read does not become
+        durable without them. Raises LogUnavailable when they did not; they must be taken as never read.
+        """
         ...
 
     async def end(self, topic: str, part: int) -> int:

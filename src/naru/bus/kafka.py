@@ -139,7 +139,7 @@ class KafkaLog:
                 sent = await self._producer.send(self._broker.topic(topic), value, partition=part, headers=headers)
                 await sent
 
-    async def read(self, topic: str, part: int, start: int) -> AsyncIterator[list[Stored]]:
+    async def read(self, topic: str, part: int, start: int, ahead: bool = False) -> AsyncIterator[list[Stored]]:
         partition = TopicPartition(self._broker.topic(topic), part)
         at = start
         while not self._closed:

@@ -1,7 +1,9 @@
 """The embedded log: one SQLite file in WAL mode with synchronous=FULL, one writer thread with group commit.
 
-What waits while a commit is on its way to the disk goes together into the next one, so the cost of a sync is shared.
-The newest records are kept in memory, so readers that keep up never touch the disk.
+One commit is on its way to the disk at a time, and what comes meanwhile goes together into the next one, so the cost of
+a sync is shared. A reader `ahead` is given records before they are durable: what it appends then goes into their commit
+or a later one, and when one fails, so does all that was appended since. That is how an input and its decision share one
+sync (ADR 17). The newest records are kept in memory, so readers that keep up never touch the disk.
 """
 
 import asyncio
@@ -12,29 +14,42 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from naru.bus.base import LogUnavailable, Stored
 
 TAIL_RECORDS = 4096
 READ_BATCH = 256
 COMMIT_RECORDS = 512
+MAX_WAITING = 10_000
 
 T = TypeVar("T")
 _Key = tuple[str, int]
-_Job = tuple[asyncio.AbstractEventLoop, "asyncio.Future[list[Stored]]", _Key, Sequence[bytes]]
+
+
+class _Job(NamedTuple):
+    """One append: who waits for it, on which loop, and its records with the offsets that they will have."""
+
+    loop: asyncio.AbstractEventLoop
+    done: "asyncio.Future[list[Stored]]"
+    key: _Key
+    records: list[Stored]
 
 
 class SqliteLog:
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._path = path
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(maxsize=10_000)
+        self._waiting: list[_Job] = []  # for the commit after the one on its way
+        self._committing = False
+        self._commits: queue.SimpleQueue[tuple[int, list[_Job]] | None] = queue.SimpleQueue()
+        self._failures = 0  # that we have been told of: what is handed over rests on nothing that failed until then
         self._tails: dict[_Key, collections.deque[Stored]] = {}
-        self._ends: dict[_Key, int] = {}  # the writer thread's
-        self._visible: dict[_Key, int] = {}  # the event loop's, with the tails
+        self._ends: dict[_Key, int] = {}  # of what was appended, durable or not
+        self._visible: dict[_Key, int] = {}  # of what is durable
         self._last_t = 0.0
         self._grown: dict[_Key, asyncio.Event] = {}
+        self._growing: dict[_Key, asyncio.Event] = {}  # for those who read ahead
         self._closed = False
         self._threads = concurrent.futures.ThreadPoolExecutor(2, "log-reader")
         self._reader = self._connect()
@@ -69,20 +84,30 @@ class SqliteLog:
     async def append(self, topic: str, part: int, values: Sequence[bytes]) -> list[Stored]:
         if self._closed:
             raise LogUnavailable("the log is closed")
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[list[Stored]] = loop.create_future()
-        try:
-            self._jobs.put_nowait((loop, done, (topic, part), values))
-        except queue.Full:
-            raise LogUnavailable("too many appends are waiting") from None
-        return await done
+        if len(self._waiting) >= MAX_WAITING:
+            raise LogUnavailable("too many appends are waiting")
+        loop, key = asyncio.get_running_loop(), (topic, part)
+        start = self._ends.get(key, 0)
+        t = self._last_t = max(self._last_t, self._clock())
+        records = [Stored(start + i, t, bytes(value)) for i, value in enumerate(values)]
+        self._ends[key] = start + len(records)
+        self._tails.setdefault(key, collections.deque()).extend(records)
+        job = _Job(loop, loop.create_future(), key, records)
+        self._waiting.append(job)
+        if key in self._growing:
+            self._growing[key].set()
+        if not self._committing:
+            # Those who read ahead come before: what they append goes into the same commit.
+            loop.call_soon(self._hand_over)
+        return await job.done
 
-    async def read(self, topic: str, part: int, start: int) -> AsyncIterator[list[Stored]]:
+    async def read(self, topic: str, part: int, start: int, ahead: bool = False) -> AsyncIterator[list[Stored]]:
         key = (topic, part)
-        grown = self._grown.setdefault(key, asyncio.Event())
+        grown = (self._growing if ahead else self._grown).setdefault(key, asyncio.Event())
+        ends = self._ends if ahead else self._visible
         at = start
         while not self._closed:
-            batch = self._from_tail(key, at)
+            batch = self._from_tail(key, at, ends.get(key, 0))
             if batch is None:
                 end = self._visible.get(key, 0)
                 batch = await self._in_thread(self._from_disk, key, at)
@@ -94,18 +119,20 @@ class SqliteLog:
                 yield batch
                 continue
             grown.clear()
-            if self._visible.get(key, 0) <= at:
+            if ends.get(key, 0) <= at:
                 await grown.wait()
+            if at > max(start, ends.get(key, 0)):
+                raise LogUnavailable("what was read ahead did not become durable")
 
-    def _from_tail(self, key: _Key, at: int) -> list[Stored] | None:
-        """Records from `at` on out of memory; None when memory does not go back that far."""
-        if at >= self._visible.get(key, 0):
+    def _from_tail(self, key: _Key, at: int, end: int) -> list[Stored] | None:
+        """Records from `at` to `end` out of memory; None when memory does not go back that far, and the disk does."""
+        if at >= end:
             return []
         tail = self._tails.get(key)
         if not tail or tail[0].offset > at:
             return None
-        skip = at - tail[0].offset
-        return [tail[i] for i in range(skip, min(len(tail), skip + READ_BATCH))]
+        first = tail[0].offset
+        return [tail[i] for i in range(at - first, min(end - first, at - first + READ_BATCH))]
 
     def _from_disk(self, key: _Key, at: int) -> list[Stored]:
         with self._reading:
@@ -159,75 +186,83 @@ class SqliteLog:
         if self._closed:
             return
         self._closed = True
-        for grown in self._grown.values():
+        for grown in (*self._grown.values(), *self._growing.values()):
             grown.set()
-        self._jobs.put(None)
+        if self._waiting:
+            self._commits.put((self._failures, self._waiting))
+            self._waiting = []
+        self._commits.put(None)
         await asyncio.to_thread(self._thread.join)
         self._threads.shutdown()
         self._reader.close()
 
-    # -- the writer thread
+    # -- commits: handed over and settled on the event loop, written in the thread
+
+    def _hand_over(self) -> None:
+        """What waits is committed next, unless a commit is on its way: then it is when that is settled."""
+        if self._committing or not self._waiting:
+            return
+        count = records = 0
+        while count < len(self._waiting) and records < COMMIT_RECORDS:
+            records += len(self._waiting[count].records)
+            count += 1
+        jobs, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._committing = True
+        self._commits.put((self._failures, jobs))
 
     def _write(self) -> None:
-        connection = self._connect()
-        while (job := self._jobs.get()) is not None:
-            jobs = [job]
-            records = len(job[3])
-            while records < COMMIT_RECORDS:
-                try:
-                    more = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if more is None:
-                    self._jobs.put(None)
-                    break
-                jobs.append(more)
-                records += len(more[3])
-            self._commit(connection, jobs)
+        connection, failures = self._connect(), 0
+        while (handed := self._commits.get()) is not None:
+            known, jobs = handed
+            error = self._commit(connection, jobs) if known == failures else LogUnavailable("a commit before it failed")
+            failures += error is not None
+            try:
+                jobs[0].loop.call_soon_threadsafe(self._settle, jobs, error)
+            except RuntimeError:  # the loop has ended before its answer came: nobody is left to tell
+                self._committing = False
         connection.close()
 
-    def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-        ends = dict(self._ends)
-        t = max(self._last_t, self._clock())
-        written: list[list[Stored]] = []
+    def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> LogUnavailable | None:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for _, _, key, values in jobs:
-                start = ends.get(key, 0)
-                ends[key] = start + len(values)
-                stored = [Stored(start + i, t, bytes(value)) for i, value in enumerate(values)]
-                rows = ((*key, record.offset, record.t, record.value) for record in stored)
-                connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?)", rows)
-                written.append(stored)
+            rows = ((*job.key, record.offset, record.t, record.value) for job in jobs for record in job.records)
+            connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?)", rows)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self._tell(jobs, LogUnavailable(str(error)))
-            return
-        self._ends, self._last_t = ends, t
-        self._tell(jobs, written)
+            return LogUnavailable(str(error))
+        return None
 
-    def _tell(self, jobs: list[_Job], outcome: "list[list[Stored]] | LogUnavailable") -> None:
-        for number, (loop, done, key, _) in enumerate(jobs):
-            result = outcome if isinstance(outcome, LogUnavailable) else outcome[number]
-            try:
-                loop.call_soon_threadsafe(self._resolve, done, key, result)
-            except RuntimeError:
-                return  # the loop has ended before its answer came: nobody is left to tell
-
-    def _resolve(
-        self, done: "asyncio.Future[list[Stored]]", key: _Key, result: "list[Stored] | LogUnavailable"
-    ) -> None:
-        """On the event loop: make the records visible to readers, and tell who appended them."""
-        if isinstance(result, LogUnavailable):
-            if not done.done():
-                done.set_exception(result)
+    def _settle(self, jobs: list[_Job], error: LogUnavailable | None) -> None:
+        """Make the records visible to readers, and tell who appended them; after a failure, that they are not there."""
+        self._committing = False
+        if error is not None:
+            self._forget(jobs, error)
             return
-        self._tails.setdefault(key, collections.deque(maxlen=TAIL_RECORDS)).extend(result)
-        if result:
-            self._visible[key] = result[-1].offset + 1
-        if not done.done():
-            done.set_result(result)
-        if key in self._grown:
-            self._grown[key].set()
+        for job in jobs:
+            tail = self._tails[job.key]
+            if job.records:
+                self._visible[job.key] = job.records[-1].offset + 1
+            while len(tail) > TAIL_RECORDS and tail[0].offset < self._visible[job.key]:
+                tail.popleft()
+            if not job.done.done():
+                job.done.set_result(job.records)
+            if job.key in self._grown:
+                self._grown[job.key].set()
+        if self._waiting:
+            self._waiting[0].loop.call_soon(self._hand_over)
+
+    def _forget(self, jobs: list[_Job], error: LogUnavailable) -> None:
+        """Nothing that was appended since is there either: it may rest on what was read ahead."""
+        self._failures += 1
+        failed, self._waiting = [*jobs, *self._waiting], []
+        for job in failed:
+            tail = self._tails[job.key]
+            end = self._ends[job.key] = self._visible.get(job.key, 0)
+            while tail and tail[-1].offset >= end:
+                tail.pop()
+            if not job.done.done():
+                job.done.set_exception(LogUnavailable(str(error)))
+            if job.key in self._growing:
+                self._growing[job.key].set()
