@@ -4,8 +4,6 @@ Answering the phone accepts the offer; busy declines it; no answer times it out;
 provider may tell all this late, twice or out of order: whatever no longer fits is answered and changes nothing.
 """
 
-from collections.abc import Iterator
-
 from router import callbacks, campaigns, events, lines
 from router.effects import CancelLeg, Deliver, EndCaller, RingLeg
 from router.inputs import AnswerLeg, ClaimSend, EndCall, EndLeg, EndSend, LeaveLine, ReceiveCall
@@ -73,41 +71,41 @@ def _cancel_agent_leg(turn: Turn, contact: Contact) -> None:
 
 
 def _contact_of_call(turn: Turn, channel: str, call: str) -> Contact | None:
-    """The open contact whose customer is on this call. A handful of calls are open at once, so a scan will do."""
-    for contact in turn.pool.contacts.values():
-        if contact.call == call and contact.channel == channel and contact.status != "wrapping":
-            return contact
-    return None
+    """The open contact whose customer is on this call."""
+    contact = turn.pool.on_line(channel, call)
+    return contact if contact is not None and contact.call == call else None
 
 
 # -- legs: an offer's own has the offer's id as key; those of a contact that an agent holds, and of a callback that rings
 # its customer first, are named by `leg_key`
 
 
-def _talks(turn: Turn, channel: str) -> Iterator[Contact]:
-    """A channel's calls that agents hold. Legs and calls are named by its provider."""
-    return (c for c in turn.pool.contacts.values() if c.channel == channel and c.status in ("active", "held"))
+def _in_hand(turn: Turn, channel: str, name: str) -> Contact | None:
+    """The call that an agent holds, by one of its names. Legs and calls are named by its provider."""
+    contact = turn.pool.on_line(channel, name)
+    return contact if contact is not None and contact.status in ("active", "held") else None
 
 
 def _awaited(turn: Turn, channel: str, key: str) -> tuple[Contact, Side] | None:
     """The contact, held by an agent or, as a callback, offered to one, that waits for this leg to be answered."""
-    for contact in _talks(turn, channel):
+    contact = turn.pool.on_line(channel, key)
+    if contact is None:
+        return None
+    if contact.status in ("active", "held"):
         if contact.leg is None and key == leg_key(contact, "agent"):
             return contact, "agent"
         if contact.call is None and key == leg_key(contact, "customer"):
             return contact, "customer"
-    for id_ in turn.pool.memory.callbacks.values():
-        offered = turn.pool.contacts[id_]
-        if offered.channel == channel and rings_first(offered, key):
-            return offered, "customer"
-    return None
+    return (contact, "customer") if rings_first(contact, key) else None
 
 
 def _guest(turn: Turn, channel: str, key: str, leg: str | None = None) -> tuple[Contact, str] | None:
     """The contact and the participant that a leg was ordered for (`key`), or whose leg it is."""
-    for contact in _talks(turn, channel):
-        for agent, guest in contact.participants.items():
+    for name in filter(None, (key, leg)):
+        contact = _in_hand(turn, channel, name)
+        for agent, guest in contact.participants.items() if contact is not None else ():
             if (guest.key == key and guest.leg is None) or (leg is not None and guest.leg == leg):
+                assert contact is not None
                 return contact, agent
     return None
 
@@ -136,9 +134,9 @@ def answer_leg(turn: Turn, wish: AnswerLeg) -> Answer:
     if guest is not None:
         _guest_answered(turn, *guest, wish.leg)
         return Answer(contact=guest[0].id)
-    for contact in turn.pool.contacts.values():
-        if contact.channel == wish.channel and wish.leg in (contact.leg, contact.call):
-            return Answer(contact=contact.id)
+    known = turn.pool.on_line(wish.channel, wish.leg)
+    if known is not None and wish.leg in (known.leg, known.call):
+        return Answer(contact=known.id)
     raise Refusal(409, "offer-is-over")
 
 
@@ -181,14 +179,14 @@ def end_leg(turn: Turn, wish: EndLeg) -> Answer:
     if offered is not None and offered.offer is not None and offered.offer.leg in (None, wish.leg):
         _unanswered(turn, offered, wish.cause)
         return OK
-    for contact in _talks(turn, wish.channel):
-        if wish.leg == contact.leg:
-            _hang_up_caller(turn, contact)
-            if contact.callback is not None:
-                _back_to_the_line(turn, contact)
-            else:
-                finish(turn, contact)
-            return OK
+    held = _in_hand(turn, wish.channel, wish.leg)
+    if held is not None and held.leg == wish.leg:
+        _hang_up_caller(turn, held)
+        if held.callback is not None:
+            _back_to_the_line(turn, held)
+        else:
+            finish(turn, held)
+        return OK
     awaited = _awaited(turn, wish.channel, wish.key)
     if awaited is not None:
         _unreached(turn, *awaited, wish.cause)

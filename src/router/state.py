@@ -49,6 +49,7 @@ from router.memory import (
     rings_first,
 )
 from router.model import RECEIPT_RANK, Kind, Requirement
+from router.named import Names
 from router.queueing import ARRIVAL, next_step, place
 from router.skills import least_levels, levels_of, requirement_sets, to_serve
 from router.timers import Due, Timers
@@ -89,6 +90,7 @@ class Pool:
         self.timers = Timers()
         self._hours = {c.id: calendar.hours(c, config.timezone, self.memory.holidays) for c in config.calendars}
         self.offers = {c.offer.id: c.id for c in self.contacts.values() if c.offer is not None}
+        self.named = Names()
         self.waiting: dict[int, str] = {}
         """Who waits, by arrival number."""
         self.excluding: dict[str, None] = {}
@@ -147,6 +149,11 @@ class Pool:
 
     def contact_of_offer(self, offer: str) -> Contact | None:
         found = self.offers.get(offer)
+        return self.contacts.get(found) if found else None
+
+    def on_line(self, channel: str, name: str) -> Contact | None:
+        """The contact whose call or leg this is, or for which a leg of this key is on order."""
+        found = self.named.find(channel, name)
         return self.contacts.get(found) if found else None
 
     def assigned(self, agent: Agent) -> list[Contact]:
@@ -341,6 +348,8 @@ class Pool:
             _mark(self.skipping, contact.id, skips_if_nobody(contact, queue))
         elif contact.arrival in self.waiting:
             self.forget(contact)
+        if contact.kind == "voice":
+            self.named.put(contact)
         self.timers.watch("contact", contact.id, earliest(contact_deadlines(self, contact)))
 
     def forget(self, contact: Contact) -> None:
@@ -1048,6 +1057,7 @@ def _participant_joined(pool: Pool, event: events.ParticipantJoined) -> None:
         guest.role, guest.manner = event.role, manner
         return
     contact.participants[event.agent] = Participant(role=event.role, since=pool.t, key=event.key, manner=manner)
+    pool.named.put(contact)
     agent.attends.append(contact.id)
     pool.touch_agent(agent)
 
@@ -1057,6 +1067,7 @@ def _participant_left(pool: Pool, event: events.ParticipantLeft) -> None:
     contact = pool.contacts.get(event.contact)
     if contact is not None:
         contact.participants.pop(event.agent, None)
+        pool.named.put(contact)
     agent = pool._agent(event.agent)
     if event.contact in agent.attends:
         agent.attends.remove(event.contact)
@@ -1107,6 +1118,7 @@ def _contact_completed(pool: Pool, event: events.ContactCompleted) -> None:
         conversation.closed_at = pool.t
         pool._watch_conversation(conversation)
     pool.forget(contact)
+    pool.named.drop(contact)
 
 
 @_on(events.LegJoined)
@@ -1115,6 +1127,7 @@ def _leg_joined(pool: Pool, event: events.LegJoined) -> None:
     if event.side == "guest":
         guest = contact.participants[event.agent or ""]
         guest.leg, guest.ringing = event.leg, None
+        pool.named.put(contact)
         return
     contact.ringing = None
     if event.side == "agent":
@@ -1125,6 +1138,7 @@ def _leg_joined(pool: Pool, event: events.LegJoined) -> None:
         _no_callback(pool, contact)
         if contact.campaign is not None:
             outbound.joined(pool, contact)
+    pool.named.put(contact)
 
 
 _APPLY |= outbound.APPLY

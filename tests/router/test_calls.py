@@ -9,6 +9,7 @@ import pytest
 from router import engine, events, inputs
 from router.effects import EndCaller, RingLeg
 from support.phone import (
+    CALL,
     CALLER,
     CUSTOMER,
     LEG,
@@ -529,3 +530,47 @@ def test_hold_and_transfer_need_somebody_on_the_line() -> None:
     assert story.do(inputs.HoldContact(agent="mina", contact=contact)).answer.code == "nobody-on-the-line"
     moved = story.do(inputs.TransferContact(agent="mina", contact=contact, to_agent="jun"))
     assert moved.answer.code == "nobody-on-the-line"
+
+
+# -- what a switch tells is looked up, never looked for
+
+
+class Unsearched(dict[str, Any]):
+    """Contacts that may be many: nobody may go through them for the sake of one call."""
+
+    def _searched(self) -> Any:
+        raise AssertionError("all contacts were looked through")
+
+    values = items = keys = __iter__ = _searched
+
+
+def test_no_event_of_a_call_looks_through_all_contacts() -> None:
+    story = Story(wrap_up_s=0).here("mina", "jun")
+    story.pool.contacts = story.pool.memory.contacts = Unsearched(story.pool.contacts)
+    ring = story.ring(story.call_comes())
+    assert story.answered(ring).answer.status == 200
+    (contact,) = story.pool.agents["mina"].contacts
+    story.do(inputs.ConsultAgent(agent="mina", contact=contact, to_agent="jun"))
+    assert story.answered(ring).answer.status == 200  # told twice
+    assert story.leg_ends(ring, leg="CA-nobody's").answer.code == "already-over"
+    assert story.leg_ends(ring).effects[0] == end_caller()
+    assert story.call_ends().answer.code == "already-over"
+    assert not story.pool.named.contacts
+
+
+def test_a_line_has_the_names_of_its_call_its_legs_and_what_is_on_order() -> None:
+    story = Story()
+    story.talking()
+    story.here("jun")
+    contact = story.contact
+    assert story.pool.on_line("phone", CALL) is story.pool.on_line("phone", LEG) is contact
+    assert story.pool.on_line("another", CALL) is None
+    guest = story.ring(story.do(inputs.ConsultAgent(agent="mina", contact=contact.id, to_agent="jun")), leg=OTHER_LEG)
+    assert story.pool.on_line("phone", guest.key) is contact
+    story.answered(guest, OTHER_LEG)
+    assert story.pool.on_line("phone", OTHER_LEG) is contact
+    story.do(inputs.LeaveContact(agent="jun", contact=contact.id))
+    assert story.pool.on_line("phone", OTHER_LEG) is None
+    story.call_ends()
+    assert contact.status == "wrapping"
+    assert story.pool.on_line("phone", CALL) is None

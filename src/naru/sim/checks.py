@@ -14,6 +14,7 @@ from router.config import Agent as Profile
 from router.eligible import has_offer, signed_in, state_of
 from router.memory import LOST_OFFER_S, Agent, Campaign, Contact
 from router.model import KINDS
+from router.named import names_of
 from router.queueing import TIER_SHIFT, key_of
 from router.reasons import Blending, Case, why_closed, why_not_open
 from router.rows import LONG
@@ -168,6 +169,9 @@ def derived(pool: Pool) -> None:
     excluding = {contact.id for contact in contacts if contact.status == "queued" and contact.excluded}
     if pool.excluding.keys() != excluding:
         raise Fault("indexes", f"excluding are {sorted(pool.excluding)}, not {sorted(excluding)}")
+    named = {(contact.channel, name): contact.id for contact in contacts for name in names_of(contact)}
+    if pool.named.contacts != named:
+        raise Fault("indexes", f"the lines are {named}, not {pool.named.contacts}")
     lengths: dict[str, int] = {}
     for id_ in queued.values():
         lengths[pool.contacts[id_].queue] = lengths.get(pool.contacts[id_].queue, 0) + 1
