@@ -49,7 +49,7 @@ class Exchange:
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._count = 0
         self._callers: Callers | None = None
-        self._told: dict[str, None] = {}  # the end of a leg is told twice: as an end in our application, and as its own
+        self._told: dict[str, None] = {}  # a leg ends in our application, and as such
         self.state = "connecting"
 
     async def run(self) -> None:
@@ -71,6 +71,7 @@ class Exchange:
         lanes: list[asyncio.Queue[Move]] = [asyncio.Queue(LANE_EVENTS) for _ in range(LANES)]
         async with connect(url, open_timeout=OPEN_S, max_size=MAX_FRAME_BYTES, compression=None) as socket:
             self._socket = socket
+            self._told.clear()  # what is missing now is told, whatever was told before
             callers = self._callers = Callers(self._account, self._line, self.send, lambda move: _put(move, lanes))
             tasks = [asyncio.create_task(self._work(lane)) for lane in lanes]
             tasks.append(asyncio.create_task(callers.announce()))
@@ -139,15 +140,18 @@ class Exchange:
                 self._callers.waits(move.about)
         elif move.item is not None and move.item.key not in self._told:
             await self._line.take(move.item)
-            self._told[move.item.key] = None
-            while len(self._told) > TOLD:
-                del self._told[next(iter(self._told))]
+            self._is_told(move.item.key)
         if steps:
             result = await self.send(Steps(steps))
             if result.kind != "accepted":
                 log.info("exchange.step", channel=self._account.channel, about=move.about, detail=result.detail)
                 if move.broken:
                     await self.send(Steps(move.broken))
+
+    def _is_told(self, key: str) -> None:
+        self._told[key] = None
+        while len(self._told) > TOLD:
+            del self._told[next(iter(self._told))]
 
     # -- requests
 
@@ -156,6 +160,8 @@ class Exchange:
         assert isinstance(order, Steps)
         if order.caller is not None and self._callers is not None:
             self._callers.moved(order.caller)
+        if order.over is not None:
+            self._is_told(asterisk.end_of(order.over))
         for step in order.steps:
             try:
                 answer = await self._ask(step)

@@ -167,7 +167,7 @@ def _leg_answered(account: Account, event: Mapping[str, Any], leg: str) -> Move:
 def _gone(account: Account, event: Mapping[str, Any], name: str, answered: bool) -> Move:
     if not name.startswith(LEG):
         body = EndCall(channel=account.channel, thread=Thread(external=name, kind="call"))
-        return Move(about=name, item=Item(f"{name}:end", body))
+        return Move(about=name, item=Item(end_of(name), body))
     cause = event.get("cause")
     why: Cause = "completed" if answered else CAUSES.get(cause if isinstance(cause, int) else 0, "failed")
     return Move(about=name, item=ended(account, name, why))
@@ -175,7 +175,12 @@ def _gone(account: Account, event: Mapping[str, Any], name: str, answered: bool)
 
 def ended(account: Account, leg: str, cause: Cause) -> Item:
     body = EndLeg(channel=account.channel, key=leg.removeprefix(LEG), leg=leg, cause=cause)
-    return Item(f"{leg}:end", body)
+    return Item(end_of(leg), body)
+
+
+def end_of(channel: str) -> str:
+    """What the end of a call or a leg is called, however often it is told."""
+    return f"{channel}:end"
 
 
 def _out_of_bridge(bridge: Mapping[str, Any]) -> Move | None:
@@ -194,13 +199,13 @@ def _out_of_bridge(bridge: Mapping[str, Any]) -> Move | None:
 def end(account: Account, effect: EndCaller) -> Steps:
     """Hang up on a caller, after words where there are some. A sound that is not there is as if it had been heard."""
     if effect.say is None:
-        return Steps((hang_up(effect.call),))
+        return Steps((hang_up(effect.call),), over=effect.call)
     number = effect.caller.value if effect.caller is not None else ""
     name = f"{LAST}{effect.say}-{_plain(number)}-{effect.call}"
     language = effect.language or account.setting("language")
     words = play(effect.call, name, (farewells.sound(account, effect.say),), language)
     steps = (*_unsaid(account, effect.call), answer(effect.call), quiet(effect.call), words)
-    return Steps(steps, caller=effect.call)
+    return Steps(steps, caller=effect.call, over=effect.call)
 
 
 def _heard_out(playback: Mapping[str, Any]) -> Move | None:

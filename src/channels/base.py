@@ -206,11 +206,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 class Steps(msgspec.Struct, frozen=True):
     """Requests to an exchange, in order; the first that fails ends them. `external` names what was made (a leg), `caller`
-    the call that they move, to whom nothing more is said."""
+    the call that they move, to whom nothing more is said, `over` one that the engine has ended: its end is no news."""
 
     steps: tuple[Step, ...]
     external: str | None = None
     caller: str | None = None
+    over: str | None = None
 
 
 Order = Call | Calls | Mail | Submit | Steps

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import httpx2
 
-from channels import registry
+from channels import asterisk, registry
 from channels.accounts import Accounts
 from channels.ari import Exchange
 from channels.base import Item, Line, Order, Result, Steps
@@ -23,8 +23,8 @@ from support.channel import NOW, account
 LEG = "naru-0a"
 
 
-async def test_an_end_that_an_exchange_tells_twice_is_told_to_the_engine_once() -> None:
-    """In our application a leg ends twice: it leaves it, and it is gone."""
+async def test_the_engine_is_told_of_an_end_once_and_of_none_that_it_ordered() -> None:
+    """A leg ends twice: in our application, and as such."""
     exchanges = await exchange.Exchanges().up()
     there = exchanges.by_app["naru"] = exchange.Exchange([])
     taken: asyncio.Queue[Item] = asyncio.Queue()
@@ -42,15 +42,19 @@ async def test_an_end_that_an_exchange_tells_twice_is_told_to_the_engine_once() 
         clock=lambda: NOW,
         sleep=asyncio.sleep,
     )
-    connection = asyncio.create_task(Exchange(account(Asterisk(), {"url": exchanges.url}), line).run())
+    ours = account(Asterisk(), {"url": exchanges.url})
+    held = Exchange(ours, line)
+    connection = asyncio.create_task(held.run())
     await there.until("GET", "bridges")
     for leg in (LEG, "naru-0b"):
         for kind in ("StasisEnd", "ChannelDestroyed"):
             await there.say({"type": kind, "channel": {"id": leg, "state": "Up"}, "cause": 16})
     told = [await taken.get() for _ in range(2)]
     assert sorted(cast(EndLeg, item.body).leg for item in told) == [LEG, "naru-0b"]
-    await there.say({"type": "StasisEnd", "channel": {"id": "1795716055.1859"}})
-    assert (await taken.get()).key == "1795716055.1859:end"
+    await held.send(asterisk.end(ours, EndCaller(channel="c", call="ended")))
+    for call in ("ended", "1795716055.1859"):
+        await there.say({"type": "StasisEnd", "channel": {"id": call}})
+    assert (await taken.get()).key == "1795716055.1859:end"  # who was hung up is known to be gone
     assert taken.empty()
     connection.cancel()
     await asyncio.gather(connection, return_exceptions=True)
