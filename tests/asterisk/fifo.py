@@ -5,6 +5,7 @@ It keeps nothing and proves nothing; it is what durable routing is measured agai
 
 import asyncio
 import json
+import os
 from collections import deque
 from typing import Any
 
@@ -54,7 +55,7 @@ class Fifo:
 
     async def _ring(self, caller: str, agent: str) -> None:
         self._count += 1
-        leg = f"fifo-leg-{self._count}"
+        leg = f"fifo-{os.getpid()}-{self._count}"  # what another one before us left up has a name of its own
         self._legs[leg] = (caller, agent)
         await self._ask("POST", f"channels/{leg}", endpoint=f"PJSIP/{agent}", app="fifo", appArgs="leg", timeout=15)
 
