@@ -26,6 +26,7 @@ from channels.base import (
     Result,
     Steps,
     Submit,
+    Transport,
     Unsendable,
     Uploads,
 )
@@ -33,7 +34,6 @@ from channels.connections import Connections
 from channels.copying import Copying
 from channels.http import request
 from channels.ports import Bus, Contents, Leave, Unavailable
-from channels.sessions import SESSIONS
 from channels.tokens import Tokens
 from router.effects import (
     AnyEffect,
@@ -53,8 +53,9 @@ from router.state import Pool
 
 log = structlog.get_logger("channels.worker")
 
-LANES, SESSION_LANES = 4, 32
-"""How many things a channel's provider is asked at once: by requests of our own, or over one connection that orders them."""
+LANES: dict[Transport | None, int] = {None: 4, "ari": 32}
+"""How many things a channel's provider is asked at once, by its transport; None is any other. An exchange is slow to move a
+call, and nobody's phone should wait to ring for that."""
 LANE_JOBS = 10_000
 TRIES = 5
 BACKOFF_S = (1.0, 5.0, 30.0, 120.0)
@@ -175,8 +176,8 @@ class Worker:
 
     def _width(self, workspace: str, channel: str) -> int:
         account = self._accounts.of(workspace, channel)
-        has_session = account is not None and self._accounts.providers[account.provider].transport in SESSIONS
-        return SESSION_LANES if has_session else LANES
+        transport = self._accounts.providers[account.provider].transport if account is not None else None
+        return LANES.get(transport, LANES[None])
 
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

@@ -167,7 +167,7 @@ class Wire:
         later = self._dice.seconds(0.1, 9)
         asyncio.get_running_loop().call_later(later, self._disk.store, topic, list(values))
 
-    async def read(self, topic: str, part: int, start: int) -> AsyncIterator[list[Stored]]:
+    async def read(self, topic: str, part: int, start: int, ahead: bool = False) -> AsyncIterator[list[Stored]]:
         at = start
         while True:
             await self._takes_time()

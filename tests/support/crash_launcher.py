@@ -33,7 +33,7 @@ import naru.app
 import naru.cli
 import router.state
 from channels.worker import Worker
-from naru.bus.base import IN, JOURNAL
+from naru.bus.base import IN, JOURNAL, LogUnavailable
 from naru.bus.sqlite import SqliteLog
 from naru.center import Center
 from naru.feed import Feed
@@ -150,8 +150,8 @@ def names_its_writes(kind: type, method: str, name: str) -> None:
 def fail_points() -> None:
     commit = SqliteLog._commit
 
-    def watched_commit(self: SqliteLog, connection: Any, jobs: Any) -> None:
-        commit(self, _Connection(connection, {key[0] for _, _, key, _ in jobs}), jobs)  # type: ignore[arg-type]
+    def watched_commit(self: SqliteLog, connection: Any, jobs: Any) -> LogUnavailable | None:
+        return commit(self, _Connection(connection, {job.key[0] for job in jobs}), jobs)  # type: ignore[arg-type]
 
     SqliteLog._commit = watched_commit  # type: ignore[method-assign]
     write = Database.write

@@ -121,7 +121,7 @@ class SqliteLog:
             grown.clear()
             if ends.get(key, 0) <= at:
                 await grown.wait()
-            if at > max(start, ends.get(key, 0)):
+            if ahead and at > max(start, ends.get(key, 0)):
                 raise LogUnavailable("what was read ahead did not become durable")
 
     def _from_tail(self, key: _Key, at: int, end: int) -> list[Stored] | None:
