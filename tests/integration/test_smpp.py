@@ -311,7 +311,7 @@ async def test_many_each_way_while_everything_fails(
 
         async def customers() -> None:
             smsc.fault("drop_deliver", MESSAGES * 3 // 10)
-            for n in range(1, each):
+            for n in range(1, each - 2):
                 for customer in shop.customers:
                     key = f"{customer}-{n}"
                     if n % 25 == 0:
@@ -319,7 +319,7 @@ async def test_many_each_way_while_everything_fails(
                         for number, raw in reversed(_pieces(sent[customer][-1], n)):
                             smsc.deliver_raw(f"{key}-{number}", customer, raw, esm_class=0x40, data_coding=8)
                         continue
-                    sent[customer].append("네" if n % 10 == 0 else f"{key} 문의드려요")
+                    sent[customer].append(f"{key} 문의드려요")
                     smsc.deliver(key, customer, sent[customer][-1])
 
         async def mina() -> None:
@@ -338,6 +338,13 @@ async def test_many_each_way_while_everything_fails(
             smsc.drop()
 
         await asyncio.gather(customers(), mina(), faults())
+        await smsc.until(lambda: smsc.undelivered == 0, LONG_S)
+        # The same words twice are two messages on a line that holds. Across one that broke before our answers were proven to
+        # have been heard nobody could tell the second from the first, come again: so nobody says them in the storm.
+        for n in (each - 2, each - 1):
+            for customer in shop.customers:
+                sent[customer].append("네")
+                smsc.deliver(f"{customer}-{n}", customer, "네")
         await smsc.until(lambda: smsc.undelivered == 0, LONG_S)
 
         async def open_ends() -> int:
