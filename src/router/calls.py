@@ -83,7 +83,7 @@ def _contact_of_call(turn: Turn, channel: str, call: str) -> Contact | None:
 def _in_hand(turn: Turn, channel: str, name: str) -> Contact | None:
     """The call that an agent holds, by one of its names. Legs and calls are named by its provider."""
     contact = turn.pool.on_line(channel, name)
-    return contact if contact is not None and contact.status in ("active", "held") else None
+    return contact if contact is not None and contact.is_in_hand else None
 
 
 def _awaited(turn: Turn, channel: str, key: str) -> tuple[Contact, Side] | None:
@@ -91,7 +91,7 @@ def _awaited(turn: Turn, channel: str, key: str) -> tuple[Contact, Side] | None:
     contact = turn.pool.on_line(channel, key)
     if contact is None:
         return None
-    if contact.status in ("active", "held"):
+    if contact.is_in_hand:
         if contact.leg is None and key == leg_key(contact, "agent"):
             return contact, "agent"
         if contact.call is None and key == leg_key(contact, "customer"):
@@ -103,9 +103,10 @@ def _guest(turn: Turn, channel: str, key: str, leg: str | None = None) -> tuple[
     """The contact and the participant that a leg was ordered for (`key`), or whose leg it is."""
     for name in filter(None, (key, leg)):
         contact = _in_hand(turn, channel, name)
-        for agent, guest in contact.participants.items() if contact is not None else ():
+        if contact is None:
+            continue
+        for agent, guest in contact.participants.items():
             if (guest.key == key and guest.leg is None) or (leg is not None and guest.leg == leg):
-                assert contact is not None
                 return contact, agent
     return None
 

@@ -275,7 +275,7 @@ def has_room_to_finish(turn: Turn, contact: Contact) -> bool:
     if profile is None or not (has_offer(turn.pool, agent) or agent.kept_for is not None):
         return True
     others = [other for other in turn.pool.assigned(agent) if other is not contact and other.status != "parked"]
-    firm = (o for o in others if o.kind not in INTERRUPTIBLE or o.status not in ("active", "held"))
+    firm = (o for o in others if o.kind not in INTERRUPTIBLE or not o.is_in_hand)
     promised = turn.pool.kind_kept_for(agent)
     kinds = [contact.kind, *(other.kind for other in firm), *((promised,) if promised is not None else ())]
     return sum(map(cost, kinds)) <= profile.units

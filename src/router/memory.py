@@ -140,6 +140,11 @@ class Contact(msgspec.Struct, gc=False):
         return self.direction == "outbound" and not self.answered
 
     @property
+    def is_in_hand(self) -> bool:
+        """An agent works on it, or has put it on hold for a moment; not what is parked."""
+        return self.status in ("active", "held")
+
+    @property
     def has_legs(self) -> bool:
         """A call that we carry. Where somebody else does (a company's own exchange), Naru only says whose it is."""
         return self.kind == "voice" and (

@@ -30,10 +30,6 @@ class Names:
             if self.contacts.get((contact.channel, name)) == contact.id:
                 del self.contacts[contact.channel, name]
 
-    def find(self, channel: str, name: str) -> str | None:
-        """The contact's id."""
-        return self.contacts.get((channel, name))
-
 
 def names_of(contact: Contact) -> Iterator[str]:
     """None once the talk is over, whatever the switch still tells. An offer's key is the offer's id, which is indexed as
@@ -44,10 +40,10 @@ def names_of(contact: Contact) -> Iterator[str]:
         yield contact.call
     if contact.leg is not None:
         yield contact.leg
-    is_in_hand = contact.status in ("active", "held")
-    if is_in_hand and contact.has_legs and contact.leg is None:
+    is_dialled = contact.is_in_hand and contact.has_legs
+    if is_dialled and contact.leg is None:
         yield leg_key(contact, "agent")
-    if (is_in_hand and contact.has_legs and contact.call is None) or (contact.status == "offered" and contact.callback):
+    if (is_dialled and contact.call is None) or (contact.status == "offered" and contact.callback is not None):
         yield leg_key(contact, "customer")
     for guest in contact.participants.values():
         yield from (name for name in (guest.leg, guest.key) if name is not None)

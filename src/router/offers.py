@@ -89,7 +89,7 @@ def make_room(turn: Turn, agent: Agent) -> None:
     profile = turn.pool.profile(agent.id)
     units = profile.units if profile else 0
     for other in turn.pool.assigned(agent):
-        yields = other.kind in capacity.INTERRUPTIBLE and other.status in ("active", "held")
+        yields = other.kind in capacity.INTERRUPTIBLE and other.is_in_hand
         if yields and used_units(turn.pool, agent) > units:
             turn.emit(events.ContactParked(contact=other.id, reason="interrupted"))
 

@@ -57,7 +57,7 @@ def conference(turn: Turn, wish: ConferenceContact) -> Answer:
 def monitor(turn: Turn, wish: MonitorContact) -> Answer:
     """Come in, or, for whoever monitors already, another manner: on a call the same leg is heard otherwise."""
     contact = turn.contact(wish.contact)
-    if contact.status not in ("active", "held"):
+    if not contact.is_in_hand:
         raise Refusal(409, f"contact-is-{contact.status}")
     _must_be_possible(contact, wish.manner)
     guest = contact.participants.get(wish.agent)

@@ -71,7 +71,7 @@ def change(turn: Turn, agent: str, presence: str, reason: str | None = None, by:
         elif presence == "offline" and contact.kind in LIVE and contact.status in ("active", "held", "parked"):
             why = "agent-lost" if reason == "lost" else "agent-left"
             turn.emit(events.ContactRequeued(contact=contact.id, queue=contact.queue, reason=why))
-        elif presence == "offline" and contact.kind in INTERRUPTIBLE and contact.status in ("active", "held"):
+        elif presence == "offline" and contact.kind in INTERRUPTIBLE and contact.is_in_hand:
             turn.emit(events.ContactParked(contact=contact.id, reason="by_agent"))
     if presence == "offline" and agent in turn.pool.agents:
         for attended in list(turn.pool.agents[agent].attends):

@@ -153,7 +153,7 @@ class Pool:
 
     def on_line(self, channel: str, name: str) -> Contact | None:
         """The contact whose call or leg this is, or for which a leg of this key is on order."""
-        found = self.named.find(channel, name)
+        found = self.named.contacts.get((channel, name))
         return self.contacts.get(found) if found else None
 
     def assigned(self, agent: Agent) -> list[Contact]:

@@ -7,18 +7,15 @@ from typing import Any, cast
 
 import httpx2
 
-from channels import asterisk, registry
-from channels.accounts import Accounts
+from channels import asterisk
 from channels.ari import Exchange
 from channels.base import Item, Line, Order, Result, Steps
 from channels.providers.asterisk import Asterisk
-from channels.tokens import Tokens
-from channels.worker import Worker
-from router.config import Brand, Channel, Config, Queue
 from router.effects import Effect, EndCaller, JoinCaller, RingLeg
 from router.inputs import EndLeg
 from support import exchange
 from support.channel import NOW, account
+from support.edge import channel, worker
 
 LEG = "naru-0a"
 
@@ -68,30 +65,10 @@ class Asked:
         self.orders: list[str] = []
         self.joined = asyncio.Event()
         self.told: list[str] = []
-        config = Config(
-            brands=(Brand(id="b", name="B", default_queue="q"),),
-            channels=(
-                Channel(
-                    id="c",
-                    name="C",
-                    brand="b",
-                    provider="asterisk",
-                    kind="voice",
-                    settings={"url": "http://exchange"},
-                    secrets={"username": "s", "password": "s"},
-                ),
-            ),
-            queues=(Queue(id="q", name="Q"),),
-        )
-        house = Accounts(registry(), lambda *parts: "x", lambda workspace, reference: "s", "https://naru.test")
-        house.configure("ws", config)
-        client = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: httpx2.Response(500)))
-        tokens = Tokens(registry(), cast(Any, None), client, lambda: NOW)
-        session = SimpleNamespace(session=lambda workspace, channel: self)
-        bus, nothing = SimpleNamespace(take=self._take), cast(Any, None)
-        self.worker = Worker(
-            house, cast(Any, bus), nothing, cast(Any, session), tokens, nothing, client, "w", "1", lambda: NOW, nothing
-        )
+        bus = SimpleNamespace(take=self._take)
+        connections = SimpleNamespace(session=lambda workspace, channel: self)
+        phone = channel("asterisk", "voice", {"url": "http://exchange"}, "username", "password")
+        self.worker = worker(lambda request: httpx2.Response(500), phone, bus=bus, connections=connections)
 
     async def send(self, order: Order) -> Result:
         assert isinstance(order, Steps)

@@ -1,7 +1,6 @@
 """The customers' edge: files that go up before their message, webhooks that carry mails, copies that come late, secrets that
 depend on settings."""
 
-from collections.abc import Callable
 from typing import Any, cast
 
 import httpx2
@@ -9,19 +8,15 @@ import msgspec
 import pytest
 from fastapi import FastAPI
 
-from channels import registry
-from channels.accounts import Accounts
 from channels.base import MAX_BODY_BYTES, Account, Item
 from channels.gateway import Intake, hook_routes
 from channels.providers.mailgun_mail import MailgunMail
 from channels.providers.solapi import Solapi
 from channels.signatures import mailgun
-from channels.tokens import Tokens
-from channels.worker import Worker
-from router.config import Brand, Channel, Config, Queue
 from router.inputs import Input, ReceiveMessage
 from router.model import Content, Media
 from support.channel import NOW, account
+from support.edge import channel, connected, worker
 from support.sms import DELIVER, JPEG, said
 
 # -- files that go up first
@@ -40,14 +35,6 @@ class Carrier:
         if request.url.path == "/storage/v1/files":
             return httpx2.Response(status, json={"fileId": f"F{len(self.asked)}"})
         return httpx2.Response(status, json={"messageList": [{"messageId": "M1"}]})
-
-
-def worker(carrier: Callable[[httpx2.Request], httpx2.Response]) -> Worker:
-    client = httpx2.AsyncClient(transport=httpx2.MockTransport(carrier))
-    house = Accounts(registry(), lambda *parts: "x", lambda workspace, reference: "s", "https://naru.test")
-    tokens = Tokens(registry(), cast(Any, None), client, lambda: NOW)
-    nothing = cast(Any, None)
-    return Worker(house, nothing, nothing, nothing, tokens, nothing, client, "w", "1", lambda: NOW, nothing)
 
 
 OURS = account(Solapi(), {"number": "0215880000"})
@@ -101,18 +88,6 @@ class Log:
 
     def pool(self, workspace: str) -> None:
         return None
-
-
-def connected(*channels: Channel) -> Accounts:
-    made = Accounts(registry(), lambda *parts: "-".join(parts[-1:]), lambda workspace, ref: "s", "https://naru.test")
-    brand = Brand(id="b", name="B", default_queue="q")
-    made.configure("ws", Config(brands=(brand,), queues=(Queue(id="q", name="Q"),), channels=channels))
-    return made
-
-
-def channel(provider: str, kind: Any, settings: dict[str, Any], *secrets: str) -> Channel:
-    told = {name: f"secret:{name}" for name in secrets}
-    return Channel(id="c", name="C", brand="b", provider=provider, kind=kind, settings=settings, secrets=told)
 
 
 MAIL = channel("mailgun_mail", "email", {"address": "help@shop.test", "domain": "d"}, "api_key", "signing_key")

@@ -28,9 +28,8 @@ _Key = tuple[str, int]
 
 
 class _Job(NamedTuple):
-    """One append: who waits for it, on which loop, and its records with the offsets that they will have."""
+    """One append: who waits for it, and its records with the offsets that they will have."""
 
-    loop: asyncio.AbstractEventLoop
     done: "asyncio.Future[list[Stored]]"
     key: _Key
     records: list[Stored]
@@ -92,7 +91,7 @@ class SqliteLog:
         records = [Stored(start + i, t, bytes(value)) for i, value in enumerate(values)]
         self._ends[key] = start + len(records)
         self._tails.setdefault(key, collections.deque()).extend(records)
-        job = _Job(loop, loop.create_future(), key, records)
+        job = _Job(loop.create_future(), key, records)
         self._waiting.append(job)
         if key in self._growing:
             self._growing[key].set()
@@ -217,7 +216,7 @@ class SqliteLog:
             error = self._commit(connection, jobs) if known == failures else LogUnavailable("a commit before it failed")
             failures += error is not None
             try:
-                jobs[0].loop.call_soon_threadsafe(self._settle, jobs, error)
+                jobs[0].done.get_loop().call_soon_threadsafe(self._settle, jobs, error)
             except RuntimeError:  # the loop has ended before its answer came: nobody is left to tell
                 self._committing = False
         connection.close()
@@ -251,7 +250,7 @@ class SqliteLog:
             if job.key in self._grown:
                 self._grown[job.key].set()
         if self._waiting:
-            self._waiting[0].loop.call_soon(self._hand_over)
+            self._waiting[0].done.get_loop().call_soon(self._hand_over)
 
     def _forget(self, jobs: list[_Job], error: LogUnavailable) -> None:
         """Nothing that was appended since is there either: it may rest on what was read ahead."""
