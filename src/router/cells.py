@@ -35,9 +35,10 @@ TIDY_EVERY = 8
 
 Lanes = tuple[int, ...]
 """For each kind in order of KINDS the lane an agent stands in, -1 where it is not open."""
-State = tuple[bool, int, Lanes, bool]
-"""Signed in, idle stamp, lanes, holds nothing at all."""
 SIGNED, IDLE = 1, 2
+"""An agent's flags: signed in; and holds nothing at all."""
+State = tuple[int, int, Lanes]
+"""Flags, idle stamp, lanes."""
 
 
 class Token(msgspec.Struct, gc=False):
@@ -105,13 +106,18 @@ class Slot:
     """Who is open for one kind: every agent's token, `by_load` in lanes apart. `unlisted` are in no lane yet, and none in
     a first lane is younger than `newest`."""
 
-    __slots__ = ("by_load", "kind", "newest", "number", "tokens", "unlisted")
+    __slots__ = ("by_load", "cells_of", "kind", "lane_of", "newest", "number", "tokens", "unlisted")
 
     def __init__(self, number: int, kind: int, by_load: bool, agents: int) -> None:
         self.number = number
         self.kind = kind
         self.by_load = by_load
+        lanes = range(2 * INTERRUPTING)
+        self.lane_of = [lane if by_load else lane // INTERRUPTING * INTERRUPTING for lane in lanes] + [-1]
+        """By an agent's lane (or -1, the last) the one he stands in here."""
         self.tokens: list[Token | None] = [None] * agents
+        self.cells_of: list[tuple[Cell, ...] | None] = [None] * agents
+        """By agent's number the cells in which he stands, as his profile has them: one look less. None: not yet known."""
         self.unlisted: list[Token] = []
         self.newest = 0
 
@@ -193,8 +199,7 @@ class States(Sequence[State]):
 
     def __getitem__(self, number: Any) -> Any:
         cells = self._cells
-        flags = cells.flags[number]
-        return bool(flags & SIGNED), cells.stamps[number], cells.lanes[number], bool(flags & IDLE)
+        return cells.flags[number], cells.stamps[number], cells.lanes[number]
 
 
 class Cells:
@@ -205,6 +210,8 @@ class Cells:
         self.ids: list[str] = []
         self.numbers: dict[str, int] = {}
         self.flags = bytearray()
+        self.by_rank = bytearray()
+        """Whether what waits is chosen for an agent by more than places (`Matching.contact_for`)."""
         self.stamps: list[int] = []
         self.lanes: list[Lanes] = []
         self.states = States(self)
@@ -252,16 +259,22 @@ class Cells:
                 return slot
         slot = Slot(len(self.slots), kind, by_load, len(self.ids))
         self.slots.append(slot)
-        self._version += 1
+        self._renew()
         for number, flags in enumerate(self.flags):
-            self.set(number, (bool(flags & SIGNED), self.stamps[number], self.lanes[number], bool(flags & IDLE)))
+            self.set(number, (flags, self.stamps[number], self.lanes[number]))
         return slot
+
+    def _renew(self) -> None:
+        """Everybody's cells are to be found anew."""
+        self._version += 1
+        for slot in self.slots:
+            slot.cells_of = [None] * len(self.ids)
 
     def _build(self, shape: Shape) -> None:
         """Put everybody who is signed in into a shape's cells."""
         slot = shape.slot
         self._list(slot)
-        self._version += 1
+        self._renew()
         shape.cells = {}
         for need in shape.needs:
             need.cells, need.order = [], []
@@ -326,28 +339,37 @@ class Cells:
         self.ids.append(id_)
         self.numbers[id_] = number
         self.flags.append(0)
+        self.by_rank.append(profile.blended)
         self.stamps.append(0)
         self.lanes.append(CLOSED)
         self.profile_of.append(profile)
         for slot in self.slots:
             slot.tokens.append(None)
+            slot.cells_of.append(None)
         return number
 
     def set(self, number: int, state: State) -> None:
         """An agent is now like this."""
-        signed, stamp, lanes, idle = state
+        flags, stamp, lanes = state
         was = self.flags[number]
-        flags = signed | idle << 1  # both are truths
         if flags != was:
             self.flags[number] = flags
-            if signed != was & SIGNED or self.reserves:
-                self._count(self.refreshed(number), signed - (was & SIGNED), idle - (was >> 1))
+            if not flags or not was or self.reserves:
+                self._count(self.refreshed(number), (flags & SIGNED) - (was & SIGNED), (flags >> 1) - (was >> 1))
         self.lanes[number] = lanes
         self.stamps[number] = stamp
+        if lanes is CLOSED:
+            for slot in self.slots:
+                tokens = slot.tokens
+                token = tokens[number]
+                if token is not None:
+                    token.gone = True
+                    tokens[number] = None
+                    if slot.unlisted and slot.unlisted[-1] is token:
+                        slot.unlisted.pop()  # he was given work at once, as in a backlog mostly
+            return
         for slot in self.slots:
-            lane = lanes[slot.kind]
-            if lane > 0 and not slot.by_load:
-                lane = INTERRUPTING if lane >= INTERRUPTING else 0
+            lane = slot.lane_of[lanes[slot.kind]]
             tokens = slot.tokens
             token = tokens[number]
             if token is not None:
@@ -375,13 +397,13 @@ class Cells:
 
     def _list(self, slot: Slot) -> None:
         """Put the tokens that are new into their lanes. Whoever got work at once never comes here."""
+        cells_of = slot.cells_of
         for token in slot.unlisted:
             if token.gone:
                 continue
-            profile = self.profile_of[token.number]  # `refreshed`, written out
-            if profile.version != self._version:
-                self._refresh(profile)
-            cells = profile.cells[slot.number]
+            cells = cells_of[token.number]
+            if cells is None:
+                cells = self.cells_in(slot, token.number)
             if token.place >= slot.newest and not token.lane:
                 slot.newest = token.place
                 for cell in cells:  # the hottest loop of all: in order, and into the first lane
@@ -399,6 +421,11 @@ class Cells:
             lane = cells[token.place // TIDY_EVERY % len(cells)].lane(token.lane)
             if len(lane.tail) > LONG:
                 lane.divide(len(lane.runs) - 1)
+
+    def cells_in(self, slot: Slot, number: int) -> tuple[Cell, ...]:
+        """The cells in which an agent stands while he is open for a slot's kind."""
+        cells = slot.cells_of[number] = self.refreshed(number).cells[slot.number]
+        return cells
 
     def refreshed(self, number: int) -> Profile:
         """An agent's profile, its cells as the needs are now."""
@@ -427,10 +454,14 @@ class Cells:
             best: Token | None = None
             for lane in lanes:
                 run = lane.runs[0]
-                if not run:
-                    continue
-                token = run[0]
-                if token.gone:
+                while run:  # `first`, written out for whoever stands in the first run
+                    token = run[0]
+                    if not token.gone:
+                        break
+                    del run[0]
+                else:
+                    if run is lane.tail:
+                        continue
                     first = lane.first()
                     if first is None:
                         continue

@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING
 
 from router import capacity
-from router.cells import CLOSED, INTERRUPTING, KIND_NUMBER, Lanes, State
+from router.cells import CLOSED, IDLE, INTERRUPTING, KIND_NUMBER, SIGNED, Lanes, State
 from router.config import Agent as Profile
 from router.memory import Agent
 from router.model import KINDS, Kind
@@ -73,13 +73,13 @@ def fits(pool: "Pool", agent: Agent, kind: Kind) -> tuple[bool, int]:
 def state_of(pool: "Pool", agent: Agent) -> State:
     """An agent as the indexes see one."""
     if not signed_in(agent):
-        return False, agent.idle_stamp, CLOSED, False
+        return 0, agent.idle_stamp, CLOSED
     profile = pool.profile(agent.id)
     if profile is None or agent.cools_until is not None or agent.kept_for is not None:
-        return True, agent.idle_stamp, CLOSED, False
+        return SIGNED, agent.idle_stamp, CLOSED
     if not agent.contacts and not agent.attends:
-        return True, agent.idle_stamp, pool.lanes(profile, ()), True
-    return True, agent.idle_stamp, _lanes(pool, agent, profile), False
+        return SIGNED | IDLE, agent.idle_stamp, pool.lanes(profile, ())
+    return SIGNED, agent.idle_stamp, _lanes(pool, agent, profile)
 
 
 def is_open(pool: "Pool", agent: Agent, kind: Kind) -> bool:

@@ -62,9 +62,10 @@ class Line:
         self.outbound_groups: list[Group] = []
         self.groups: list[Group] = []
         self._known: dict[tuple[str, Need], Group] = {}
-        self.lengths: defaultdict[str, int] = defaultdict(int)
-        self.unlisted: list[Waiter] = []
-        """Those who have come and are in no row yet."""
+        self._listed: defaultdict[str, int] = defaultdict(int)
+        """By queue, how many are in rows."""
+        self.unlisted: dict[int, Waiter] = {}
+        """Those who have come and are in no row yet, by arrival number."""
         self.personal_of: dict[int, dict[tuple[int, str], Row[Waiter]]] = {}
         """By agent's number, then kind and queue."""
 
@@ -86,18 +87,16 @@ class Line:
             if was == waiter:
                 return
             self.drop(arrival)
-        self.lengths[waiter.queue] += 1
         self.waiters[arrival] = waiter
         unlisted = self.unlisted
-        unlisted.append(waiter)
+        unlisted[arrival] = waiter
         if len(unlisted) > MAX_UNLISTED:
             self.list_all()
 
     def list_all(self) -> None:
         """Put those who have come into their rows. Whoever was given to an agent at once never comes here."""
-        for waiter in self.unlisted:
-            if waiter.gone:
-                continue
+        for waiter in self.unlisted.values():
+            self._listed[waiter.queue] += 1
             if waiter.prefers:
                 self._list_personally(waiter)
                 continue
@@ -116,10 +115,10 @@ class Line:
     def drop(self, arrival: int) -> None:
         """The contact no longer waits."""
         was = self.waiters.pop(arrival, None)
-        if was is None:
+        if was is None or self.unlisted.pop(arrival, None) is not None:
             return
         was.gone = True
-        self.lengths[was.queue] -= 1
+        self._listed[was.queue] -= 1
         place = was.place
         for group in was.groups:
             if group.head is place:  # the very number: it need not be compared
@@ -137,6 +136,10 @@ class Line:
             if not self.personal_of[number]:
                 del self.personal_of[number]
         return next((waiter.place for waiter in row if passes(waiter)), NOWHERE)
+
+    def length(self, queue: str) -> int:
+        """How many wait in a queue."""
+        return self._listed.get(queue, 0) + sum(1 for waiter in self.unlisted.values() if waiter.queue == queue)
 
     def waiting_in(self, queue: str) -> list[int]:
         """The places of all who wait in a queue, in order."""

@@ -37,6 +37,7 @@ class Matching:
         number = self.cells.add(id_, profile)
         if serves_first:
             self._serves_first[number] = serves_first
+            self.cells.by_rank[number] = True
         return number
 
     def serves_first(self, number: int) -> tuple[str, ...]:
@@ -48,12 +49,14 @@ class Matching:
         """The number of the agent who should be offered a contact now, -1 when it must wait."""
         if waiter.prefers:
             return self._preferred(waiter)
+        best = self.cells.best
         for group in waiter.groups:
             over = self._passed_over(waiter, group.need) if waiter.excludes else None
-            number = self.cells.best(group.need, over)
-            while number >= 0 and group.outbound and self._owed_inbound(number):
-                over = [*(over or ()), number]
-                number = self.cells.best(group.need, over)
+            number = best(group.need, over)
+            if group.outbound:
+                while number >= 0 and self._owed_inbound(number):
+                    over = [*(over or ()), number]
+                    number = best(group.need, over)
             if number >= 0:
                 return number
         return -1
@@ -117,25 +120,26 @@ class Matching:
             return -1
         if line.unlisted:
             line.list_all()
-        profile = cells.refreshed(number)
-        serves = self._cells(profile, cells.lanes[number])
-        if profile.blended:
-            inbound = [cell for cell in serves if not cell.outbound]
-            if _anybody(inbound) or not cells.beyond_reserve(profile.reserves):
-                serves = inbound
-        if number in self._serves_first or number in line.personal_of:
-            return self._first_by_rank(number, serves)
+        if cells.by_rank[number] or number in line.personal_of:
+            return self._first_by_rank(number)
         best = NOWHERE
-        for cell in serves:
-            head = cell.head or cell.look()
-            if head < best:
-                best = head
+        lanes = cells.lanes[number]
+        for slot in cells.slots:
+            if lanes[slot.kind] >= 0:
+                for cell in slot.cells_of[number] or cells.cells_in(slot, number):
+                    head = cell.head
+                    if not head:  # `look`, written out
+                        head = NOWHERE
+                        for group in cell.groups:
+                            if group.head < head:
+                                head = group.head
+                        cell.head = head
+                    if head < best:
+                        best = head
         if best == NOWHERE:
             return -1
         arrival = best & ARRIVAL
-        if line.waiters[arrival].excludes:
-            return self._first_by_rank(number, serves)
-        return arrival
+        return arrival if not line.waiters[arrival].excludes else self._first_by_rank(number)
 
     def _cells(self, profile: Profile, lanes: Lanes) -> list[Cell]:
         """The cells in which an agent is open."""
@@ -145,9 +149,21 @@ class Matching:
                 found += profile.cells[slot.number]
         return found
 
-    def _first_by_rank(self, number: int, serves: list[Cell]) -> int:
-        """With everything that may turn the order of places: queues served first, exclusions, those who wait in person."""
-        lanes = self.cells.lanes[number]
+    def _first_by_rank(self, number: int) -> int:
+        """With everything that may turn the order of places (queues served first, exclusions, those who wait in person),
+        and what keeps a blended agent from outbound work."""
+        profile, lanes = self.cells.refreshed(number), self.cells.lanes[number]
+        serves = self._cells(profile, lanes)
+        if profile.blended:
+            inbound = [cell for cell in serves if not cell.outbound]
+            if _anybody(inbound) or not self.cells.beyond_reserve(profile.reserves):
+                serves = inbound
+        if number not in self._serves_first and number not in self.line.personal_of:
+            head = min((cell.head or cell.look() for cell in serves), default=NOWHERE)
+            if head == NOWHERE:
+                return -1
+            if not self.line.waiters[head & ARRIVAL].excludes:
+                return head & ARRIVAL
         first = self.serves_first(number)
         best = NOBODY_WAITS
         for group in (group for cell in serves for group in cell.groups):

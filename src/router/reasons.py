@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from router import capacity
-from router.cells import KIND_NUMBER
+from router.cells import IDLE, KIND_NUMBER
 from router.config import Agent as Profile
 from router.config import Queue
 from router.eligible import fits, has_offer, held_kinds, signed_in, state_of, used_units
@@ -148,7 +148,7 @@ class Blending:
     def idle(self, queue: Queue) -> int:
         """How many who could serve a queue hold nothing at all."""
         if self._idle is None:
-            idle = [a for a in self._pool.agents.values() if state_of(self._pool, a)[3]]
+            idle = [a for a in self._pool.agents.values() if state_of(self._pool, a)[0] & IDLE]
             profiles = [p for agent in idle if (p := self._pool.profile(agent.id)) is not None]
             self._idle = {
                 known.id: sum(1 for profile in profiles if lacks(profile, requires) is None)

@@ -63,12 +63,12 @@ class Row(Generic[E]):
         runs = self.runs
         while True:
             run = runs[0]
-            for number, entry in enumerate(run):
+            while run:
+                entry = run[0]
                 if not entry.gone:
-                    del run[:number]
                     return entry
+                del run[0]
             if len(runs) == 1:
-                run.clear()
                 return None
             del runs[0]
 

@@ -7,7 +7,7 @@ written out where `any` and `all` would be shorter: half a million events are he
 from router.cells import IDLE, INTERRUPTING, SIGNED, Cells, Need
 from router.line import Waiter
 from router.matching import Matching
-from router.queueing import TIER_SHIFT
+from router.queueing import NOWHERE, TIER_SHIFT
 
 
 def agent_for(matching: Matching, waiter: Waiter) -> int:
@@ -105,30 +105,30 @@ def _beyond_reserve(cells: Cells, number: int) -> bool:
 def contact_for(matching: Matching, number: int) -> int:
     """The arrival number of the contact that a freed agent should be offered, -1 when there is none."""
     cells, line = matching.cells, matching.line
-    lanes, profile = cells.states[number][2], cells.profile_of[number]
-    kept = None
+    lanes, levels = cells.lanes[number], cells.profile_of[number].levels
+    stays = bool(line.outbound_groups) and _must_stay(matching, number)
     first = matching.serves_first(number)
-    best, least = -1, (99, 0, 0)
+    best, least, nearest = -1, (99, 0, 0), NOWHERE
     for arrival, waiter in line.waiters.items():
-        if not first and (waiter.place >> TIER_SHIFT, 0, waiter.place) >= least:
+        place = waiter.place
+        if place >= nearest:  # the cheapest question first
             continue
+        ways: tuple[str, ...] = ()
         if waiter.prefers:
-            ways = [waiter.queue] if number in waiter.prefers and lanes[waiter.groups[0].kind] >= 0 else []
-            ways = [] if _excluded(cells, waiter, number) else ways
+            if number in waiter.prefers and lanes[waiter.groups[0].kind] >= 0 and not _excluded(cells, waiter, number):
+                ways = (waiter.queue,)
         else:
-            ways = []
             for group in waiter.groups:
-                if lanes[group.kind] < 0 or not profile.meets(group.need):
-                    continue
-                if number in waiter.excludes and _bars(cells, waiter, group.need):
-                    continue
-                if group.outbound:
-                    kept = _must_stay(matching, number) if kept is None else kept
-                    if kept:
-                        continue
-                ways.append(group.queue)
+                for skill, level in group.need.levels:
+                    if levels.get(skill, 0) < level:
+                        break
+                else:
+                    barred = number in waiter.excludes and _bars(cells, waiter, group.need)
+                    if lanes[group.kind] >= 0 and not barred and not (group.outbound and stays):
+                        ways += (group.queue,)
         for queue in ways:
-            rank = (waiter.place >> TIER_SHIFT, first.index(queue) if queue in first else len(first), waiter.place)
+            rank = (place >> TIER_SHIFT, first.index(queue) if queue in first else len(first), place)
             if rank < least:
                 best, least = arrival, rank
+                nearest = NOWHERE if first else place
     return best

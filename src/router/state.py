@@ -188,7 +188,7 @@ class Pool:
 
     def length(self, queue: str) -> int:
         """How many wait in a queue."""
-        return self.matching.line.lengths.get(queue, 0)
+        return self.matching.line.length(queue)
 
     def in_line(self, queue: str) -> list[Contact]:
         """A queue's waiting contacts in the order in which they will be served."""

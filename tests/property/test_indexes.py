@@ -10,7 +10,7 @@ import random
 import pytest
 
 from router import scan
-from router.cells import CLOSED, INTERRUPTING, KIND_NUMBER
+from router.cells import CLOSED, IDLE, INTERRUPTING, KIND_NUMBER, SIGNED
 from router.line import Waiter
 from router.matching import Matching
 from router.model import KINDS, Requirement
@@ -122,7 +122,7 @@ class Center:
             + INTERRUPTING * (kind == "voice" and self.chance.random() < 0.3)
             for kind in KINDS
         )
-        self.matching.set(number, (True, self.stamp_of[number], lanes, all(lane == 0 for lane in lanes[:3])))
+        self.matching.set(number, (SIGNED | IDLE * all(lane == 0 for lane in lanes[:3]), self.stamp_of[number], lanes))
         arrival = self.matching.contact_for(number)
         assert arrival == scan.contact_for(self.matching, number)
         if arrival >= 0:
@@ -130,7 +130,7 @@ class Center:
 
     def change(self, number: int) -> None:
         signed = self.chance.random() < 0.7
-        self.matching.set(number, (signed, self.stamp_of[number], CLOSED, False))
+        self.matching.set(number, (SIGNED if signed else 0, self.stamp_of[number], CLOSED))
 
     def offer(self, arrival: int) -> None:
         waiter = self.matching.line.waiters[arrival]
@@ -145,12 +145,12 @@ class Center:
         assert self.matching.cells.states[number][2][kind] >= 0
         self.matching.drop(arrival)
         if self.chance.random() < 0.7:
-            self.matching.set(number, (True, self.stamp_of[number], CLOSED, False))
+            self.matching.set(number, (SIGNED, self.stamp_of[number], CLOSED))
         else:
             lanes = tuple(
                 min(lane + 1, 8) if 0 <= lane < INTERRUPTING else lane for lane in self.matching.cells.states[number][2]
             )
-            self.matching.set(number, (True, self.stamp_of[number], lanes, False))
+            self.matching.set(number, (SIGNED, self.stamp_of[number], lanes))
 
     def ask(self) -> None:
         """Now and then the same questions, though nothing comes of them."""

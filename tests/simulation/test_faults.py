@@ -22,7 +22,7 @@ from naru import tame
 from naru.sim.faults import run as core
 from naru.sim.faults.__main__ import show
 from router import events, inputs
-from router.cells import CLOSED, Cells
+from router.cells import CLOSED, IDLE, SIGNED, Cells
 from router.config import Queue, Step
 from router.engine import expire
 from router.memory import Contact
@@ -179,10 +179,10 @@ def test_whoever_is_idle_longer_comes_first_in_a_need_that_was_made_late() -> No
     cells = Cells()
     profile, open_ = cells.profile({"brand:shop": 1}), (0,) * len(KINDS)
     old, young = cells.add("old", profile), cells.add("young", profile)
-    cells.set(old, (True, 1, CLOSED, False))
-    cells.set(young, (True, 2, open_, True))
+    cells.set(old, (SIGNED, 1, CLOSED))
+    cells.set(young, (SIGNED | IDLE, 2, open_))
     need = cells.need("chat", "longest_idle", {"brand:shop": 1})
-    cells.set(old, (True, 1, open_, True))
+    cells.set(old, (SIGNED | IDLE, 1, open_))
     assert cells.best(need) == old
 
 

@@ -175,8 +175,9 @@ def derived(pool: Pool) -> None:
     lengths: dict[str, int] = {}
     for id_ in queued.values():
         lengths[pool.contacts[id_].queue] = lengths.get(pool.contacts[id_].queue, 0) + 1
-    if {queue: length for queue, length in pool.matching.line.lengths.items() if length} != lengths:
-        raise Fault("indexes", f"the queues are {lengths} long, not {pool.matching.line.lengths}")
+    found = {queue: length for queue in {*pool.matching.line._listed, *lengths} if (length := pool.length(queue))}
+    if found != lengths:
+        raise Fault("indexes", f"the queues are {lengths} long, not {found}")
     timers(pool)
 
 
@@ -374,8 +375,8 @@ def nothing_left(pool: Pool) -> None:
         "to settle": {**pool.dirty_contacts, **pool.dirty_agents},
         "in line": line.waiters,
         "in person": [h for heaps in line.personal_of.values() for h in heaps.values() if h.size() > STALE],
-        "lengths": [length for length in line.lengths.values() if length],
-        "not listed": [waiter for waiter in line.unlisted if not waiter.gone],
+        "lengths": [queue for queue, length in line._listed.items() if length],
+        "not listed": line.unlisted,
     }
     for what, left in kept.items():
         if left:
