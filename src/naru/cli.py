@@ -281,9 +281,7 @@ def why(
     language = lang or ("ko" if os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("ko") else "en")
     if language not in ("en", "ko"):
         fail("--lang is en or ko", 2)
-    remote = Remote.running(settings_of(data), workspace)
-    if remote is None:
-        fail("no server runs on this data folder; start one with naru serve")
+    remote = Remote.needed(settings_of(data), workspace)
     path = f"/v1/contacts/{quote(contact, '')}/why" if contact else f"/v1/agents/{quote(agent or '', '')}/why-idle"
     query = {"lang": language} | ({"attempt": str(attempt)} if attempt else {})
     found = remote.request("GET", path, params=query, timeout=120).json()
@@ -318,9 +316,7 @@ def keys_create(
 @keys_app.command("list")
 def keys_list(workspace: Workspace = "main", data: Data = None, as_json: AsJson = False) -> None:
     """List the API keys."""
-    remote = Remote.running(settings_of(data), workspace)
-    if remote is None:
-        fail("no server runs on this data folder; start one with naru serve")
+    remote = Remote.needed(settings_of(data), workspace)
     items = remote.request("GET", "/v1/keys").json()["items"]
     show(as_json, items, "\n".join(f"{row['id']}  {row['prefix']}…  {row['role']:10}  {row['name']}" for row in items))
 
@@ -344,9 +340,7 @@ def channels_test(
     as_json: AsJson = False,
 ) -> None:
     """Try a channel step by step: settings, token, credentials, connection, what has come. Nothing is sent to anybody."""
-    remote = Remote.running(settings_of(data), workspace)
-    if remote is None:
-        fail("no server runs on this data folder; start one with naru serve")
+    remote = Remote.needed(settings_of(data), workspace)
     found = remote.request("POST", f"/v1/channels/{channel}/test").json()
     mark = {True: "ok", False: "FAILS", None: "-"}
     lines = []

@@ -70,3 +70,13 @@ class Remote:
         except (OSError, httpx2.HTTPError, httpx2.InvalidURL, ValueError):
             return None
         return remote
+
+    @classmethod
+    def needed(cls, settings: "Settings", workspace: str) -> "Remote":
+        """The server, without which the command ends."""
+        remote = cls.running(settings, workspace)
+        if remote is not None:
+            return remote
+        others = {file.stem.removeprefix("local-") for file in settings.folder.glob("local-*.key")} - {workspace}
+        mend = f"--workspace may be meant: {', '.join(sorted(others))}" if others else "start one with naru serve"
+        fail(f"no server runs on this data folder for workspace {workspace}; {mend}")

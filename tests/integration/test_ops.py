@@ -400,6 +400,14 @@ def test_commands_that_need_a_server_say_so(tmp_path: Path) -> None:
     for command in (("why", "x"), ("keys", "list"), ("channels", "test", "x")):
         answer = naru(*command, "--data", str(tmp_path))
         assert answer.returncode == 1 and "no server runs" in answer.stderr
+        assert "naru serve" in answer.stderr
+
+
+def test_who_names_no_workspace_is_told_of_those_that_are_there(tmp_path: Path) -> None:
+    """`naru demo` has one of its own."""
+    (tmp_path / "local-demo.key").write_text("http://127.0.0.1:9 key")
+    answer = naru("why", "x", "--data", str(tmp_path))
+    assert answer.returncode == 1 and "workspace main" in answer.stderr and "demo" in answer.stderr
 
 
 def test_the_schema_is_upgraded_by_hand_too(tmp_path: Path) -> None:
