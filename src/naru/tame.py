@@ -7,7 +7,7 @@ out of sight for good. A batch bounds the pause: whatever stays (half a million 
 import gc
 
 YOUNG, MIDDLE, OLD = 10_000, 2, 40_000
-"""Objects, then collections of the generation before. Three batches are looked at in some 5 ms, if all of them stay."""
+"""Objects, then collections of the generation before. Three batches are looked at in 3 ms, if all of them stay."""
 
 
 def tame() -> None:

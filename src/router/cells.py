@@ -259,22 +259,17 @@ class Cells:
                 return slot
         slot = Slot(len(self.slots), kind, by_load, len(self.ids))
         self.slots.append(slot)
-        self._renew()
-        for number, flags in enumerate(self.flags):
-            self.set(number, (flags, self.stamps[number], self.lanes[number]))
-        return slot
-
-    def _renew(self) -> None:
-        """Everybody's cells are to be found anew."""
         self._version += 1
-        for slot in self.slots:
-            slot.cells_of = [None] * len(self.ids)
+        for number, state in enumerate(self.states):
+            self.set(number, state)
+        return slot
 
     def _build(self, shape: Shape) -> None:
         """Put everybody who is signed in into a shape's cells."""
         slot = shape.slot
         self._list(slot)
-        self._renew()
+        self._version += 1
+        slot.cells_of = [None] * len(self.ids)
         shape.cells = {}
         for need in shape.needs:
             need.cells, need.order = [], []
@@ -358,29 +353,20 @@ class Cells:
                 self._count(self.refreshed(number), (flags & SIGNED) - (was & SIGNED), (flags >> 1) - (was >> 1))
         self.lanes[number] = lanes
         self.stamps[number] = stamp
-        if lanes is CLOSED:
-            for slot in self.slots:
-                tokens = slot.tokens
-                token = tokens[number]
-                if token is not None:
-                    token.gone = True
-                    tokens[number] = None
-                    if slot.unlisted and slot.unlisted[-1] is token:
-                        slot.unlisted.pop()  # he was given work at once, as in a backlog mostly
-            return
         for slot in self.slots:
             lane = slot.lane_of[lanes[slot.kind]]
-            tokens = slot.tokens
+            tokens, unlisted = slot.tokens, slot.unlisted
             token = tokens[number]
             if token is not None:
                 if token.lane == lane and token.place == stamp:
                     continue
                 token.gone = True
+                if unlisted and unlisted[-1] is token:
+                    unlisted.pop()  # he was given work at once, as in a backlog mostly
             if lane < 0:
                 tokens[number] = None
                 continue
             tokens[number] = token = Token(stamp, number, lane)
-            unlisted = slot.unlisted
             unlisted.append(token)
             if len(unlisted) > MAX_UNLISTED:
                 self._list(slot)  # a reader of the journal never asks, and must not collect for ever

@@ -49,14 +49,12 @@ class Matching:
         """The number of the agent who should be offered a contact now, -1 when it must wait."""
         if waiter.prefers:
             return self._preferred(waiter)
-        best = self.cells.best
         for group in waiter.groups:
             over = self._passed_over(waiter, group.need) if waiter.excludes else None
-            number = best(group.need, over)
-            if group.outbound:
-                while number >= 0 and self._owed_inbound(number):
-                    over = [*(over or ()), number]
-                    number = best(group.need, over)
+            number = self.cells.best(group.need, over)
+            while number >= 0 and group.outbound and self._owed_inbound(number):
+                over = [*(over or ()), number]
+                number = self.cells.best(group.need, over)
             if number >= 0:
                 return number
         return -1
