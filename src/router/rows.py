@@ -91,10 +91,11 @@ class Row(Generic[E]):
             self.tail = [self.tail.pop()]
             runs.append(self.tail)
         else:
-            self._sweep(number)
-            if number < len(runs) and len(runs[number]) > LONG // 2:
-                runs.insert(number + 1, runs[number][LONG // 2 :])
-                del runs[number][LONG // 2 :]
+            here = [entry for entry in runs[number] if not entry.gone]
+            if len(here) > LONG // 2:
+                runs[number : number + 1] = here[: LONG // 2], here[LONG // 2 :]
+            else:
+                self._sweep(number)
         if not self.unswept and len(runs) > self.limit:
             self.unswept = len(runs)
         for _ in range(min(SWEEP, self.unswept)):

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 import typing
-import weakref
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -22,9 +21,10 @@ from naru import tame
 from naru.sim.faults import run as core
 from naru.sim.faults.__main__ import show
 from router import events, inputs
-from router.cells import CLOSED, IDLE, SIGNED, Cells
+from router.cells import CLOSED, IDLE, SIGNED, Cell, Cells, Need
 from router.config import Queue, Step
 from router.engine import expire
+from router.line import Line
 from router.memory import Contact
 from router.model import KINDS, Identity, Thread
 from simulation import planted, shards
@@ -225,10 +225,20 @@ def test_nobody_is_called_to_a_talk_for_which_he_has_no_room_whoever_carries_the
     assert (answer.status, answer.code) == (409, "agent-not-open")
 
 
-def test_a_line_that_is_thrown_away_while_somebody_waits_is_gone() -> None:
-    story = Story(center())
-    story.arrives("ann")
-    line = weakref.ref(story.pool.matching.line)
-    story.pool.rebuild()
-    gc.collect()
-    assert line() is None
+def test_what_waits_and_who_is_open_is_gone_with_a_center_that_is_thrown_away() -> None:
+    def alive() -> list[int]:
+        gc.collect()
+        kept = gc.get_objects()
+        return [sum(1 for object_ in kept if type(object_) is kind) for kind in (Line, Cell, Need)]
+
+    before = alive()
+    waits, open_ = Story(center()), Story(center(agent("mina"), agent("jun")))
+    waits.arrives("ann")
+    open_.on("mina")
+    open_.on("jun")
+    open_.arrives("ben")
+    assert any(True for need in open_.pool.matching.cells.needs.values() for cell in need.cells for _ in cell)
+    assert alive() > before
+    waits.pool.rebuild()
+    del waits, open_
+    assert alive() == before
