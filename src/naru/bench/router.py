@@ -34,6 +34,9 @@ from router.state import Pool
 OPEN = (0, -1, -1, -1, -1, -1)
 """Open for a call, and for nothing else."""
 FREE = SIGNED | IDLE
+BUSY = SIGNED, 0, CLOSED
+"""No stamp of who is closed is looked at."""
+Draw = tuple[tuple[Group, ...], int, float]
 RUNS = 5
 CONTACTS = 40_000
 DRAWN = 1_000
@@ -106,8 +109,9 @@ class Center:
         self._workload = workload
         self.matching = Matching()
         need = self.matching.cells.need
-        self._groups: list[Group] = [
-            self.matching.group("q", need("voice", "longest_idle", {**wanted, "mode:inbound": 1, "brand:b": 1}))
+        # One tuple of groups for all who ask for the same, as the pool has it.
+        self._groups: list[tuple[Group, ...]] = [
+            (self.matching.group("q", need("voice", "longest_idle", {**wanted, "mode:inbound": 1, "brand:b": 1})),)
             for wanted in workload.requirements
         ]
         self._stamp = self._arrival = 0
@@ -130,16 +134,16 @@ class Center:
         self._stamp += 1
         self.matching.set(number, (FREE, self._stamp, OPEN))
 
-    def arrive(self, group: Group, place: int) -> int:
+    def arrive(self, groups: tuple[Group, ...], place: int) -> int:
         """The agent who gets it, -1 when it waits."""
         self._arrival = arrival = self._arrival + 1
         matching = self.matching
-        waiter = Waiter(place, "q", (group,))
+        waiter = Waiter(place, "q", groups)
         matching.put(arrival, waiter)
         number = matching.agent_for(waiter)
         if number >= 0:
             matching.drop(arrival)
-            matching.set(number, (SIGNED, matching.cells.stamps[number], CLOSED))
+            matching.set(number, BUSY)
         return number
 
     def free(self, number: int) -> int:
@@ -150,10 +154,10 @@ class Center:
         arrival = matching.contact_for(number)
         if arrival >= 0:
             matching.drop(arrival)
-            matching.set(number, (SIGNED, self._stamp, CLOSED))
+            matching.set(number, BUSY)
         return arrival
 
-    def _draw(self, contacts: int) -> list[tuple[Group, int, float]]:
+    def _draw(self, contacts: int) -> list[Draw]:
         """The next to come: where each waits, its place, and which agent becomes free beside it."""
         which, uniform = self._workload.which, self._uniform
         numbers = range(self._arrival + 1, self._arrival + contacts + 1)
@@ -165,10 +169,10 @@ class Center:
     def surplus(self, contacts: int) -> tuple[float, float]:
         """(microseconds a contact, share assigned at once)."""
         goal = int(0.85 * self._count)
-        for group, place, _ in self._draw(2 * goal):
+        for groups, place, _ in self._draw(2 * goal):
             if len(self.busy) >= goal:
                 break
-            number = self.arrive(group, place)
+            number = self.arrive(groups, place)
             if number >= 0:
                 self.busy.append(number)
         for arrival in list(self.matching.line.waiters):
@@ -176,16 +180,16 @@ class Center:
         self._surplus(self._draw(max(contacts, self._count // 2)))
         return self._timed(self._surplus, contacts)
 
-    def _surplus(self, draws: list[tuple[Group, int, float]]) -> int:
+    def _surplus(self, draws: list[Draw]) -> int:
         busy, assigned = self.busy, 0
-        for group, place, some in draws:
+        for groups, place, some in draws:
             index = int(some * len(busy))
             number, busy[index] = busy[index], busy[-1]
             busy.pop()
             if self.free(number) >= 0:
                 busy.append(number)
                 assigned += 1
-            number = self.arrive(group, place)
+            number = self.arrive(groups, place)
             if number >= 0:
                 busy.append(number)
                 assigned += 1
@@ -194,8 +198,8 @@ class Center:
     def fill(self) -> None:
         """Until everybody is busy and half as many contacts wait as there are agents."""
         while len(self.matching.line.waiters) < max(500, self._count // 2):
-            for group, place, _ in self._draw(1000):
-                number = self.arrive(group, place)
+            for groups, place, _ in self._draw(1000):
+                number = self.arrive(groups, place)
                 if number >= 0:
                     self.busy.append(number)
 
@@ -203,10 +207,10 @@ class Center:
         self._backlog(self._draw(contacts))
         return self._timed(self._backlog, contacts)
 
-    def _backlog(self, draws: list[tuple[Group, int, float]]) -> int:
+    def _backlog(self, draws: list[Draw]) -> int:
         busy, assigned = self.busy, 0
-        for group, place, some in draws:
-            number = self.arrive(group, place)
+        for groups, place, some in draws:
+            number = self.arrive(groups, place)
             if number >= 0:
                 busy.append(number)
                 assigned += 1
@@ -232,7 +236,7 @@ class Center:
             took.append(net)
         return _settled(took) / contacts * 1e6, assigned / contacts
 
-    def _harness(self, draws: list[tuple[Group, int, float]]) -> float:
+    def _harness(self, draws: list[Draw]) -> float:
         """CPU seconds that the loops take beside matching."""
         busy = self.busy
         began = time.process_time()
@@ -246,7 +250,7 @@ class Center:
     def pauses(self, contacts: int) -> list[float]:
         """Seconds that each single step took, by the wall clock."""
         found, clock, busy = [], time.perf_counter, self.busy
-        for group, place, some in self._draw(contacts):
+        for groups, place, some in self._draw(contacts):
             index = int(some * len(busy))
             number, busy[index] = busy[index], busy[-1]
             busy.pop()
@@ -256,7 +260,7 @@ class Center:
             if got >= 0:
                 busy.append(number)
             began = clock()
-            number = self.arrive(group, place)
+            number = self.arrive(groups, place)
             found.append(clock() - began)
             if number >= 0:
                 busy.append(number)
@@ -268,9 +272,9 @@ class Center:
         took = []
         for _ in range(RUNS):
             took.append(0.0)
-            for group, place, some in self._draw(SCANS):
+            for groups, place, some in self._draw(SCANS):
                 self._arrival += 1
-                waiter, number = Waiter(place, "q", (group,)), self.busy[int(some * len(self.busy))]
+                waiter, number = Waiter(place, "q", groups), self.busy[int(some * len(self.busy))]
                 began = time.process_time()
                 chosen = scan.agent_for(self.matching, waiter)
                 took[-1] += time.process_time() - began
@@ -281,7 +285,7 @@ class Center:
                 took[-1] += time.process_time() - began
                 if not agreed or arrival != self.matching.contact_for(number):
                     raise RuntimeError("the scan and the indexes differ")
-                self.matching.set(number, (SIGNED, self._stamp, CLOSED))
+                self.matching.set(number, BUSY)
         return _settled(took) / SCANS * 1e6
 
 
