@@ -94,6 +94,11 @@ def test_the_same_seed_gives_the_same_journal_whatever_the_hash_seed() -> None:
     assert _digests("0") == _digests("1")
 
 
+def test_the_journal_does_not_depend_on_how_short_the_runs_of_rows_are() -> None:
+    few = "from router import cells, line, rows; rows.LONG = cells.LONG = 4; cells.MAX_UNLISTED = line.MAX_UNLISTED = 3"
+    assert _digests("0", few) == _digests("0")
+
+
 def test_an_order_that_comes_out_of_a_set_is_found_by_another_hash_seed() -> None:
     slip = "from pytest import MonkeyPatch; from simulation import planted; planted.order_of_a_set(MonkeyPatch())"
     assert _digests("0", slip) != _digests("1", slip)
