@@ -91,6 +91,7 @@ class Row(Generic[E]):
             self.tail = [self.tail.pop()]
             runs.append(self.tail)
         else:
+            # Cut first: once it is swept into the run before, its number is another's.
             here = [entry for entry in runs[number] if not entry.gone]
             if len(here) > LONG // 2:
                 runs[number : number + 1] = here[: LONG // 2], here[LONG // 2 :]
