@@ -91,12 +91,11 @@ class Row(Generic[E]):
             self.tail = [self.tail.pop()]
             runs.append(self.tail)
         else:
-            # Cut first: once it is swept into the run before, its number is another's.
-            here = [entry for entry in runs[number] if not entry.gone]
-            if len(here) > LONG // 2:
-                runs[number : number + 1] = here[: LONG // 2], here[LONG // 2 :]
-            else:
-                self._sweep(number)
+            run = runs[number]
+            self._sweep(number)
+            if len(run) > LONG // 2:  # else it may have been joined to the run before, and its number be another's
+                runs.insert(number + 1, run[LONG // 2 :])
+                del run[LONG // 2 :]
         if not self.unswept and len(runs) > self.limit:
             self.unswept = len(runs)
         for _ in range(min(SWEEP, self.unswept)):

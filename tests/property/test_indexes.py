@@ -9,13 +9,14 @@ import random
 
 import pytest
 
-from router import cells, line, rows, scan
+from router import scan
 from router.cells import CLOSED, IDLE, INTERRUPTING, KIND_NUMBER, SIGNED
 from router.line import Waiter
 from router.matching import Matching
 from router.model import KINDS, Requirement
 from router.queueing import ARRIVAL_BITS, TIER_SHIFT
 from router.skills import least_levels
+from support.short_rows import short_rows
 
 EVENTS = 50_000
 AGENTS = 30
@@ -166,16 +167,9 @@ class Center:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_the_indexes_decide_as_the_scan_does(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every other seed with runs and lists of the new so short that in this small world, too, they are divided, swept and
-    joined all the time."""
+    """Every other seed with short rows."""
     if seed % 2:
-        for module, bound, few in (
-            (rows, "LONG", 4),
-            (cells, "LONG", 4),
-            (cells, "MAX_UNLISTED", 3),
-            (line, "MAX_UNLISTED", 3),
-        ):
-            monkeypatch.setattr(module, bound, few)
+        short_rows(monkeypatch)
     center = Center(seed)
     for event in range(EVENTS):
         try:

@@ -1,14 +1,13 @@
 """A row against a sorted list, with runs so short that they are divided, swept and joined all the time."""
 
 from bisect import insort_right
-from unittest.mock import patch
 
 import msgspec
 import pytest
 
 from naru.sim.chance import stream
-from router import rows
-from router.rows import Row
+from router.rows import Row, place_of
+from support.short_rows import short_rows
 
 
 class Entry(msgspec.Struct):
@@ -17,29 +16,29 @@ class Entry(msgspec.Struct):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_row_gives_whoever_has_not_gone_in_order(seed: int) -> None:
+def test_a_row_gives_whoever_has_not_gone_in_order(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who comes stands somewhere near the end, no two in one place; others leave in waves, from anywhere."""
     uniform = stream(seed, 0, "tests", "rows")
     row: Row[Entry] = Row()
     there: list[Entry] = []
     near, leave = (5, 20, 60, 1000)[seed % 4], 0
-    with patch.object(rows, "LONG", 4):
-        for number in range(1000):
-            if not number % 12:
-                leave = (0, 0, 4, 12)[int(uniform() * 4)]
-            entry = Entry(max(0, number * 10 - int(uniform() * near * 10)) * 1000 + number)
-            row.push(entry)
-            insort_right(there, entry, key=rows.place_of)
-            for _ in range(int(uniform() * leave)):
-                if there:
-                    there.pop(int(uniform() * len(there))).gone = True
-            if uniform() < 0.1:
-                assert row.first() is (there[0] if there else None)
-            if uniform() < 0.1:
-                assert list(row) == there
-            assert row.tail is row.runs[-1]
-            assert all(map(len, row.runs[:-1]))
-        assert list(row) == there
+    short_rows(monkeypatch)
+    for number in range(1000):
+        if not number % 12:
+            leave = (0, 0, 4, 12)[int(uniform() * 4)]
+        entry = Entry(max(0, number * 10 - int(uniform() * near * 10)) * 1000 + number)
+        row.push(entry)
+        insort_right(there, entry, key=place_of)
+        for _ in range(int(uniform() * leave)):
+            if there:
+                there.pop(int(uniform() * len(there))).gone = True
+        if uniform() < 0.1:
+            assert row.first() is (there[0] if there else None)
+        if uniform() < 0.1:
+            assert list(row) == there
+        assert row.tail is row.runs[-1]
+        assert all(map(len, row.runs[:-1]))
+    assert list(row) == there
 
 
 def test_who_comes_last_stays_last_when_the_run_before_was_swept_away() -> None:

@@ -95,7 +95,7 @@ def test_the_same_seed_gives_the_same_journal_whatever_the_hash_seed() -> None:
 
 
 def test_the_journal_does_not_depend_on_how_short_the_runs_of_rows_are() -> None:
-    few = "from router import cells, line, rows; rows.LONG = cells.LONG = 4; cells.MAX_UNLISTED = line.MAX_UNLISTED = 3"
+    few = "from pytest import MonkeyPatch; from support.short_rows import short_rows; short_rows(MonkeyPatch())"
     assert _digests("0", few) == _digests("0")
 
 

@@ -22,7 +22,7 @@ from naru.bench.workload import Workload
 from naru.sim.chance import Uniform, stream
 from naru.tame import freeze, tame
 from router import engine, inputs, scan
-from router.cells import CLOSED, IDLE, SIGNED
+from router.cells import CLOSED, IDLE, SIGNED, State
 from router.config import Agent, Brand, Channel, Config, Queue, Skill
 from router.events import OfferMade
 from router.line import Group, Waiter
@@ -34,7 +34,7 @@ from router.state import Pool
 OPEN = (0, -1, -1, -1, -1, -1)
 """Open for a call, and for nothing else."""
 FREE = SIGNED | IDLE
-BUSY = SIGNED, 0, CLOSED
+BUSY: State = SIGNED, 0, CLOSED
 """No stamp of who is closed is looked at."""
 Draw = tuple[tuple[Group, ...], int, float]
 RUNS = 5
