@@ -50,11 +50,14 @@ class Token(msgspec.Struct, gc=False):
     gone: bool = False
 
 
+NOBODY = Token(0, -1, -1, gone=True)
+
+
 class Lane(Row[Token]):
     __slots__ = ("number", "reserves")
 
     def __init__(self, number: int, reserves: tuple[int, ...]) -> None:
-        super().__init__()
+        super().__init__(NOBODY)
         self.number = number
         self.reserves = reserves
 
@@ -439,19 +442,21 @@ class Cells:
         for lanes in need.order:
             best: Token | None = None
             for lane in lanes:
-                run = lane.runs[0]
-                while run:  # `first`, written out for whoever stands in the first run
-                    token = run[0]
-                    if not token.gone:
-                        break
-                    del run[0]
-                else:
-                    if run is lane.tail:
-                        continue
-                    first = lane.first()
-                    if first is None:
-                        continue
-                    token = first
+                token = lane.front
+                if token.gone:  # `first`, written out for whoever stands in the first run
+                    run = lane.runs[0]
+                    while run:
+                        token = run.popleft()
+                        if not token.gone:
+                            lane.front = token
+                            break
+                    else:
+                        if run is lane.tail:
+                            continue
+                        first = lane.first()
+                        if first is None:
+                            continue
+                        token = first
                 if best is not None and best.place < token.place:
                     continue
                 if not lane.reserves or self.beyond_reserve(lane.reserves):

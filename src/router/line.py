@@ -16,13 +16,30 @@ from router.queueing import NOWHERE
 from router.rows import Row
 
 
-class Group(Row["Waiter"]):
+class Waiter(msgspec.Struct):
+    """A waiting contact as matching sees it. `prefers` and `excludes` are agents' numbers.
+
+    Its groups lead back to it, so the collector must see it: else a line that is thrown away stays for ever.
+    """
+
+    place: int
+    queue: str
+    groups: "tuple[Group, ...]"
+    prefers: tuple[int, ...] = ()
+    excludes: tuple[int, ...] = ()
+    gone: bool = False
+
+
+NOBODY = Waiter(0, "", (), gone=True)
+
+
+class Group(Row[Waiter]):
     """Those of one queue with one need. `head` is the place of the first, NOWHERE when nobody waits."""
 
     __slots__ = ("head", "kind", "need", "outbound", "queue")
 
     def __init__(self, queue: str, need: Need) -> None:
-        super().__init__()
+        super().__init__(NOBODY)
         self.queue = queue
         self.need = need
         self.kind = need.kind
@@ -41,20 +58,6 @@ class Group(Row["Waiter"]):
             cell.head = 0
 
 
-class Waiter(msgspec.Struct):
-    """A waiting contact as matching sees it. `prefers` and `excludes` are agents' numbers.
-
-    Its groups lead back to it, so the collector must see it: else a line that is thrown away stays for ever.
-    """
-
-    place: int
-    queue: str
-    groups: tuple[Group, ...]
-    prefers: tuple[int, ...] = ()
-    excludes: tuple[int, ...] = ()
-    gone: bool = False
-
-
 class Line:
     def __init__(self) -> None:
         self.waiters: dict[int, Waiter] = {}
@@ -64,8 +67,8 @@ class Line:
         self._known: dict[tuple[str, Need], Group] = {}
         self._listed: defaultdict[str, int] = defaultdict(int)
         """By queue, how many are in rows."""
-        self.unlisted: dict[int, Waiter] = {}
-        """Those who have come and are in no row yet, by arrival number."""
+        self.unlisted: list[Waiter] = []
+        """Those who have come and are in no row yet."""
         self.personal_of: dict[int, dict[tuple[int, str], Row[Waiter]]] = {}
         """By agent's number, then kind and queue."""
 
@@ -82,20 +85,19 @@ class Line:
 
     def put(self, arrival: int, waiter: Waiter) -> None:
         """A contact waits from now on, or waits otherwise than before: its place in line is its own."""
-        was = self.waiters.get(arrival)
-        if was is not None:
-            if was == waiter:
+        waiters, unlisted = self.waiters, self.unlisted
+        if arrival in waiters:
+            if waiters[arrival] == waiter:
                 return
             self.drop(arrival)
-        self.waiters[arrival] = waiter
-        unlisted = self.unlisted
-        unlisted[arrival] = waiter
+        waiters[arrival] = waiter
+        unlisted.append(waiter)
         if len(unlisted) > MAX_UNLISTED:
             self.list_all()
 
     def list_all(self) -> None:
         """Put those who have come into their rows. Whoever was given to an agent at once never comes here."""
-        for waiter in self.unlisted.values():
+        for waiter in self.unlisted:
             self._listed[waiter.queue] += 1
             if waiter.prefers:
                 self._list_personally(waiter)
@@ -110,13 +112,18 @@ class Line:
     def _list_personally(self, waiter: Waiter) -> None:
         key = (waiter.groups[0].kind, waiter.queue)
         for number in waiter.prefers:
-            self.personal_of.setdefault(number, {}).setdefault(key, Row()).push(waiter)
+            self.personal_of.setdefault(number, {}).setdefault(key, Row(NOBODY)).push(waiter)
 
     def drop(self, arrival: int) -> None:
         """The contact no longer waits."""
         was = self.waiters.pop(arrival, None)
-        if was is None or self.unlisted.pop(arrival, None) is not None:
+        if was is None:
             return
+        if self.unlisted:
+            if self.unlisted[-1] is was:
+                self.unlisted.pop()
+                return
+            self.list_all()
         was.gone = True
         self._listed[was.queue] -= 1
         place = was.place
@@ -139,7 +146,7 @@ class Line:
 
     def length(self, queue: str) -> int:
         """How many wait in a queue."""
-        return self._listed.get(queue, 0) + sum(1 for waiter in self.unlisted.values() if waiter.queue == queue)
+        return self._listed.get(queue, 0) + sum(1 for waiter in self.unlisted if waiter.queue == queue)
 
     def waiting_in(self, queue: str) -> list[int]:
         """The places of all who wait in a queue, in order."""
