@@ -39,6 +39,8 @@ SIGNED, IDLE = 1, 2
 """An agent's flags: signed in; and holds nothing at all."""
 State = tuple[int, int, Lanes]
 """Flags, idle stamp, lanes."""
+LANES, STAMP, OWN = 0, 1, 2
+"""Where they are in an agent's record, and how many fields are its own. The slots' follow."""
 
 
 class Token(msgspec.Struct, gc=False):
@@ -106,21 +108,19 @@ class Cell(Lane):
 
 
 class Slot:
-    """Who is open for one kind: every agent's token, `by_load` in lanes apart. `unlisted` are in no lane yet, and none in
-    a first lane is younger than `newest`."""
+    """Who is open for one kind, `by_load` in lanes apart. An agent's token and cells stand `at` and after that in its
+    record. `unlisted` are in no lane yet, and none in a first lane is younger than `newest`."""
 
-    __slots__ = ("by_load", "cells_of", "kind", "lane_of", "newest", "number", "tokens", "unlisted")
+    __slots__ = ("at", "by_load", "kind", "lane_of", "newest", "number", "unlisted")
 
-    def __init__(self, number: int, kind: int, by_load: bool, agents: int) -> None:
+    def __init__(self, number: int, kind: int, by_load: bool, at: int) -> None:
         self.number = number
+        self.at = at
         self.kind = kind
         self.by_load = by_load
         lanes = range(2 * INTERRUPTING)
         self.lane_of = [lane if by_load else lane // INTERRUPTING * INTERRUPTING for lane in lanes] + [-1]
         """By an agent's lane (or -1, the last) the one he stands in here."""
-        self.tokens: list[Token | None] = [None] * agents
-        self.cells_of: list[tuple[Cell, ...] | None] = [None] * agents
-        """By agent's number the cells in which he stands, as his profile has them: one look less. None: not yet known."""
         self.unlisted: list[Token] = []
         self.newest = 0
 
@@ -192,7 +192,7 @@ class Profile:
 
 
 class States(Sequence[State]):
-    """The agents' states by number, put together from columns."""
+    """The agents' states by number, put together."""
 
     def __init__(self, cells: "Cells") -> None:
         self._cells = cells
@@ -202,11 +202,12 @@ class States(Sequence[State]):
 
     def __getitem__(self, number: Any) -> Any:
         cells = self._cells
-        return cells.flags[number], cells.stamps[number], cells.lanes[number]
+        flags, at = cells.flags[number], number * cells.width
+        return flags, cells.records[at + STAMP], cells.records[at + LANES]
 
 
 class Cells:
-    """What is looked at for every agent is kept in columns: a million small objects would each be a cache miss."""
+    """Each look at one of a million agents is a cache miss, so what is looked at together stands side by side."""
 
     def __init__(self, reserves: tuple[tuple[dict[str, int], int], ...] = ()) -> None:
         """`reserves`: for each queue that has one, what it requires, and how many idle agents are kept for it."""
@@ -215,8 +216,10 @@ class Cells:
         self.flags = bytearray()
         self.by_rank = bytearray()
         """Whether what waits is chosen for an agent by more than places (`Matching.contact_for`)."""
-        self.stamps: list[int] = []
-        self.lanes: list[Lanes] = []
+        self.records: list[Any] = []
+        """Of each agent in turn `width` fields: lanes, idle stamp, and for each slot the token (None: not open) and the
+        cells in which it stands, as the profile has them (None: not yet known)."""
+        self.width = OWN
         self.states = States(self)
         self.profile_of: list[Profile] = []
         self.slots: list[Slot] = []
@@ -260,8 +263,13 @@ class Cells:
         for slot in self.slots:
             if (slot.kind, slot.by_load) == (kind, by_load):
                 return slot
-        slot = Slot(len(self.slots), kind, by_load, len(self.ids))
+        records, width = self.records, self.width
+        slot = Slot(len(self.slots), kind, by_load, width)
         self.slots.append(slot)
+        self.width += 2
+        self.records = [
+            field for at in range(0, len(records), width) for field in (*records[at : at + width], None, None)
+        ]
         self._version += 1
         for number, state in enumerate(self.states):
             self.set(number, state)
@@ -272,16 +280,16 @@ class Cells:
         slot = shape.slot
         self._list(slot)
         self._version += 1
-        slot.cells_of = [None] * len(self.ids)
+        self.records[slot.at + 1 :: self.width] = [None] * len(self.ids)
         shape.cells = {}
         for need in shape.needs:
             need.cells, need.order = [], []
         signed_in = [number for number, flags in enumerate(self.flags) if flags & SIGNED]
-        for number in sorted(signed_in, key=self.stamps.__getitem__):
+        for number in sorted(signed_in, key=self.records[STAMP :: self.width].__getitem__):
             cell = self._cell(self.profile_of[number], shape)
             if cell is not None:
                 cell.signed += 1
-                token = slot.tokens[number]
+                token = self.records[number * self.width + slot.at]
                 if token is not None:
                     cell.lane(token.lane).push(token)
                     slot.newest = max(slot.newest, token.place)
@@ -338,12 +346,8 @@ class Cells:
         self.numbers[id_] = number
         self.flags.append(0)
         self.by_rank.append(profile.blended)
-        self.stamps.append(0)
-        self.lanes.append(CLOSED)
+        self.records += (CLOSED, 0, *(None,) * (self.width - OWN))
         self.profile_of.append(profile)
-        for slot in self.slots:
-            slot.tokens.append(None)
-            slot.cells_of.append(None)
         return number
 
     def set(self, number: int, state: State) -> None:
@@ -354,12 +358,14 @@ class Cells:
             self.flags[number] = flags
             if not flags or not was or self.reserves:
                 self._count(self.refreshed(number), (flags & SIGNED) - (was & SIGNED), (flags >> 1) - (was >> 1))
-        self.lanes[number] = lanes
-        self.stamps[number] = stamp
+        records = self.records
+        start = number * self.width
+        records[start] = lanes
+        records[start + STAMP] = stamp
         for slot in self.slots:
             lane = slot.lane_of[lanes[slot.kind]]
-            tokens, unlisted = slot.tokens, slot.unlisted
-            token = tokens[number]
+            at, unlisted = start + slot.at, slot.unlisted
+            token = records[at]
             if token is not None:
                 if token.lane == lane and token.place == stamp:
                     continue
@@ -367,9 +373,9 @@ class Cells:
                 if unlisted and unlisted[-1] is token:
                     unlisted.pop()  # he was given work at once, as in a backlog mostly
             if lane < 0:
-                tokens[number] = None
+                records[at] = None
                 continue
-            tokens[number] = token = Token(stamp, number, lane)
+            records[at] = token = Token(stamp, number, lane)
             unlisted.append(token)
             if len(unlisted) > MAX_UNLISTED:
                 self._list(slot)  # a reader of the journal never asks, and must not collect for ever
@@ -386,11 +392,11 @@ class Cells:
 
     def _list(self, slot: Slot) -> None:
         """Put the tokens that are new into their lanes. Whoever got work at once never comes here."""
-        cells_of = slot.cells_of
+        records, width, at = self.records, self.width, slot.at + 1
         for token in slot.unlisted:
             if token.gone:
                 continue
-            cells = cells_of[token.number]
+            cells = records[token.number * width + at]
             if cells is None:
                 cells = self.cells_in(slot, token.number)
             if token.place >= slot.newest and not token.lane:
@@ -413,7 +419,8 @@ class Cells:
 
     def cells_in(self, slot: Slot, number: int) -> tuple[Cell, ...]:
         """The cells in which an agent stands while he is open for a slot's kind."""
-        cells = slot.cells_of[number] = self.refreshed(number).cells[slot.number]
+        cells = self.refreshed(number).cells[slot.number]
+        self.records[number * self.width + slot.at + 1] = cells
         return cells
 
     def refreshed(self, number: int) -> Profile:
@@ -435,6 +442,11 @@ class Cells:
 
     # -- asking
 
+    def lanes(self, number: int) -> Lanes:
+        """The lanes in which an agent stands."""
+        lanes: Lanes = self.records[number * self.width]
+        return lanes
+
     def best(self, need: Need, passed_over: list[int] | None = None) -> int:
         """The number of the agent who should be asked first, -1 for nobody. `passed_over` are not to be had."""
         if need.slot.unlisted:
@@ -451,10 +463,7 @@ class Cells:
                             lane.front = token
                             break
                     else:
-                        if run is lane.tail:
-                            continue
-                        first = lane.first()
-                        if first is None:
+                        if run is lane.tail or (first := lane.first()) is None:
                             continue
                         token = first
                 if best is not None and best.place < token.place:

@@ -63,7 +63,7 @@ class Matching:
         """The first of those preferred who is open."""
         kind = waiter.groups[0].kind
         for number in waiter.prefers:
-            if self.cells.lanes[number][kind] >= 0 and not self._excludes(waiter, number):
+            if self.cells.lanes(number)[kind] >= 0 and not self._excludes(waiter, number):
                 return number
         return -1
 
@@ -84,7 +84,7 @@ class Matching:
     def _owed_inbound(self, number: int) -> bool:
         """Inbound work waits that this blended agent could take, so outbound work must wait."""
         profile = self.cells.refreshed(number)
-        return profile.blended and self.inbound_waits(profile, self.cells.lanes[number])
+        return profile.blended and self.inbound_waits(profile, self.cells.lanes(number))
 
     def inbound_waits(self, profile: Profile, lanes: Lanes) -> bool:
         """Whether inbound work waits that somebody of this profile, open in these lanes, could take."""
@@ -121,10 +121,11 @@ class Matching:
         if cells.by_rank[number] or number in line.personal_of:
             return self._first_by_rank(number)
         best = NOWHERE
-        lanes = cells.lanes[number]
+        records, start = cells.records, number * cells.width
+        lanes = records[start]
         for slot in cells.slots:
             if lanes[slot.kind] >= 0:
-                for cell in slot.cells_of[number] or cells.cells_in(slot, number):
+                for cell in records[start + slot.at + 1] or cells.cells_in(slot, number):
                     head = cell.head
                     if not head:  # `look`, written out
                         head = NOWHERE
@@ -150,7 +151,7 @@ class Matching:
     def _first_by_rank(self, number: int) -> int:
         """With everything that may turn the order of places (queues served first, exclusions, those who wait in person),
         and what keeps a blended agent from outbound work."""
-        profile, lanes = self.cells.refreshed(number), self.cells.lanes[number]
+        profile, lanes = self.cells.refreshed(number), self.cells.lanes(number)
         serves = self._cells(profile, lanes)
         if profile.blended:
             inbound = [cell for cell in serves if not cell.outbound]

@@ -4,7 +4,7 @@ Plain loops over what each agent and each waiting contact is now; no cell, lane,
 written out where `any` and `all` would be shorter: half a million events are held against them.
 """
 
-from router.cells import IDLE, INTERRUPTING, SIGNED, Cells, Need
+from router.cells import IDLE, INTERRUPTING, LANES, SIGNED, STAMP, Cells, Need
 from router.line import Waiter
 from router.matching import Matching
 from router.queueing import NOWHERE, TIER_SHIFT
@@ -33,7 +33,7 @@ def longest_idle(cells: Cells, need: Need, over: set[int]) -> int:
     by_score = need.strategy == "best_skill"
     by_load = {"least_loaded": 1, "most_loaded": -1}.get(need.strategy, 0)
     best, least = -1, (2, 0, 0)
-    for number, lanes in enumerate(cells.lanes):
+    for number, lanes in enumerate(cells.records[LANES :: cells.width]):
         lane = lanes[kind]
         if lane < 0:
             continue
@@ -44,7 +44,7 @@ def longest_idle(cells: Cells, need: Need, over: set[int]) -> int:
         else:
             interrupting, load = divmod(lane, INTERRUPTING)
             by = -sum(levels[skill] for skill, _ in wanted) if by_score else by_load * load
-            rank = (interrupting, by, cells.stamps[number])
+            rank = (interrupting, by, cells.records[number * cells.width + STAMP])
             if rank < least and number not in over:
                 best, least = number, rank
     return best
@@ -79,7 +79,7 @@ def _must_stay(matching: Matching, number: int) -> bool:
         return False
     if not _beyond_reserve(cells, number):
         return True
-    lanes = cells.lanes[number]
+    lanes = cells.lanes(number)
     waiting = ((w, g) for w in matching.line.waiters.values() if not w.prefers for g in w.groups)
     return any(not g.outbound and lanes[g.kind] >= 0 and profile.meets(g.need) for w, g in waiting)
 
@@ -105,7 +105,7 @@ def _beyond_reserve(cells: Cells, number: int) -> bool:
 def contact_for(matching: Matching, number: int) -> int:
     """The arrival number of the contact that a freed agent should be offered, -1 when there is none."""
     cells, line = matching.cells, matching.line
-    lanes, levels = cells.lanes[number], cells.profile_of[number].levels
+    lanes, levels = cells.lanes(number), cells.profile_of[number].levels
     stays = bool(line.outbound_groups) and _must_stay(matching, number)
     first = matching.serves_first(number)
     best, least, nearest = -1, (99, 0, 0), NOWHERE

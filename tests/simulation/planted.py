@@ -89,11 +89,12 @@ def _token_stays(patch: MonkeyPatch) -> None:
     whole = Cells.set
 
     def set_(self: Cells, number: int, state_: Any) -> None:
-        tokens = [slot.tokens[number] for slot in self.slots]
+        places = [number * self.width + slot.at for slot in self.slots]
+        tokens = [self.records[place] for place in places]
         whole(self, number, state_)
-        for slot, token in zip(self.slots, tokens, strict=True):
+        for place, token in zip(places, tokens, strict=True):
             if state_[2] is CLOSED and token is not None:
-                slot.tokens[number] = token
+                self.records[place] = token
                 token.gone = False
 
     patch.setattr(Cells, "set", set_)
