@@ -458,7 +458,7 @@ class Cells:
                 if token.gone:  # `first`, written out for whoever stands in the first run
                     run = lane.runs[0]
                     while run:
-                        token = run.popleft()
+                        token = run.pop(0)
                         if not token.gone:
                             lane.front = token
                             break

@@ -7,7 +7,6 @@ touches few of them at a time, and whoever comes late and goes between others on
 """
 
 from bisect import bisect_left, insort_right
-from collections import deque
 from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
@@ -29,7 +28,7 @@ E = TypeVar("E", bound=Entry)
 place_of = attrgetter("place")
 
 
-def _last_place(run: deque[Any]) -> Any:
+def _last_place(run: list[Any]) -> Any:
     return run[-1].place
 
 
@@ -45,7 +44,7 @@ class Row(Generic[E]):
     def __init__(self, nobody: E) -> None:
         """`nobody` is somebody who has gone."""
         self.front = nobody
-        self.tail: deque[E] = deque()
+        self.tail: list[E] = []
         self.runs = [self.tail]
         self.limit = ROOM
         self.unswept = 0
@@ -60,7 +59,7 @@ class Row(Generic[E]):
             return
         number = 0
         if place < self.front.place and not self.front.gone:
-            runs[0].appendleft(self.front)
+            runs[0].insert(0, self.front)
             self.front = entry
         else:
             if not runs[0] and len(runs) > 1:
@@ -78,7 +77,7 @@ class Row(Generic[E]):
         while True:
             run = runs[0]
             while run:
-                entry = run.popleft()
+                entry = run.pop(0)
                 if not entry.gone:
                     self.front = entry
                     return entry
@@ -104,12 +103,12 @@ class Row(Generic[E]):
         runs = self.runs
         if runs[number] is self.tail:
             # Its entries are left alone: mostly they count still, and each looked at would be a cache miss.
-            self.tail = deque([self.tail.pop()])
+            self.tail = [self.tail.pop()]
             runs.append(self.tail)
         else:
             run = _kept(runs[number])
             half = LONG // 2
-            runs[number : number + 1] = [deque(part) for part in (run[:half], run[half:]) if part]
+            runs[number : number + 1] = [part for part in (run[:half], run[half:]) if part]
         if not self.unswept and len(runs) > self.limit:
             self.unswept = len(runs)
         for _ in range(min(SWEEP, self.unswept)):
@@ -127,7 +126,7 @@ class Row(Generic[E]):
             runs[number - 1].extend(run)
             del runs[number]
         elif run or len(runs) == 1:
-            runs[number] = deque(run)
+            runs[number] = run
         else:
             del runs[number]
         self.tail = runs[-1]
@@ -137,5 +136,5 @@ class Row(Generic[E]):
         return 1 + sum(map(len, self.runs))
 
 
-def _kept(run: deque[E]) -> list[E]:
+def _kept(run: list[E]) -> list[E]:
     return [entry for entry in run if not entry.gone]
