@@ -2,8 +2,8 @@
 
 Whoever leaves is not taken out of the rows he stands in. He is marked as gone, which is one store in however many rows he
 stands, and is thrown out when he comes to the front, or when his part of the row is swept. Who is in front stands by
-himself, so that mostly a row is asked without being looked into. The others are kept in short sorted runs, so that a sweep
-touches few of them at a time, and whoever comes late and goes between others only one.
+himself: while he does, nobody looks into the row. The others are kept in short sorted runs, so that a sweep touches few of
+them at a time, and whoever comes late and goes between others only one.
 """
 
 from bisect import bisect_left, insort_right
